@@ -43,6 +43,8 @@ class GoModule:
     sum: str
     modfile: str = "go.mod"
     dest: str = ""
+    packages: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -240,7 +240,7 @@ def _entry(data: bytes, offset: int) -> tuple[_Entry, int]:
     name = raw[:-1].decode(errors="surrogateescape")
     start = _padded(offset + _HEADER + namesize)
     body = _cut(data, start, size, f"the content of {name!r}", offset)
-    if magic == b"070702" and body and sum(body) & _FIELD_MAX != check:
+    if magic == b"070702" and body and stat.S_ISREG(mode) and sum(body) & _FIELD_MAX != check:
         raise _bad(offset, f"wrong checksum for {name!r}")
     if name != _TRAILER:
         body = _checked_body(offset, name, mode, body)

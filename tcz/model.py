@@ -33,7 +33,8 @@ class GoModule:
     """A Go module by path and version; ``sum`` is its ``h1:`` hash as in go.sum.
 
     Its own go.sum (or ``modfile`` with its .sum twin, such as vendor.mod) lists and pins all
-    that it needs in turn.
+    that it needs in turn. ``packages`` and ``tags`` name what of it is built (patterns and build
+    tags of the go command), so that only the modules these need are fetched; empty means all.
     """
 
     module: str
@@ -41,6 +42,8 @@ class GoModule:
     sum: str
     modfile: str = "go.mod"
     dest: str = ""
+    packages: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Value = Literal["none", "optional", "required"]
 _VALUES: Final[tuple[Value, ...]] = get_args(Value)
 _WORDS_FILE: Final = "kernel.words.toml"
+_MODULE_WORD: Final = re.compile(r"[a-z0-9_-]+\.[A-Za-z0-9_.-]+")
 _SPACE: Final = " \t\n\r\v\f"
 
 
@@ -179,11 +180,18 @@ class BootCodes:
             )
         code = self._codes.get(word.key)
         if code is None:
+            # module.parameter=value: the kernel hands it to the module.
+            if word.value is not None and _MODULE_WORD.fullmatch(word.key):
+                return []
             return problem("no such boot code", self._guess(word.key))
         if base == "floe" and not (code.floe or code.kernel):
-            return problem("the floe base does not know this one", f"what it does in Tiny Core: {code.effect}")
+            return problem(
+                "the floe base does not know this one", f"what it does in Tiny Core: {code.effect}"
+            )
         if word.value is None:
-            return problem("a value is missing", f"such as {code.example}") if code.value == "required" else []
+            return (
+                problem("a value is missing", f"such as {code.example}") if code.value == "required" else []
+            )
         if code.value == "none":
             return problem("it takes no value", f"write {code.name}")
         if not re.fullmatch(code.syntax, word.value):

@@ -19,7 +19,6 @@ from remaster import cpio, iso, manifest, plan
 from remaster.manifest import Artefact, Facts, Part
 from remaster.outputs import Outputs, Records, sums_text
 from tcz.errors import ConfigError, VerifyError
-from tcz.model import DEFAULT_EPOCH
 from tcz.paths import need_space
 from tcz.store import replacing, sha256_file
 
@@ -116,9 +115,7 @@ def prepare(request: Request, supplier: Supplier) -> Job:
     missing = [name for name in spec.packages() if name not in basic]
     if missing:
         raise VerifyError(f"the base {spec.name} lacks {', '.join(missing)}")
-    parts = [
-        Part(role=role, package=basic[name], built=supplier.built(name)) for name, role in roles.items()
-    ]
+    parts = [Part(role=role, package=basic[name], built=supplier.built(name)) for name, role in roles.items()]
     parts += [Part(role="package", package=one, built=supplier.built(one.name)) for one in extensions]
     facts = Facts(
         variant=variant.name,
@@ -127,7 +124,7 @@ def prepare(request: Request, supplier: Supplier) -> Job:
         boot_codes=variant.boot_codes,
         services=variant.services,
         parts=tuple(parts),
-        epoch=DEFAULT_EPOCH,
+        epoch=plan.EPOCH,
     )
     return Job(request=request, spec=spec, facts=facts, key=_key(request, facts))
 
@@ -147,7 +144,14 @@ def _key(request: Request, facts: Facts) -> str:
     """Hash everything that decides the image's bytes; where files came from does not."""
     variant = request.variant
     digest = hashlib.sha256()
-    settings = (_own_code(), request.compressor, request.level, variant.name, variant.onboot, variant.optional)
+    settings = (
+        _own_code(),
+        request.compressor,
+        request.level,
+        variant.name,
+        variant.onboot,
+        variant.optional,
+    )
     settings += (variant.volume_id, variant.title, variant.timeout, tuple(key.line for key in request.keys))
     digest.update(repr(settings).encode())
     for spec in variant.files:
@@ -216,7 +220,7 @@ def medium_files(job: Job, initrd: Path) -> tuple[MediumFile, ...]:
     files = (
         *plan.boot_files(menu, _loaders(job), bases.kernel_image(job.part(job.spec.kernel)), initrd),
         *plan.cde_files(job.extensions, variant.onboot),
-        plan.MediumFile(path="/manifest.json", content=manifest.document(facts)),
+        plan.MediumFile(path="manifest.json", content=manifest.document(facts)),
     )
     return tuple(sorted(files, key=lambda file: file.path))
 
@@ -233,10 +237,7 @@ def _write(job: Job, supplier: Supplier, outputs: Outputs, initrd: Path, unpacke
     medium = iso.IsoPlan(
         volume_id=plan.volume_id(variant.volume_id, name=variant.name, version=facts.version),
         files=tuple((file.path, file.content) for file in files),
-        isolinux_bin="/boot/isolinux/isolinux.bin",
-        boot_catalog="/boot/isolinux/boot.cat",
-        efi_image="/EFI/BOOT/efiboot.img",
-        mbr=loaders.mbr,
+        mbr_code=loaders.mbr.read_bytes(),
         epoch=facts.epoch,
     )
     with outputs.replacing() as new:

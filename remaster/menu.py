@@ -85,7 +85,9 @@ def boot_msg(menu: Menu) -> str:
     lines += [f"  {entry.label:<{width}}  {entry.title}" for entry in menu.entries]
     lines += [""]
     if menu.timeout:
-        lines.append(f'Starts "{menu.entries[0].label}" after {menu.timeout} s. Type a name to choose another,')
+        lines.append(
+            f'Starts "{menu.entries[0].label}" after {menu.timeout} s. Type a name to choose another,'
+        )
         lines.append("and add boot codes after it.")
     else:
         lines.append("Type a name, and boot codes after it.")

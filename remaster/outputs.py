@@ -94,7 +94,9 @@ class Records:
             current = [_look(path, old.sha256) for path, old in zip(outputs.all(), seen, strict=True)]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        if current != seen or any(sha256_file(p) != old.sha256 for p, old in zip(outputs.all(), seen, strict=True)):
+        if current != seen or any(
+            sha256_file(p) != old.sha256 for p, old in zip(outputs.all(), seen, strict=True)
+        ):
             return None
         return seen[0].sha256
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tcz.model import BuiltPackage
 
 MIB = 1 << 20
+#: The time of everything in an image: 2025-01-01T00:00:00Z.
+EPOCH = 1735689600
 _VOLUME_ID_LIMIT = 32
 
 
@@ -70,7 +72,9 @@ def overlay(base: Tree, content: Content) -> Tree:
     for spec in content.files:
         if spec.path in own:
             problems.append(
-                Problem(where=spec.where, message=f"/{spec.path} is written by remaster itself", hint=_INSTEAD)
+                Problem(
+                    where=spec.where, message=f"/{spec.path} is written by remaster itself", hint=_INSTEAD
+                )
             )
             continue
         try:
@@ -135,7 +139,9 @@ def _collisions(base: Tree, own: dict[str, Node], files: Iterable[FileSpec]) -> 
             node = own.get(parent) or base.get(parent)
             if node is not None and not node.is_dir:
                 kind = "a link" if node.is_link else "a file"
-                problems.append(Problem(where=place, message=f"/{parent} is {kind}, so nothing can be below it"))
+                problems.append(
+                    Problem(where=place, message=f"/{parent} is {kind}, so nothing can be below it")
+                )
                 break
             parent = parent.rpartition("/")[0]
     return problems
@@ -184,14 +190,14 @@ def cde_files(packages: Sequence[BuiltPackage], onboot: Sequence[str]) -> tuple[
 
     ``onboot`` names what is loaded at boot; what those need is found through their .dep files.
     """
-    files = [MediumFile(path="/cde/onboot.lst", content=hooks.onboot_text(onboot).encode())]
+    files = [MediumFile(path="cde/onboot.lst", content=hooks.onboot_text(onboot).encode())]
     for package in packages:
         if package.form != "extension":
             continue
         for suffix in ("", ".dep", ".md5.txt"):
             file = package.path.with_name(package.path.name + suffix)
             if suffix == "" or file.is_file():
-                files.append(MediumFile(path=f"/cde/optional/{package.name}.tcz{suffix}", content=file))
+                files.append(MediumFile(path=f"cde/optional/{package.name}.tcz{suffix}", content=file))
     return tuple(files)
 
 
@@ -208,14 +214,14 @@ class Loaders:
 def boot_files(menu: Menu, loaders: Loaders, kernel: Path, initrd: Path) -> tuple[MediumFile, ...]:
     """Return the files of the medium that boot it."""
     return (
-        MediumFile(path=KERNEL_PATH, content=kernel),
-        MediumFile(path=INITRD_PATH, content=initrd),
-        MediumFile(path="/boot/isolinux/isolinux.bin", content=loaders.isolinux_bin),
-        MediumFile(path="/boot/isolinux/ldlinux.c32", content=loaders.ldlinux),
-        MediumFile(path="/boot/isolinux/isolinux.cfg", content=isolinux_cfg(menu).encode()),
-        MediumFile(path="/boot/isolinux/boot.msg", content=boot_msg(menu).encode()),
-        MediumFile(path="/boot/grub/grub.cfg", content=grub_cfg(menu).encode()),
-        MediumFile(path="/EFI/BOOT/efiboot.img", content=loaders.efi_image),
+        MediumFile(path=KERNEL_PATH.lstrip("/"), content=kernel),
+        MediumFile(path=INITRD_PATH.lstrip("/"), content=initrd),
+        MediumFile(path="boot/isolinux/isolinux.bin", content=loaders.isolinux_bin),
+        MediumFile(path="boot/isolinux/ldlinux.c32", content=loaders.ldlinux),
+        MediumFile(path="boot/isolinux/isolinux.cfg", content=isolinux_cfg(menu).encode()),
+        MediumFile(path="boot/isolinux/boot.msg", content=boot_msg(menu).encode()),
+        MediumFile(path="boot/grub/grub.cfg", content=grub_cfg(menu).encode()),
+        MediumFile(path="EFI/BOOT/efiboot.img", content=loaders.efi_image),
     )
 
 

@@ -189,8 +189,6 @@ def _read(document: toml.Document, path: Path, codes: BootCodes, base: str) -> t
     return variant, variant.extends
 
 
-
-
 def _matching(pattern: re.Pattern[str], what: str) -> toml.Check:
     return lambda text: None if pattern.fullmatch(text) else f"{text!r} is not {what}"
 

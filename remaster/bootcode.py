@@ -71,7 +71,7 @@ def split(line: str) -> tuple[Word, ...]:
     Raises ``ConfigError`` for a quote that is not closed, a word without a key, a control character.
     """
     problems: list[Problem] = []
-    if any(ord(char) < 0x20 and char not in _SPACE for char in line) or "\x7f" in line:
+    if any(not char.isprintable() and char not in _SPACE for char in line):
         problems.append(Problem(where=repr(line), message="control characters cannot be on a command line"))
     if line.count('"') % 2:
         problems.append(Problem(where=repr(line), message="a double quote is not closed"))
@@ -168,12 +168,16 @@ class BootCodes:
         return max((code for code in near if code.name != word.key), key=lambda c: len(c.name), default=None)
 
     def _check_word(self, word: Word, where: str, base: str) -> list[Problem]:
-        def problem(message: str, hint: str | None = None) -> list[Problem]:
-            return [Problem(where=f"{where}: {word}", message=message, hint=hint)]
+        complaint = self._complaint(word, base)
+        if complaint is None:
+            return []
+        return [Problem(where=f"{where}: {word}", message=complaint[0], hint=complaint[1])]
 
+    def _complaint(self, word: Word, base: str) -> tuple[str, str] | None:
+        """Return what is wrong with a word and what helps, or ``None``."""
         captor = self.captured_by(word)
         if captor is not None:
-            return problem(
+            return (
                 f"Tiny Core takes every word that begins with {captor.name} as {captor.name}=, "
                 f"so this would work as {captor.name}={word.value}",
                 captor.effect,
@@ -181,22 +185,11 @@ class BootCodes:
         code = self._codes.get(word.key)
         if code is None:
             # module.parameter=value: the kernel hands it to the module.
-            if word.value is not None and _MODULE_WORD.fullmatch(word.key):
-                return []
-            return problem("no such boot code", self._guess(word.key))
+            for_module = word.value is not None and _MODULE_WORD.fullmatch(word.key)
+            return None if for_module else ("no such boot code", self._guess(word.key))
         if base == "floe" and not (code.floe or code.kernel):
-            return problem(
-                "the floe base does not know this one", f"what it does in Tiny Core: {code.effect}"
-            )
-        if word.value is None:
-            return (
-                problem("a value is missing", f"such as {code.example}") if code.value == "required" else []
-            )
-        if code.value == "none":
-            return problem("it takes no value", f"write {code.name}")
-        if not re.fullmatch(code.syntax, word.value):
-            return problem(f"{word.value!r} is not a value it takes", f"such as {code.example}")
-        return []
+            return "the floe base does not know this one", f"what it does in Tiny Core: {code.effect}"
+        return _value_complaint(code, word.value)
 
     def _clashes(self, words: Sequence[Word], where: str) -> list[Problem]:
         problems = []
@@ -220,6 +213,16 @@ class BootCodes:
             ]
             seen.append(word.key)
         return problems
+
+
+def _value_complaint(code: BootCode, value: str | None) -> tuple[str, str] | None:
+    if value is None:
+        return ("a value is missing", f"such as {code.example}") if code.value == "required" else None
+    if code.value == "none":
+        return "it takes no value", f"write {code.name}"
+    if not re.fullmatch(code.syntax, value):
+        return f"{value!r} is not a value it takes", f"such as {code.example}"
+    return None
 
 
 def explain(code: BootCode) -> str:

@@ -144,16 +144,11 @@ def _key(request: Request, facts: Facts) -> str:
     """Hash everything that decides the image's bytes; where files came from does not."""
     variant = request.variant
     digest = hashlib.sha256()
-    settings = (
-        _own_code(),
-        request.compressor,
-        request.level,
-        variant.name,
-        variant.onboot,
-        variant.optional,
-    )
-    settings += (variant.volume_id, variant.title, variant.timeout, tuple(key.line for key in request.keys))
-    digest.update(repr(settings).encode())
+    keys = tuple(key.line for key in request.keys)
+    program = (_own_code(), request.compressor, request.level)
+    chosen = (variant.name, variant.onboot, variant.optional, keys)
+    medium = (variant.volume_id, variant.title, variant.timeout)
+    digest.update(repr((program, chosen, medium)).encode())
     for spec in variant.files:
         digest.update(repr((spec.path, spec.mode, spec.owner, spec.content)).encode())
     digest.update(manifest.document(facts))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 
-_Json = dict[str, "_Json | list[_Json] | list[str] | str | int | None"]
+_Json = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,7 +115,7 @@ def grub_cfg(menu: Menu) -> str:
             "  terminal_output console serial",
             "fi",
         ]
-    lines += [f"set timeout={menu.timeout if menu.timeout else -1}", "set default=0"]
+    lines += [f"set timeout={menu.timeout or -1}", "set default=0"]
     for entry in menu.entries:
         words = " ".join(_word(word) for word in entry.words)
         lines += [

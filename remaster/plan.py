@@ -113,9 +113,13 @@ def _text(node: Node | None) -> str:
 
 
 def _ids(text: str) -> dict[str, int]:
-    rows = (line.split(":") for line in text.splitlines())
-    known = {row[0]: int(row[2]) for row in rows if len(row) > 2 and row[2].isdecimal()}
-    return {"root": 0} | known
+    known = {"root": 0}
+    for line in text.splitlines():
+        name, _, rest = line.partition(":")
+        number = rest.partition(":")[2].partition(":")[0]
+        if number.isdecimal():
+            known[name] = int(number)
+    return known
 
 
 def _id(name: str, known: dict[str, int], what: str) -> int:

@@ -29,6 +29,7 @@ TYPES = (
 
 _PRIVATE = ("PRIVATE KEY-----", "PuTTY-User-Key-File")
 _LARGEST = 64 * 1024
+_SHORTEST_KEY = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +59,9 @@ def parse_line(line: str) -> PublicKey:
     name = words[at].encode()
     if blob[:4] != len(name).to_bytes(4, "big") or blob[4 : 4 + len(name)] != name:
         raise ValueError(f"the key's data does not belong to a key of type {words[at]}")
-    if len(blob) < 4 + len(name) + 32:
+    if len(blob) < 4 + len(name) + _SHORTEST_KEY:
         raise ValueError("the key is cut short")
-    if any(ord(char) < 0x20 for char in line.replace("\t", " ")):
+    if not line.replace("\t", " ").isprintable():
         raise ValueError("the line holds control characters")
     return PublicKey(line=line.strip(), type=words[at], comment=" ".join(words[at + 2 :]))
 

@@ -265,7 +265,7 @@ def path_complaint(text: str) -> str | None:
         return f"{text!r} must not have .. in it"
     if not inside or text.endswith("/"):
         return f"{text!r} names no file"
-    if any(ord(char) < 0x20 for char in text):
+    if not text.isprintable():
         return f"{text!r} has control characters"
     if inside == "tmp" or inside.startswith(("tmp/", "proc/", "sys/", "dev/")):
         return f"{text!r} would be hidden on the running machine"

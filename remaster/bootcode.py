@@ -68,11 +68,11 @@ class Word:
 def split(line: str) -> tuple[Word, ...]:
     """Return the words of a command line, double quotes taken off.
 
-    Raises ``ConfigError`` for a quote that is not closed, a word without a key, a control character.
+    Raises ``ConfigError`` for a quote that is not closed, a word without a key, other characters than ASCII.
     """
     problems: list[Problem] = []
-    if any(not char.isprintable() and char not in _SPACE for char in line):
-        problems.append(Problem(where=repr(line), message="control characters cannot be on a command line"))
+    if any(not (char.isascii() and char.isprintable()) and char not in _SPACE for char in line):
+        problems.append(Problem(where=repr(line), message="a command line is of printable ASCII characters"))
     if line.count('"') % 2:
         problems.append(Problem(where=repr(line), message="a double quote is not closed"))
     words = []
@@ -177,11 +177,8 @@ class BootCodes:
         """Return what is wrong with a word and what helps, or ``None``."""
         captor = self.captured_by(word)
         if captor is not None:
-            return (
-                f"Tiny Core takes every word that begins with {captor.name} as {captor.name}=, "
-                f"so this would work as {captor.name}={word.value}",
-                captor.effect,
-            )
+            taken = f"Tiny Core takes every word that begins with {captor.name} as {captor.name}="
+            return f"{taken}, so this would work as {captor.name}={word.value}", captor.effect
         code = self._codes.get(word.key)
         if code is None:
             # module.parameter=value: the kernel hands it to the module.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -18,12 +19,13 @@ from remaster import base as bases
 from remaster import cpio, iso, manifest, plan
 from remaster.manifest import Artefact, Facts, Part
 from remaster.outputs import Outputs, Records, sums_text
+from tcz import lock
 from tcz.errors import ConfigError, VerifyError
 from tcz.paths import need_space
 from tcz.store import replacing, sha256_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from remaster.base import BaseSpec
     from remaster.compress import Compression
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Room for boot catalogue, directories and padding on the medium.
 _ISO_OVERHEAD: Final = 4 << 20
+#: Libraries whose version decides the bytes of an image.
+_DECIDING_LIBRARIES: Final = ("deflate", "pycdlib", "zstandard")
 
 
 class Supplier(Protocol):
@@ -47,10 +51,6 @@ class Supplier(Protocol):
 
     def built(self, package: str) -> Built:
         """Return the build that a package of an earlier answer came from."""
-        ...
-
-    def lock(self, parts: Sequence[Part]) -> str:
-        """Return the text of the lock for these packages."""
         ...
 
 
@@ -103,30 +103,38 @@ def prepare(request: Request, supplier: Supplier) -> Job:
     """Get every package of a request, building what is missing."""
     variant = request.variant
     spec = bases.load(request.base, variant.kernel)
+    wanted = (*variant.onboot, *variant.optional)
+    # One question for all, so that the modules belong to the kernel.
+    supplied = supplier.packages((*spec.packages(), *wanted))
     roles = dict.fromkeys(spec.layers, "layer") | {spec.kernel: "kernel"}
     roles |= {spec.bios: "loader", spec.uefi: "loader"}
-    extensions = supplier.packages((*variant.onboot, *variant.optional))
-    wrong = [package.name for package in extensions if package.form != "extension"]
-    if wrong:
-        raise ConfigError(
-            f"{', '.join(wrong)}: only extensions can be loaded", hint="take it out of the variant's packages"
-        )
-    basic = {package.name: package for package in supplier.packages(spec.packages())}
-    missing = [name for name in spec.packages() if name not in basic]
-    if missing:
-        raise VerifyError(f"the base {spec.name} lacks {', '.join(missing)}")
-    parts = [Part(role=role, package=basic[name], built=supplier.built(name)) for name, role in roles.items()]
-    parts += [Part(role="package", package=one, built=supplier.built(one.name)) for one in extensions]
+    by_name = {package.name: package for package in supplied}
+    basic = [(role, by_name[name]) for name, role in roles.items() if name in by_name]
+    if len(basic) != len(roles):
+        raise VerifyError(f"the base {spec.name} lacks {', '.join(n for n in roles if n not in by_name)}")
+    others = [package for package in supplied if package.name not in roles]
+    _only_extensions(others, wanted, roles)
+    members = (*basic, *(("package", package) for package in others))
+    parts = tuple(Part(role=role, package=one, built=supplier.built(one.name)) for role, one in members)
     facts = Facts(
         variant=variant.name,
         version=_version(variant, parts),
         base=spec.name,
         boot_codes=variant.boot_codes,
         services=variant.services,
-        parts=tuple(parts),
+        parts=parts,
         epoch=plan.EPOCH,
     )
     return Job(request=request, spec=spec, facts=facts, key=_key(request, facts))
+
+
+def _only_extensions(others: Sequence[BuiltPackage], wanted: Sequence[str], basic: Iterable[str]) -> None:
+    wrong = [package.name for package in others if package.form != "extension"]
+    wrong += [name for name in wanted if name in basic]
+    if wrong:
+        raise ConfigError(
+            f"{', '.join(wrong)}: only extensions can be loaded", hint="take it out of the variant's packages"
+        )
 
 
 def _version(variant: Variant, parts: Sequence[Part]) -> str:
@@ -164,7 +172,7 @@ def _own_code() -> str:
     return digest.hexdigest()
 
 
-def make(job: Job, supplier: Supplier, dirs: Dirs, reporter: Reporter) -> Finished:
+def make(job: Job, dirs: Dirs, reporter: Reporter) -> Finished:
     """Write the image unless it is there unchanged.
 
     Raises ``NoSpaceError`` before anything is written when the disk is too full; whatever goes wrong,
@@ -180,7 +188,7 @@ def make(job: Job, supplier: Supplier, dirs: Dirs, reporter: Reporter) -> Finish
     with reporter.step("initrd"):
         initrd, unpacked = make_initrd(job, dirs)
     with reporter.step("ISO"):
-        finished = _write(job, supplier, outputs, initrd, unpacked)
+        finished = _write(job, outputs, initrd, unpacked)
     records.remember(outputs, job.key)
     return finished
 
@@ -220,11 +228,21 @@ def medium_files(job: Job, initrd: Path) -> tuple[MediumFile, ...]:
     return tuple(sorted(files, key=lambda file: file.path))
 
 
+def _lock_text(job: Job) -> str:
+    variant = job.request.variant
+    tools = [lock.Tool(name="tinycore-toolkit", version=tcz.__version__)]
+    tools += [lock.Tool(name=name, version=metadata.version(name)) for name in _DECIDING_LIBRARIES]
+    builds = manifest.builds(job.facts.parts)
+    names = tuple(built.recipe for built in builds)
+    found = lock.of_builds(builds, recipes=names, epoch=job.facts.epoch, variant=variant.name, tools=tools)
+    return lock.dumps(found)
+
+
 def _loaders(job: Job) -> plan.Loaders:
     return bases.loaders(job.part(job.spec.bios), job.part(job.spec.uefi))
 
 
-def _write(job: Job, supplier: Supplier, outputs: Outputs, initrd: Path, unpacked: int) -> Finished:
+def _write(job: Job, outputs: Outputs, initrd: Path, unpacked: int) -> Finished:
     files = medium_files(job, initrd)
     total = sum(file.size for file in files)
     need_space(outputs.image.parent, total + _ISO_OVERHEAD, "the image")
@@ -238,7 +256,7 @@ def _write(job: Job, supplier: Supplier, outputs: Outputs, initrd: Path, unpacke
     with outputs.replacing() as new:
         iso.write_iso(medium, new.image)
         sha256, size = sha256_file(new.image), new.image.stat().st_size
-        new.lock.write_text(supplier.lock(facts.parts))
+        new.lock.write_text(_lock_text(job))
         artefacts = (
             Artefact(name=outputs.image.name, size=size, sha256=sha256),
             Artefact(name="initrd", size=initrd.stat().st_size, sha256=sha256_file(initrd)),

@@ -35,11 +35,10 @@ def _put(node: Node, target: Path, *, share: bool) -> None:
     if node.is_dir:
         target.mkdir(exist_ok=True)
     elif node.is_link:
-        os.symlink(node.read(), os.fsencode(target))
-    elif node.is_file:
-        if not (share and _linked(node, target)):
-            _copy(node, target)
-            target.chmod(stat.S_IMODE(node.mode) & 0o777 | 0o200)
+        target.symlink_to(os.fsdecode(node.read()))
+    elif node.is_file and not (share and _linked(node, target)):
+        _copy(node, target)
+        target.chmod(stat.S_IMODE(node.mode) & 0o777 | 0o200)
 
 
 def _linked(node: Node, target: Path) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _MD5 = re.compile(r"([0-9a-f]{32})  (\S+)\n\Z")
 _MD5_LOOSE = re.compile(r"([0-9a-fA-F]{32})\s+\*?(?:\./)?(\S+)")
 _COLUMN = 16
+_KIB_SHOWN = 1000
 
 
 def decode(data: bytes) -> str:
@@ -178,7 +179,7 @@ def parse_info(text: str) -> Info:
 def human_size(size: int) -> str:
     """Return a size as .info files write it: ``388K``, ``1.2M``."""
     kib = -(-size // 1024)
-    return f"{kib}K" if kib < 1000 else f"{size / 1048576:.1f}M"
+    return f"{kib}K" if kib < _KIB_SHOWN else f"{size / 1048576:.1f}M"
 
 
 # -- .tree ----------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from tcz import package, record
 from tcz.buildid import Inputs, Need, build_id
-from tcz.buildroot import BuildRoot, remove_tree
+from tcz.buildroot import remove_tree
+from tcz.errors import ConfigError
 from tcz.job import Job
 from tcz.model import Built, GoModule, GoToolchain
 from tcz.paths import need_space
@@ -25,7 +26,7 @@ from tcz.squash import Squasher, SquashOptions
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tcz.buildroot import BuildRoots
+    from tcz.buildroot import BuildRoot, BuildRoots
     from tcz.model import Recipe
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
@@ -90,9 +91,10 @@ class Builder:
         return self._dirs.cache / "builds"
 
     def ready(self, recipe: Recipe, needs: Sequence[Need] = ()) -> Ready:
-        """Fetch a recipe's sources and build root where they are missing, and tell its id.
+        """Fetch sources and build root of a recipe where they are missing, and tell its id.
 
-        ``needs`` are the builds it builds upon; their ids are enough. Raises ``FetchError`` and ``VerifyError``.
+        ``needs`` are the builds it builds upon; their ids are enough. Raises ``FetchError``,
+        ``VerifyError``, and ``ConfigError`` for a kind of build root that cannot be had.
         """
         fetched = self._sources.fetch(recipe)
         root = self._root(recipe)
@@ -139,7 +141,10 @@ class Builder:
 
     def _root(self, recipe: Recipe) -> BuildRoot:
         if recipe.build.root == "host":
-            return BuildRoot(id="host", path=Path("/"), contents=())
+            raise ConfigError(
+                f"{recipe.name}: recipes cannot be built on the machine itself",
+                hint='write root = "debian", or leave it out',
+            )
         return self._roots.get(recipe.build.debian)
 
     def _make(self, ready: Ready, needs: tuple[Built, ...]) -> Built:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tcz import resolve
@@ -39,6 +39,14 @@ class Planned:
     cached: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supplied:
+    """A package and the build it came from."""
+
+    package: BuiltPackage
+    built: Built
+
+
 class Workshop:
     """Builds recipes with all they build upon, and hands out packages with all they need."""
 
@@ -47,6 +55,7 @@ class Workshop:
         self.recipes = recipes
         self.builder = builder
         self._reporter = reporter
+        self._known: dict[str, Ready] = {}
 
     @classmethod
     def open(
@@ -91,7 +100,13 @@ class Workshop:
 
     def plan(self, names: Sequence[str]) -> tuple[Planned, ...]:
         """Tell what ``build`` would build and what is there already; sources may be fetched to know it."""
-        ready = self._ready(self._with_needs(names))
+        return self._plan(self._with_needs(names))
+
+    def plan_packages(self, names: Sequence[str]) -> tuple[Planned, ...]:
+        """Tell what ``packages`` would build and what is there already."""
+        return self._plan(self._makers(names))
+
+    def _plan(self, recipes: Sequence[Recipe]) -> tuple[Planned, ...]:
         return tuple(
             Planned(
                 recipe=one.inputs.recipe,
@@ -99,7 +114,7 @@ class Workshop:
                 build_id=one.id,
                 cached=one.built is not None,
             )
-            for one in ready.values()
+            for one in self._ready(recipes).values()
         )
 
     def _build(self, recipes: Sequence[Recipe]) -> tuple[Built, ...]:
@@ -114,14 +129,18 @@ class Workshop:
             title = f"[{missing.index(name) + 1}/{len(missing)}] {name} {one.inputs.version}"
             with self._reporter.step(title):
                 done[name] = self.builder.make(one, needs)
+            self._known[name] = replace(one, built=done[name])
         return tuple(done.values())
 
     def _ready(self, recipes: Sequence[Recipe]) -> dict[str, Ready]:
-        ready: dict[str, Ready] = {}
+        """Get everything ready before the first build, so that what cannot be fetched is known early."""
+        ready = self._known
         for recipe in recipes:
+            if recipe.name in ready:
+                continue
             needs = [Need(recipe=name, build_id=ready[name].id) for name in recipe.build.recipes]
             ready[recipe.name] = self.builder.ready(recipe, needs)
-        return ready
+        return {recipe.name: ready[recipe.name] for recipe in recipes}
 
     def _with_needs(self, names: Iterable[str]) -> tuple[Recipe, ...]:
         """Return recipes with all they lead to, ordered."""
@@ -159,15 +178,21 @@ class Workshop:
         ``ConfigError`` for packages that no recipe makes (with what needs them), for two kernels,
         and what ``build`` raises.
         """
-        builts = self.builds_of(names)
-        return self._in_order(names, builts)
+        return tuple(supplied.package for supplied in self.supply(names))
+
+    def supply(self, names: Sequence[str]) -> tuple[Supplied, ...]:
+        """Do what ``packages`` does, and tell the build of each package."""
+        return self._in_order(names, self.builds_of(names))
 
     def builds_of(self, names: Sequence[str]) -> tuple[Built, ...]:
         """Build the recipes behind packages and all that these need, nothing beyond."""
+        return self._build(self._makers(names))
+
+    def _makers(self, names: Sequence[str]) -> tuple[Recipe, ...]:
         found = resolve.closure(names, self._needs_of)
         self._refuse_missing(found)
         makers = {recipe.name: recipe for recipe in map(self.recipes.providing, found.order)}
-        return self._build(self._ordered(makers.values()))
+        return self._ordered(makers.values())
 
     def _needs_of(self, name: str) -> Sequence[str] | None:
         recipe = self.recipes.find_package(name)
@@ -197,13 +222,13 @@ class Workshop:
         ]
         raise ConfigError("packages that no recipe makes are needed", problems)
 
-    def _in_order(self, names: Sequence[str], builts: Iterable[Built]) -> tuple[BuiltPackage, ...]:
-        made: dict[str, BuiltPackage] = {}
+    def _in_order(self, names: Sequence[str], builts: Iterable[Built]) -> tuple[Supplied, ...]:
+        made: dict[str, Supplied] = {}
         releases: dict[str, str] = {}
         for built in builts:
             specs = self.recipes.get(built.recipe).packages
             for spec, package in zip(specs, built.packages, strict=True):
-                made[package.name] = package
+                made[package.name] = Supplied(package=package, built=built)
                 if follows_kernel(spec.name):
                     releases[package.name.removeprefix(spec.name.removesuffix(KERNEL) + "-")] = built.recipe
         if len(releases) > 1:
@@ -217,6 +242,6 @@ class Workshop:
         return tuple(made[name] for name in order.order)
 
 
-def _needs_in(made: Mapping[str, BuiltPackage], name: str) -> Sequence[str] | None:
-    package = made.get(name)
-    return None if package is None else package.needs
+def _needs_in(made: Mapping[str, Supplied], name: str) -> Sequence[str] | None:
+    supplied = made.get(name)
+    return None if supplied is None else supplied.package.needs

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tcz.clikit import columns, size_text
 from tcz.errors import VerifyError
 
 if TYPE_CHECKING:
@@ -80,3 +81,15 @@ def _parsed(volume_id: str, text: str) -> Inspection:
         ),
         manifest=text,
     )
+
+
+def lines(found: Inspection) -> tuple[str, ...]:
+    """Return the findings as text for a person."""
+    head = (
+        f"volume      {found.volume_id}",
+        f"variant     {found.variant} {found.version} on {found.base}, kernel {found.kernel}",
+        f"boot codes  {' '.join(found.boot_codes)}",
+        f"services    {' '.join(found.services) or 'none'}",
+    )
+    rows = [(f"  {one.name}", one.version, one.role, size_text(one.size)) for one in found.packages]
+    return (*head, "packages", *columns(rows))

@@ -5,7 +5,7 @@ The command line parses; everything it means is here, so that it can be used and
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from remaster import bootcode, image, plan, sshkey, variant
 from remaster.supply import WorkshopSupplier
 from tcz import commands
 from tcz.clikit import size_text
+from tcz.errors import ConfigError
 
 if TYPE_CHECKING:
     from remaster.compress import Compression
@@ -180,5 +181,67 @@ def finished_lines(finished: Finished) -> tuple[str, ...]:
 
 
 def linted(wanted: str) -> Variant:
-    """Return a variant after every check that needs no build."""
-    return replace(variant.load(wanted, bootcode.BootCodes.load()))
+    """Return a variant by name or path after every check that needs no build."""
+    return variant.load(wanted, bootcode.BootCodes.load())
+
+
+def check_packages(asked: Variant, recipe_folders: tuple[Path, ...]) -> None:
+    """Raise ``ConfigError`` for every package of a variant that no recipe makes."""
+    recipes = commands.open_recipes(recipe_folders)
+    names = dict.fromkeys(
+        (*bases.load(bases.DEFAULT, asked.kernel).packages(), *asked.onboot, *asked.optional)
+    )
+    problems = [commands.unknown(recipes, name) for name in names if recipes.find_package(name) is None]
+    if problems:
+        raise ConfigError(f"variant {asked.name} names packages that no recipe makes", problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A variant as it is shown: what files hold is left out."""
+
+    name: str
+    summary: str
+    extends: str
+    kernel: str
+    onboot: tuple[str, ...]
+    optional: tuple[str, ...]
+    boot_codes: tuple[str, ...]
+    services: tuple[str, ...]
+    files: tuple[str, ...]
+    volume_id: str
+    title: str
+    timeout: int
+
+
+def shown(asked: Variant) -> Shown:
+    """Return what is shown of a variant."""
+    return Shown(
+        name=asked.name,
+        summary=asked.summary,
+        extends=asked.extends,
+        kernel=asked.kernel,
+        onboot=asked.onboot,
+        optional=asked.optional,
+        boot_codes=asked.boot_codes,
+        services=asked.services,
+        files=tuple(f"/{file.path}" for file in asked.files),
+        volume_id=asked.volume_id,
+        title=asked.title,
+        timeout=asked.timeout,
+    )
+
+
+def variant_lines(asked: Variant) -> tuple[str, ...]:
+    """Return a variant as text for a person."""
+    return (
+        f"{asked.name}: {asked.summary}",
+        f"  extends      {asked.extends or 'nothing'}",
+        f"  kernel       {asked.kernel}",
+        f"  at boot      {' '.join(asked.onboot) or 'nothing'}",
+        f"  on request   {' '.join(asked.optional) or 'nothing'}",
+        f"  boot codes   {' '.join(asked.boot_codes)}",
+        f"  services     {' '.join(asked.services) or 'none'}",
+        f"  files        {' '.join(f'/{file.path}' for file in asked.files) or 'none'}",
+        f"  volume id    {asked.volume_id}",
+    )

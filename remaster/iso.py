@@ -71,6 +71,7 @@ class _Content(io.RawIOBase):
         super().__init__()
         self._source = source
         self._size = source.stat().st_size if isinstance(source, Path) else len(source)
+        self._at = 0
         self._file: BinaryIO | None = None
 
     @property
@@ -83,29 +84,30 @@ class _Content(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
-    def _opened(self) -> BinaryIO:
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - the buffer protocol has no type in 3.11
+        wanted = min(len(buffer), max(0, self._size - self._at))
+        view = memoryview(buffer).cast("B")[:wanted]
         if self._file is None:
             source = self._source
             self._file = source.open("rb", buffering=0) if isinstance(source, Path) else io.BytesIO(source)
-        return self._file
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        return self._opened().seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._opened().tell()
-
-    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - the buffer protocol has no type in 3.11
-        view = memoryview(buffer).cast("B")
-        file, filled = self._opened(), 0
-        while filled < len(view):
-            part = file.read(len(view) - filled)
+        self._file.seek(self._at)
+        filled = 0
+        while filled < wanted:
+            part = self._file.read(wanted - filled)
             if not part:
                 raise VerifyError("the file became shorter while it was copied", where=str(self._source))
             view[filled : filled + len(part)] = part
             filled += len(part)
-        if file.tell() >= self._size:
-            file.close()
+        self._at += filled
+        if self._at >= self._size:
+            self._file.close()
             self._file = None
         return filled
 

@@ -254,7 +254,7 @@ class Machine:
 
         Raises ``MissingToolError`` without QEMU or firmware, ``MachineError`` when QEMU refuses.
         """
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="vm-", dir="/tmp")))  # noqa: S108
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="vm-", dir="/tmp")))
         self._log = folder / "log"
         wiring = self._wire(folder)
         self._process = self._runner.spawn(qemu_argv(self.spec, wiring), log=self._log)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.sandbox import Sandbox
-    from tcz.sources import Fetched, Sources
+    from tcz.sources import Fetched, Identity, Sources
 
 #: 2025-01-01T00:00:00Z: every time stamp in what is built.
 DEFAULT_EPOCH = 1735689600
@@ -55,13 +55,17 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """A recipe with everything known that decides its build, and its build if there is one."""
+    """A recipe with everything known that decides its build, and its build if there is one.
+
+    ``fetched`` is there once the sources and build roots are.
+    """
 
     inputs: Inputs
     id: str
-    fetched: Fetched
-    root: BuildRoot
     built: Built | None
+    root: BuildRoot
+    pack_root: BuildRoot
+    fetched: Fetched | None = None
 
 
 class Builder:
@@ -91,25 +95,50 @@ class Builder:
         return self._dirs.cache / "builds"
 
     def ready(self, recipe: Recipe, needs: Sequence[Need] = ()) -> Ready:
-        """Fetch sources and build root of a recipe where they are missing, and tell its id.
+        """Tell the id of a recipe's build, and the build if there is one; nothing is fetched for it.
 
-        ``needs`` are the builds it builds upon; their ids are enough. Raises ``FetchError``,
-        ``VerifyError``, and ``ConfigError`` for a kind of build root that cannot be had.
+        ``needs`` are the builds it builds upon; their ids are enough. Raises ``ConfigError`` for a
+        kind of build root that cannot be had, and what resolving Debian packages raises.
         """
+        root = self._roots.resolve(_packages(recipe))
+        found = self._sources.resolve(recipe)
+        pack_root = self._roots.resolve(PACK_TOOLS)
+        return self._ready(self._inputs(recipe, needs, found, root, pack_root), root, pack_root)
+
+    def fetch(self, recipe: Recipe, needs: Sequence[Need] = ()) -> Ready:
+        """Do what ``ready`` does, and get the sources and build roots.
+
+        The id may differ from what ``ready`` told, where the Debian archive no longer has what was
+        resolved. Raises ``FetchError`` and ``VerifyError`` too.
+        """
+        pack_root = self._roots.get(PACK_TOOLS)
+        root = self._roots.get(_packages(recipe))
         fetched = self._sources.fetch(recipe)
-        root = self._root(recipe)
-        inputs = Inputs(
+        inputs = self._inputs(recipe, needs, fetched, root, pack_root)
+        return replace(self._ready(inputs, root, pack_root), fetched=fetched)
+
+    def _ready(self, inputs: Inputs, root: BuildRoot, pack_root: BuildRoot) -> Ready:
+        found = build_id(inputs)
+        return Ready(inputs=inputs, id=found, built=self.find(found), root=root, pack_root=pack_root)
+
+    def _inputs(
+        self,
+        recipe: Recipe,
+        needs: Sequence[Need],
+        found: Identity | Fetched,
+        root: BuildRoot,
+        pack_root: BuildRoot,
+    ) -> Inputs:
+        return Inputs(
             recipe=recipe,
-            version=fetched.version,
-            sources=fetched.resolved,
+            version=found.version,
+            sources=found.resolved,
             root=root.id,
-            pack_root=self._roots.get(PACK_TOOLS).id,
+            pack_root=pack_root.id,
             needs=tuple(needs),
             options=self._settings.options,
             epoch=self._settings.epoch,
         )
-        found = build_id(inputs)
-        return Ready(inputs=inputs, id=found, fetched=fetched, root=root, built=self.find(found))
 
     def find(self, wanted: str) -> Built | None:
         """Return the finished build of an id; ``None`` where there is none, or it is damaged."""
@@ -119,35 +148,29 @@ class Builder:
         return built
 
     def build(self, recipe: Recipe, needs: Sequence[Built] = ()) -> Built:
-        """Return the build of a recipe, made now if it does not exist; see ``make``."""
+        """Return the build of a recipe, fetched for and made now if it does not exist; see ``make``."""
         ids = [Need(recipe=built.recipe, build_id=built.build_id) for built in needs]
-        return self.make(self.ready(recipe, ids), needs)
+        return self.ready(recipe, ids).built or self.make(self.fetch(recipe, ids), needs)
 
     def make(self, ready: Ready, needs: Sequence[Built] = ()) -> Built:
-        """Build what is ready, unless it is built already.
+        """Build what ``fetch`` returned, unless it is built already.
 
         Raises ``BuildError`` (with the last lines of the log) when a script fails, ``ConfigError``
         when staged files and packages do not fit, and ``NoSpaceError``.
         """
         if ready.built is not None:
             return ready.built
+        if ready.fetched is None:
+            return self.build(ready.inputs.recipe, needs)
         with self._locked(ready.id):
             # Another process may have built it while this one waited.
-            return self.find(ready.id) or self._make(ready, tuple(needs))
+            return self.find(ready.id) or self._make(ready, ready.fetched, tuple(needs))
 
     def log_path(self, name: str, wanted: str) -> Path:
         """Return where the log of a build is."""
         return self._dirs.state / "logs" / f"{name}-{wanted[:12]}.log"
 
-    def _root(self, recipe: Recipe) -> BuildRoot:
-        if recipe.build.root == "host":
-            raise ConfigError(
-                f"{recipe.name}: recipes cannot be built on the machine itself",
-                hint='write root = "debian", or leave it out',
-            )
-        return self._roots.get(recipe.build.debian)
-
-    def _make(self, ready: Ready, needs: tuple[Built, ...]) -> Built:
+    def _make(self, ready: Ready, fetched: Fetched, needs: tuple[Built, ...]) -> Built:
         inputs = ready.inputs
         recipe = inputs.recipe
         go = any(isinstance(source, GoModule | GoToolchain) for source in recipe.sources)
@@ -156,21 +179,20 @@ class Builder:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(f"--- {recipe.name} {inputs.version}, build {ready.id}\n")
         with self._work_folder(f"{recipe.name}-{ready.id[:12]}") as work:
-            pack_root = self._roots.get(PACK_TOOLS).path
-            squasher = Squasher(self._sandbox, pack_root, work)
             job = Job(
                 inputs=inputs,
                 needs=needs,
                 sandbox=self._sandbox,
                 root=ready.root.path,
-                pack_root=pack_root,
-                squasher=squasher,
+                pack_root=ready.pack_root.path,
+                squasher=Squasher(self._sandbox, ready.pack_root.path, work),
                 work=work,
                 log=log,
-                binds=ready.fetched.binds,
-                env=ready.fetched.env,
+                binds=fetched.binds,
+                env=fetched.env,
+                preamble=fetched.preamble,
             )
-            self._stage(job, ready.fetched)
+            self._stage(job, fetched)
             return self._pack(job, ready)
 
     def _stage(self, job: Job, fetched: Fetched) -> None:
@@ -180,6 +202,7 @@ class Builder:
             self._sources.unpack(fetched, job.src)
             job.patch(step)
         with self._reporter.step(f"{name}: build") as step:
+            job.check_sources()
             job.build(step)
             job.test(step)
 
@@ -258,3 +281,13 @@ class Builder:
                 self._reporter.note(f"waiting for another process that builds {wanted[:12]}")
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _packages(recipe: Recipe) -> tuple[str, ...]:
+    """Return the Debian packages of a recipe's build root."""
+    if recipe.build.root == "host":
+        raise ConfigError(
+            f"{recipe.name}: recipes cannot be built on the machine itself",
+            hint='write root = "debian", or leave it out',
+        )
+    return recipe.build.debian

@@ -67,6 +67,10 @@ class BuildRoots:
         self._apt = apt
         self._reporter = reporter
 
+    def resolve(self, packages: Sequence[str]) -> BuildRoot:
+        """Say which root ``get`` would return, without making it; raises what ``Apt.resolve`` does."""
+        return self._root(self._apt.resolve((*BASE, *packages)))
+
     def get(self, packages: Sequence[str]) -> BuildRoot:
         """Return a root with ``packages``, all they need, and ``BASE``.
 

@@ -45,6 +45,7 @@ class Job:
     log: Path
     binds: tuple[Bind, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    preamble: tuple[tuple[str, ...], ...] = ()
 
     @property
     def src(self) -> Path:
@@ -77,6 +78,12 @@ class Job:
             self._note(f"applying patches/{patch.name}")
             argv = ("patch", "-p1", "-F0", "--batch", "-i", f"/build/recipe/patches/{patch.name}")
             self._run(argv, self.pack_root, f"patches/{patch.name} does not apply")
+
+    def check_sources(self) -> None:
+        """Run the checks that the sources themselves ask for; raises ``BuildError``."""
+        for argv in self.preamble:
+            self._note(f"running {' '.join(argv)}")
+            self._run(argv, self.root, f"{' '.join(argv)} failed")
 
     def build(self, step: Step) -> None:
         """Run build.sh; raises ``BuildError``."""

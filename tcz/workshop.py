@@ -80,9 +80,7 @@ class Workshop:
         sandbox = Sandbox(runner)
         apt = Apt(dirs, store, runner, reporter, mirror=mirror, update=update, lock=lock)
         roots = BuildRoots(dirs, apt, reporter)
-        sources = Sources(
-            dirs=dirs, store=store, runner=runner, reporter=reporter, apt=apt, roots=roots, sandbox=sandbox
-        )
+        sources = Sources(dirs, store, runner, reporter, apt=apt, roots=roots, sandbox=sandbox)
         builder = Builder(
             dirs=dirs, sandbox=sandbox, roots=roots, sources=sources, reporter=reporter, settings=settings
         )
@@ -99,7 +97,7 @@ class Workshop:
         return self._build(self._with_needs(names))
 
     def plan(self, names: Sequence[str]) -> tuple[Planned, ...]:
-        """Tell what ``build`` would build and what is there already; sources may be fetched to know it."""
+        """Tell what ``build`` would build and what is there already; nothing is fetched for it."""
         return self._plan(self._with_needs(names))
 
     def plan_packages(self, names: Sequence[str]) -> tuple[Planned, ...]:
@@ -119,6 +117,8 @@ class Workshop:
 
     def _build(self, recipes: Sequence[Recipe]) -> tuple[Built, ...]:
         ready = self._ready(recipes)
+        if any(one.built is None for one in ready.values()):
+            ready = self._fetch(recipes)
         missing = [name for name, one in ready.items() if one.built is None]
         done: dict[str, Built] = {}
         for name, one in ready.items():
@@ -133,14 +133,29 @@ class Workshop:
         return tuple(done.values())
 
     def _ready(self, recipes: Sequence[Recipe]) -> dict[str, Ready]:
-        """Get everything ready before the first build, so that what cannot be fetched is known early."""
-        ready = self._known
+        known = self._known
         for recipe in recipes:
-            if recipe.name in ready:
-                continue
-            needs = [Need(recipe=name, build_id=ready[name].id) for name in recipe.build.recipes]
-            ready[recipe.name] = self.builder.ready(recipe, needs)
-        return {recipe.name: ready[recipe.name] for recipe in recipes}
+            if recipe.name not in known:
+                known[recipe.name] = self.builder.ready(recipe, self._needs(recipe))
+        return {recipe.name: known[recipe.name] for recipe in recipes}
+
+    def _fetch(self, recipes: Sequence[Recipe]) -> dict[str, Ready]:
+        """Fetch for all that is to be built before the first build: what cannot be had is known early."""
+        known = self._known
+        with self._reporter.step("fetch sources", total=len(recipes)) as step:
+            for count, recipe in enumerate(recipes):
+                step.progress(count, len(recipes))
+                step.detail(recipe.name)
+                one = known[recipe.name]
+                needs = self._needs(recipe)
+                # A need that turned out newer when it was fetched changes the ids of what follows.
+                if one.inputs.needs != needs:
+                    one = self.builder.ready(recipe, needs)
+                known[recipe.name] = one if one.built else self.builder.fetch(recipe, needs)
+        return {recipe.name: known[recipe.name] for recipe in recipes}
+
+    def _needs(self, recipe: Recipe) -> tuple[Need, ...]:
+        return tuple(Need(recipe=name, build_id=self._known[name].id) for name in recipe.build.recipes)
 
     def _with_needs(self, names: Iterable[str]) -> tuple[Recipe, ...]:
         """Return recipes with all they lead to, ordered."""

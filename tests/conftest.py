@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Golden = Callable[[str, str], None]
 
 CASES = Path(__file__).parent / "cases"
 
 
-def pytest_addoption(parser):
+def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regenerate", action="store_true", help="write the golden files of tests/cases anew")
 
 
 @pytest.fixture
-def golden(request):
+def golden(request: pytest.FixtureRequest) -> Golden:
     """Compare a text with a file of tests/cases."""
 
     def compare(name: str, text: str) -> None:

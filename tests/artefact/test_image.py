@@ -11,6 +11,7 @@ import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,6 +26,11 @@ from tcz.paths import Dirs
 from tcz.reporting import SilentReporter
 from tcz.store import sha256_file
 from tcz.tree import Node, Tree, directory, regular, symlink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Golden = Callable[[str, str], None]
 
 ISOLINUX = Path("/usr/lib/ISOLINUX")
 LDLINUX = Path("/usr/lib/syslinux/modules/bios/ldlinux.c32")
@@ -43,7 +49,7 @@ class Shelf:
         self.folder = folder
         self.all: dict[str, tuple[BuiltPackage, Built]] = {}
 
-    def put(self, name, form, path, needs=()):
+    def put(self, name: str, form: Form, path: Path, needs: tuple[str, ...] = ()) -> None:
         files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
         digest = hashlib.sha256(b"".join(p.read_bytes() for p in files)).hexdigest()
         size = sum(p.stat().st_size for p in files)
@@ -70,10 +76,10 @@ class Shelf:
         )
         self.all[name] = (package, built)
 
-    def packages(self, names):
+    def packages(self, names: Sequence[str]) -> tuple[BuiltPackage, ...]:
         order: dict[str, BuiltPackage] = {}
 
-        def visit(name):
+        def visit(name: str) -> None:
             for need in reversed(self.all[name][0].needs):
                 visit(need)
             order.setdefault(name, self.all[name][0])
@@ -82,7 +88,7 @@ class Shelf:
             visit(name)
         return tuple(order.values())
 
-    def built(self, package):
+    def built(self, package: str) -> Built:
         return self.all[package][1]
 
 
@@ -132,12 +138,12 @@ def stock(folder: Path) -> Shelf:
 
 
 @pytest.fixture
-def shelf(tmp_path):
+def shelf(tmp_path: Path) -> Shelf:
     return stock(tmp_path / "shelf")
 
 
 @pytest.fixture
-def dirs(tmp_path):
+def dirs(tmp_path: Path) -> Dirs:
     return Dirs(cache=tmp_path / "cache", config=tmp_path / "config", state=tmp_path / "state")
 
 
@@ -154,11 +160,11 @@ VARIANT = Variant(
 KEY = PublicKey(line="ssh-ed25519 AAAA me", type="ssh-ed25519", comment="me")
 
 
-def request_for(output: Path, **changes) -> image.Request:
+def request_for(output: Path, **changes: Any) -> image.Request:
     return image.Request(variant=replace(VARIANT, **changes), base="floe", output=output, keys=(KEY,))
 
 
-def make(shelf, dirs, output, **changes) -> image.Finished:
+def make(shelf: Shelf, dirs: Dirs, output: Path, **changes: Any) -> image.Finished:
     return image.make(image.prepare(request_for(output, **changes), shelf), dirs, SilentReporter())
 
 
@@ -176,7 +182,7 @@ def names_on(path: Path) -> set[str]:
     return {line.strip("'") for line in text.splitlines() if line.startswith("'")}
 
 
-def test_the_medium(shelf, dirs, tmp_path):
+def test_the_medium(shelf: Shelf, dirs: Dirs, tmp_path: Path) -> None:
     made = make(shelf, dirs, tmp_path / "out/x.iso")
     assert names_on(made.outputs.image) == {
         "/boot/vmlinuz64",
@@ -217,7 +223,7 @@ def test_the_medium(shelf, dirs, tmp_path):
     assert {package.name for package in locked.packages} >= {"foo", "kernel", "busybox"}
 
 
-def test_the_initrd(shelf, dirs, tmp_path, golden):
+def test_the_initrd(shelf: Shelf, dirs: Dirs, tmp_path: Path, golden: Golden) -> None:
     made = make(shelf, dirs, tmp_path / "x.iso")
     raw = gzip.decompress(read_iso(made.outputs.image, "/boot/floe.gz"))
     argv = ["cpio", "-itvn", "--quiet"]
@@ -251,7 +257,7 @@ def test_the_initrd(shelf, dirs, tmp_path, golden):
     assert "build-roots" not in inner
 
 
-def test_the_manifest(shelf, dirs, tmp_path):
+def test_the_manifest(shelf: Shelf, dirs: Dirs, tmp_path: Path) -> None:
     made = make(shelf, dirs, tmp_path / "x.iso")
     inside = json.loads(read_iso(made.outputs.image, "/manifest.json"))
     beside = json.loads(made.outputs.manifest.read_text())
@@ -267,7 +273,9 @@ def test_the_manifest(shelf, dirs, tmp_path):
     assert str(tmp_path) not in made.outputs.manifest.read_text() + made.outputs.lock.read_text()
 
 
-def test_same_inputs_same_bytes_wherever_and_whenever(tmp_path, monkeypatch):
+def test_same_inputs_same_bytes_wherever_and_whenever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sums = []
     for name, zone, mask in (("one", "UTC", 0o022), ("two/deep er", "Asia/Kathmandu", 0o077)):
         monkeypatch.setenv("TZ", zone)
@@ -286,7 +294,7 @@ def test_same_inputs_same_bytes_wherever_and_whenever(tmp_path, monkeypatch):
     assert sums[0] == sums[1]
 
 
-def test_nothing_is_done_twice(shelf, dirs, tmp_path):
+def test_nothing_is_done_twice(shelf: Shelf, dirs: Dirs, tmp_path: Path) -> None:
     first = make(shelf, dirs, tmp_path / "x.iso")
     stat = first.outputs.image.stat()
     second = make(shelf, dirs, tmp_path / "x.iso")
@@ -308,14 +316,14 @@ def test_nothing_is_done_twice(shelf, dirs, tmp_path):
     ],
     ids=str,
 )
-def test_every_change_counts(shelf, dirs, tmp_path, changes):
+def test_every_change_counts(shelf: Shelf, dirs: Dirs, tmp_path: Path, changes: dict[str, Any]) -> None:
     first = make(shelf, dirs, tmp_path / "x.iso")
     second = make(shelf, dirs, tmp_path / "x.iso", **changes)
     assert second.changed
     assert second.sha256 != first.sha256
 
 
-def test_damage_is_noticed_and_made_good(shelf, dirs, tmp_path):
+def test_damage_is_noticed_and_made_good(shelf: Shelf, dirs: Dirs, tmp_path: Path) -> None:
     first = make(shelf, dirs, tmp_path / "x.iso")
     status = first.outputs.image.stat()
     with first.outputs.image.open("r+b") as file:
@@ -329,12 +337,14 @@ def test_damage_is_noticed_and_made_good(shelf, dirs, tmp_path):
     assert make(shelf, dirs, tmp_path / "x.iso").changed
 
 
-def test_nothing_half_written(shelf, dirs, tmp_path, monkeypatch):
+def test_nothing_half_written(
+    shelf: Shelf, dirs: Dirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     output = tmp_path / "out/x.iso"
     first = make(shelf, dirs, output)
     before = {path: path.read_bytes() for path in first.outputs.all()}
 
-    def interrupted(*_):
+    def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(manifest, "size_table", interrupted)
@@ -343,14 +353,16 @@ def test_nothing_half_written(shelf, dirs, tmp_path, monkeypatch):
     assert {path: path.read_bytes() for path in output.parent.iterdir()} == before
 
 
-def test_a_full_disk_is_told_before(shelf, dirs, tmp_path, monkeypatch):
+def test_a_full_disk_is_told_before(
+    shelf: Shelf, dirs: Dirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 99, 1))
     with pytest.raises(NoSpaceError, match="needs"):
         make(shelf, dirs, tmp_path / "out/x.iso")
     assert not (tmp_path / "out").exists()
 
 
-def test_conflicts_are_told_together(shelf, dirs, tmp_path):
+def test_conflicts_are_told_together(shelf: Shelf, dirs: Dirs, tmp_path: Path) -> None:
     files = (
         FileSpec(path="etc/sysconfig/services", content=b"", where="a"),
         FileSpec(path="bin/sh/x", content=b"", where="b"),
@@ -362,12 +374,12 @@ def test_conflicts_are_told_together(shelf, dirs, tmp_path):
     assert sorted(p.where for p in caught.value.problems) == ["a", "b", "c", "d"]
 
 
-def test_only_extensions_can_be_loaded(shelf, dirs, tmp_path):
+def test_only_extensions_can_be_loaded(shelf: Shelf, dirs: Dirs, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="glibc"):
         make(shelf, dirs, tmp_path / "x.iso", onboot=("glibc",))
 
 
-def test_layers_must_not_share_files(shelf, dirs, tmp_path):
+def test_layers_must_not_share_files(shelf: Shelf, dirs: Dirs, tmp_path: Path) -> None:
     path = tmp_path / "shelf/clash.tar"
     tar.write(Tree({"bin/busybox": regular(b"other")}), path)
     shelf.put("sudo", "layer", path)
@@ -376,7 +388,7 @@ def test_layers_must_not_share_files(shelf, dirs, tmp_path):
 
 
 @pytest.mark.parametrize("compressor", ["gzip", "zstd", "xz", "none"])
-def test_compressors(shelf, dirs, tmp_path, compressor):
+def test_compressors(shelf: Shelf, dirs: Dirs, tmp_path: Path, compressor: Any) -> None:
     wish = replace(request_for(tmp_path / "x.iso"), compressor=compressor)
     made = image.make(image.prepare(wish, shelf), dirs, SilentReporter())
     raw = read_iso(made.outputs.image, "/boot/floe.gz")
@@ -384,7 +396,7 @@ def test_compressors(shelf, dirs, tmp_path, compressor):
     assert raw.startswith(magic[compressor])
 
 
-def test_least_memory_follows_the_measurements():
+def test_least_memory_follows_the_measurements() -> None:
     mib = 1 << 20
     assert 300 * mib <= plan.least_memory(90 * mib, 90 * mib) <= 340 * mib
     assert 640 * mib <= plan.least_memory(248 * mib, 85 * mib) <= 704 * mib

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import shutil
 import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,9 @@ from hypothesis import strategies as st
 
 from remaster import sshkey
 from tcz.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def blob(kind: str, size: int = 36) -> str:
@@ -19,7 +23,7 @@ def blob(kind: str, size: int = 36) -> str:
 GOOD = f"ssh-ed25519 {blob('ssh-ed25519')} me@here"
 
 
-def test_a_key():
+def test_a_key() -> None:
     key = sshkey.parse_line(GOOD)
     assert key.type == "ssh-ed25519"
     assert key.comment == "me@here"
@@ -37,12 +41,12 @@ def test_a_key():
         (f"ssh-dss {blob('ssh-dss')}", "DSA"),
     ],
 )
-def test_bad_lines(line, why):
+def test_bad_lines(line: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         sshkey.parse_line(line)
 
 
-def test_files_are_read_whole(tmp_path):
+def test_files_are_read_whole(tmp_path: Path) -> None:
     good, bad = tmp_path / "good.pub", tmp_path / "bad.pub"
     good.write_text(f"# mine\n\n{GOOD}\n{GOOD}\n")
     bad.write_text("nonsense\nssh-ed25519\n")
@@ -54,7 +58,7 @@ def test_files_are_read_whole(tmp_path):
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh-keygen here")
 @pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa"])
-def test_real_keys(tmp_path, kind):
+def test_real_keys(tmp_path: Path, kind: str) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", tmp_path / "key"], check=True)
     (key,) = sshkey.load((tmp_path / "key.pub",))
     assert key.line == (tmp_path / "key.pub").read_text().strip()
@@ -64,6 +68,6 @@ def test_real_keys(tmp_path, kind):
 
 
 @given(st.text())
-def test_any_text_is_keys_or_problems(text):
+def test_any_text_is_keys_or_problems(text: str) -> None:
     keys, problems = sshkey.parse(text, "x")
     assert keys or problems

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,17 +11,20 @@ from remaster.bootcode import BootCodes
 from remaster.variant import FileSpec
 from tcz.errors import ConfigError, ToolkitError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 CODES = BootCodes.load()
 
 
 @pytest.mark.parametrize("name", variant.names())
-def test_shipped_variants_are_right(name):
+def test_shipped_variants_are_right(name: str) -> None:
     found = variant.load(name, CODES)
     assert found.name == name
     assert found.summary
 
 
-def test_docker_is_a_container_host():
+def test_docker_is_a_container_host() -> None:
     docker = variant.load("docker", CODES)
     assert "noembed" in docker.boot_codes
     assert "cde" in docker.boot_codes
@@ -28,19 +33,19 @@ def test_docker_is_a_container_host():
     assert [spec.path for spec in docker.files] == ["etc/docker/daemon.json"]
 
 
-def test_linux_brings_nothing():
+def test_linux_brings_nothing() -> None:
     linux = variant.load("linux", CODES)
     assert linux.onboot == linux.services == linux.files == ()
 
 
-def test_unknown_variant_gets_a_guess():
+def test_unknown_variant_gets_a_guess() -> None:
     with pytest.raises(ConfigError) as caught:
         variant.load("dokcer", CODES)
     assert "did you mean 'docker'?" in caught.value.hint
     assert "linux" in caught.value.hint
 
 
-def test_ones_own_variant(tmp_path):
+def test_ones_own_variant(tmp_path: Path) -> None:
     (tmp_path / "motd").write_bytes(b"hello\n")
     path = tmp_path / "mine.toml"
     path.write_text(
@@ -78,7 +83,7 @@ owner = "tc:staff"
     assert mine.files[1].owner == "tc:staff"
 
 
-def test_five_mistakes_are_all_told(tmp_path):
+def test_five_mistakes_are_all_told(tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
     path.write_text(
         """schema = 1
@@ -107,7 +112,7 @@ mode = "rw"
     assert "either content or source" in text
 
 
-def test_clashes_with_the_extended_variant(tmp_path):
+def test_clashes_with_the_extended_variant(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text('schema=1\nname="a"\nsummary="a"\nboot-codes=["tce=sda1"]\n')
     path = tmp_path / "b.toml"
     path.write_text('schema=1\nname="b"\nsummary="b"\nextends="a.toml"\nboot-codes=["base"]\n')
@@ -115,7 +120,7 @@ def test_clashes_with_the_extended_variant(tmp_path):
         variant.load(str(path), CODES)
 
 
-def test_a_circle(tmp_path):
+def test_a_circle(tmp_path: Path) -> None:
     for one, other in (("a", "b"), ("b", "a")):
         text = f'schema=1\nname="{one}"\nsummary="x"\nextends="{other}.toml"\n'
         (tmp_path / f"{one}.toml").write_text(text)
@@ -123,7 +128,7 @@ def test_a_circle(tmp_path):
         variant.load(str(tmp_path / "a.toml"), CODES)
 
 
-def test_file_option(tmp_path):
+def test_file_option(tmp_path: Path) -> None:
     script = tmp_path / "run.sh"
     script.write_text("#!/bin/sh\n")
     script.chmod(0o700)
@@ -146,13 +151,13 @@ def test_file_option(tmp_path):
         "nowhere:/etc/x",
     ],
 )
-def test_bad_file_options(tmp_path, text):
+def test_bad_file_options(tmp_path: Path, text: str) -> None:
     (tmp_path / "f").write_text("")
     with pytest.raises(ConfigError):
         variant.file_option(text.replace("HERE", str(tmp_path / "f")))
 
 
-def test_command_line_wins_over_the_variant():
+def test_command_line_wins_over_the_variant() -> None:
     docker = variant.load("docker", CODES)
     file = FileSpec(path="etc/docker/daemon.json", content=b"{}")
     more = variant.extended(
@@ -166,13 +171,13 @@ def test_command_line_wins_over_the_variant():
 @pytest.mark.parametrize(
     ("packages", "codes"), [(["a/b"], []), (["x.tcz"], []), ([], ["noembd"]), ([], ["isolcpus=1"])]
 )
-def test_bad_additions(packages, codes):
+def test_bad_additions(packages: list[str], codes: list[str]) -> None:
     with pytest.raises(ConfigError):
         variant.extended(variant.load("docker", CODES), CODES, packages=packages, boot_codes=codes)
 
 
 @given(st.binary(max_size=200) | st.text().map(str.encode))
-def test_any_bytes_are_a_variant_or_an_error(tmp_path_factory, data):
+def test_any_bytes_are_a_variant_or_an_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp("v") / "x.toml"
     path.write_bytes(data)
     with pytest.raises(ToolkitError):

@@ -50,7 +50,7 @@ def entries_for(words: tuple[str, ...]) -> tuple[Entry, ...]:
     return (
         Entry(label="floe", title="Start", words=words),
         Entry(label="debug", title="Start with every kernel message", words=(*loud, "loglevel=7")),
-        Entry(label="safe", title="Start without disks' extensions and backup", words=(*safe, *extra)),
+        Entry(label="safe", title="Start without extensions and backup from disks", words=(*safe, *extra)),
     )
 
 

@@ -30,6 +30,8 @@ from tcz.tree import Node, Tree, directory, regular, symlink
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tcz.model import Form
+
     Golden = Callable[[str, str], None]
 
 ISOLINUX = Path("/usr/lib/ISOLINUX")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,8 +13,6 @@ from remaster.bootcode import BootCodes, Word, explain, join, split
 from tcz.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from remaster.bootcode import BootCode
 
 CODES = BootCodes.load()
@@ -97,18 +96,18 @@ def test_module_parameters_pass() -> None:
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    found = complaints("nodhcp nodhcp tce=sda1 base noembed=1 waitusb loglevel=99 home=sda1 bogus")
+    found = complaints("nodhcp nodhcp tce=sda1 base noembed=1 waitusb loglevel=99 desktop=flwm bogus")
     assert len(found) == 7
     assert any("nodhcp is there twice" in line for line in found)
     assert any("base: it clashes with tce" in line for line in found)
     assert any("noembed=1: it takes no value" in line for line in found)
     assert any("waitusb: a value is missing" in line for line in found)
     assert any("'99' is not a value" in line for line in found)
-    assert any("home=sda1: the floe base does not know" in line for line in found)
+    assert any("desktop=flwm: the floe base does not know" in line for line in found)
 
 
 def test_another_base_knows_all_codes() -> None:
-    assert CODES.parse("home=sda1 cron", base="corepure64")
+    assert CODES.parse("desktop=flwm cron", base="corepure64")
 
 
 @pytest.mark.parametrize("line", ['a="b', "=x", "a\x00b", "a\x1bb", "ä"])
@@ -150,3 +149,11 @@ def test_mistakes_in_a_file_of_codes(tmp_path: Path) -> None:
     assert "foo.toml:2" in text
     assert "foo.toml:3" in text
     assert "'effect'" in text
+
+
+def test_floe_acts_on_what_is_said_of_it() -> None:
+    functions = Path(__file__).parents[2] / "recipes/floe-base/files/etc/init.d/tc-functions"
+    listed = re.findall(r'^BOOTCODES="(?:\$BOOTCODES)?([^"]*)"', functions.read_text(), re.MULTILINE)
+    known = set(" ".join(listed).split())
+    # Two that it recognises only to do nothing.
+    assert {name for name in CODES.names() if CODES.get(name).floe} == known - {"laptop", "protect"}

@@ -7,8 +7,8 @@ a second time, and its backup would be misplaced on any medium larger than the i
 
 Partition 1 covers the whole image from sector 0, so that the file system can be mounted from it as
 well as from the disk. Its type is 0x17 (hidden, no system offers to format it), but 0x00 when an
-EFI partition lies within: UEFI's own MBR reader refuses partitions that overlap, and looks only at
-those with a type. Linux and BIOSes use it all the same: its size is what counts for them.
+EFI partition lies within: UEFI's reference MBR reader (edk2, PartitionDxe/Mbr.c) refuses partitions
+that overlap, and looks only at those with a type. Linux goes by the size and uses it all the same.
 """
 
 from __future__ import annotations

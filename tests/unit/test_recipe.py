@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from recipes_made import FOLDER, recipes
 
 from tcz import recipe_checks as check
 from tcz.errors import ConfigError
 from tcz.model import Archive, DebianBinary, GoModule, GoToolchain
 from tcz.recipe import Recipes, load
 from tcz.recipe_text import render
-from recipes_made import FOLDER, recipes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

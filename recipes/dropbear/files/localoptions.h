@@ -4,7 +4,6 @@
 #define DROPBEAR_SVR_PASSWORD_AUTH 0
 #define DROPBEAR_SVR_PAM_AUTH 0
 #define DROPBEAR_CLI_PASSWORD_AUTH 0
-#define DROPBEAR_CLI_INTERACT_AUTH 0
 
 /* Tiny Core keeps what is added to the base below /usr/local. */
 #define DSS_PRIV_FILENAME "/usr/local/etc/ssh/dropbear_dss_host_key"

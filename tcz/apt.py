@@ -63,7 +63,7 @@ class Apt:
         update: bool = False,
         lock: Pins | None = None,
     ) -> None:
-        """``mirror`` is as in ``aptconf.find_mirror``; ``update`` resolves anew; ``lock`` goes before pins."""
+        """``mirror`` as in ``aptconf.find_mirror``; ``update`` resolves anew; ``lock`` goes before pins."""
         self.suite = SUITE
         self._dirs = dirs
         self._store = store

@@ -59,7 +59,6 @@ class Sandbox:
         network: bool = False,
         cwd: str = "/build/src",
         log: Path | None = None,
-        stdin: bytes | None = None,
         check: bool = True,
     ) -> Result:
         """Run ``argv`` in ``root`` with exactly the environment ``env`` (default: PATH and LC_ALL).
@@ -75,7 +74,7 @@ class Sandbox:
             full += ["--bind" if bind.writable else "--ro-bind", str(bind.host), bind.inside]
         full += ["--chdir", cwd, "--", *argv]
         inside = {"PATH": PATH, "LC_ALL": "C"} if env is None else env
-        return self._runner.run(full, env=inside, log=log, stdin=stdin, check=check)
+        return self._runner.run(full, env=inside, log=log, check=check)
 
     def _probe(self) -> None:
         """Find out once whether namespaces may be made, to tell that from a failing build."""

@@ -70,16 +70,24 @@ class _Region(io.RawIOBase):
         super().close()
 
 
-def unpack(archive: Path | FileRef, into: Path, *, strip: int = 0, system: bool = False) -> int:
+def unpack(
+    archive: Path | FileRef,
+    into: Path,
+    *,
+    strip: int = 0,
+    system: bool = False,
+    skip: tuple[str, ...] = (),
+) -> int:
     """Unpack a tar (plain, gzip, bzip2, xz, zstd) or zip file into the folder ``into``.
 
-    ``strip`` drops that many leading path parts; members with no more parts than that are left out.
+    ``strip`` drops that many leading path parts; members with no more parts than that are left out,
+    and so are those whose path then begins with one of ``skip``.
     Returns the number of members written. Raises ``VerifyError`` for damaged and hostile archives;
     members before the offending one may then lie in ``into`` already.
     """
     region = archive if isinstance(archive, FileRef) else _whole(archive)
     into.mkdir(parents=True, exist_ok=True)
-    writer = _Writer(root=into, system=system)
+    writer = _Writer(root=into, system=system, skip=skip)
     try:
         with io.BufferedReader(_Region(region), 1 << 18) as raw:
             if raw.peek(4).startswith(b"PK\x03\x04"):
@@ -119,7 +127,7 @@ def _decompressed(raw: io.BufferedReader[_Region]) -> Iterator[IO[bytes]]:
     elif magic.startswith(b"BZh"):
         stream = bz2.BZ2File(raw)
     elif magic.startswith((b"\xfd7zXZ", b"\x5d\x00\x00")):
-        stream = lzma.LZMAFile(raw)
+        stream = lzma.LZMAFile(raw)  # noqa: SIM115 - closed below
     elif magic.startswith(b"\x28\xb5\x2f\xfd"):
         stream = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
     else:
@@ -199,10 +207,13 @@ class _Writer:
 
     root: Path
     system: bool
+    skip: tuple[str, ...] = ()
     _folders: dict[str, str] = field(default_factory=lambda: {"": ""})
 
     def put(self, entry: _Entry, content: Callable[[], IO[bytes] | None]) -> None:
         parent, _, name = entry.path.rpartition("/")
+        if entry.path.startswith(self.skip):
+            return
         if entry.kind == "directory":
             self._folder(entry.path)
             return

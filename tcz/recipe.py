@@ -6,7 +6,6 @@ The format is described in docs/reference/recipe.md; ``tcz.recipe_text`` writes 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -257,12 +256,10 @@ def _device(table: toml.Table) -> Device:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A recipe's folder, found but not read yet."""
-
-    name: str
-    folder: Path
+def standard_folders(extra: Sequence[Path] = ()) -> tuple[Path, ...]:
+    """Return where recipes are looked for: the user's own folders, then what ships with the toolkit."""
+    ours = shipped(Path(__file__).parent, "recipes")
+    return (*extra, ours) if ours.is_dir() else tuple(extra)
 
 
 class Recipes:
@@ -280,13 +277,7 @@ class Recipes:
             for file in sorted(folder.glob("*/recipe.toml")):
                 found.setdefault(file.parent.name, file.parent)
         self._found = found
-        self._loaded: dict[str, Recipe] = {}
-
-    @classmethod
-    def standard(cls, extra: Sequence[Path] = ()) -> Recipes:
-        """Return the user's folders, then the recipes that ship with the toolkit."""
-        ours = shipped(Path(__file__).parent, "recipes")
-        return cls([*extra, ours] if ours.is_dir() else extra)
+        self._loaded: dict[str, Recipe | ConfigError] = {}
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all recipes, sorted; none of them is read."""
@@ -303,22 +294,40 @@ class Recipes:
     def get(self, name: str) -> Recipe:
         """Return a recipe. Raises ``ConfigError`` when it is unknown (with a guess) or wrong."""
         if name not in self._loaded:
-            self._loaded[name] = load(self.folder(name))
-        return self._loaded[name]
+            folder = self.folder(name)
+            try:
+                self._loaded[name] = load(folder)
+            except ConfigError as error:
+                self._loaded[name] = error
+        loaded = self._loaded[name]
+        if isinstance(loaded, ConfigError):
+            raise loaded
+        return loaded
 
     def all(self) -> tuple[Recipe, ...]:
         """Return every recipe. Raises one ``ConfigError`` with the mistakes of all of them."""
-        recipes, problems = self._readable()
+        recipes, problems = self.readable()
         if problems:
             raise ConfigError("recipes have mistakes", problems)
         return recipes
+
+    def readable(self) -> tuple[tuple[Recipe, ...], tuple[Problem, ...]]:
+        """Return the recipes that are right, and the mistakes of the others."""
+        recipes: list[Recipe] = []
+        problems: list[Problem] = []
+        for name in self.names():
+            try:
+                recipes.append(self.get(name))
+            except ConfigError as error:
+                problems += error.problems or (Problem(where=name, message=error.what),)
+        return tuple(recipes), tuple(problems)
 
     def find_package(self, package: str) -> Recipe | None:
         """Return the recipe that makes a package, or ``None``; broken recipes are passed over.
 
         ``NAME-KERNEL`` is also found by its final name, such as ``NAME-6.12.48-amd64``.
         """
-        recipes, _ = self._readable()
+        recipes, _ = self.readable()
         for matches in (lambda name: name == package, lambda name: _follows_kernel(name, package)):
             for recipe in recipes:
                 if any(matches(spec.name) for spec in recipe.packages):
@@ -334,22 +343,12 @@ class Recipes:
         recipe = self.find_package(package)
         if recipe is not None:
             return recipe
-        recipes, problems = self._readable()
+        recipes, problems = self.readable()
         known = {spec.name for recipe in recipes for spec in recipe.packages}
         message = f"no recipe makes the package {package!r}"
         if problems:
             message += ", but some recipes cannot be read"
         raise ConfigError(message, problems, hint=toml.guess(package, known))
-
-    def _readable(self) -> tuple[tuple[Recipe, ...], tuple[Problem, ...]]:
-        recipes: list[Recipe] = []
-        problems: list[Problem] = []
-        for name in self.names():
-            try:
-                recipes.append(self.get(name))
-            except ConfigError as error:
-                problems += error.problems or (Problem(where=name, message=error.what),)
-        return tuple(recipes), tuple(problems)
 
 
 def _follows_kernel(name: str, package: str) -> bool:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     Check = Callable[[str], str | None]
 
 _Choice = TypeVar("_Choice", bound=str)
+#: Low enough for two swapped letters ("lisence"), high enough to keep strangers apart.
+_NEAR = 0.55
 _ERROR_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -75,7 +77,7 @@ def _syntax_problem(error: ValueError, text: str, where: str) -> Problem:
 def guess(name: str, known: Iterable[str]) -> str | None:
     """Return ``did you mean 'x'?`` for the nearest of ``known``, or ``None`` when none is near."""
     by_folded = {word.casefold(): word for word in known}
-    near = difflib.get_close_matches(name.casefold(), list(by_folded), n=3, cutoff=0.6)
+    near = difflib.get_close_matches(name.casefold(), list(by_folded), n=3, cutoff=_NEAR)
     if not near:
         return None
     return "did you mean " + " or ".join(repr(by_folded[word]) for word in near) + "?"
@@ -85,7 +87,10 @@ class Document:
     """A parsed file: its root table, and the mistakes found so far."""
 
     def __init__(self, where: str, data: dict[str, object], lines: dict[Place, int]) -> None:
-        """Made by ``read`` and ``parse``."""
+        """Made by ``read`` and ``parse``.
+
+        Without ``lines`` (a format whose lines are not known) messages name keys in full instead.
+        """
         self.where = where
         self._lines = lines
         self._problems: list[tuple[int, Problem]] = []
@@ -99,15 +104,23 @@ class Document:
         return table
 
     def line(self, place: Place) -> int:
-        """Return the line of a key, or of the nearest table around it."""
-        while place not in self._lines:
+        """Return the line of a key, or of the nearest table around it; 0 when none is known."""
+        while place and place not in self._lines:
             place = place[:-1]
-        return self._lines[place]
+        return self._lines.get(place, 0)
+
+    def at(self, place: Place) -> str:
+        """Return a key's place as messages tell it: ``file:line``, or ``file: a.b[0]`` without lines."""
+        line = self.line(place)
+        if line:
+            return f"{self.where}:{line}"
+        dotted = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in place)
+        return f"{self.where}: {dotted.removeprefix('.')}" if place else self.where
 
     def fail(self, place: Place, message: str, hint: str | None = None) -> None:
         """Note a mistake at a key."""
-        line = self.line(place)
-        self._problems.append((line, Problem(where=f"{self.where}:{line}", message=message, hint=hint)))
+        problem = Problem(where=self.at(place), message=message, hint=hint)
+        self._problems.append((self.line(place), problem))
 
     def fail_elsewhere(self, where: str, message: str, hint: str | None = None) -> None:
         """Note a mistake that is in another file, told after those of this one."""
@@ -132,7 +145,7 @@ class Document:
             raise ConfigError(f"{what} has {mistakes}", [problem for _, problem in self._problems])
 
 
-def _describe(value: object) -> str:
+def _describe(value: object) -> str:  # noqa: PLR0911 - a table of cases
     """Say what a value is, as a person would."""
     match value:
         case bool():
@@ -145,6 +158,8 @@ def _describe(value: object) -> str:
             return "a list" if value else "an empty list"
         case dict():
             return "a table"
+        case None:
+            return "nothing"
         case _:
             return "a date or time"
 
@@ -176,7 +191,12 @@ class Table:
         self._asked[key] = None
         return key in self._data
 
-    def keys(self) -> tuple[str, ...]:
+    def is_null(self, key: str) -> bool:
+        """Tell whether the key is there without a value, as JSON can write it."""
+        self._asked[key] = None
+        return key in self._data and self._data[key] is None
+
+    def names(self) -> tuple[str, ...]:
         """Return the names of all keys, for tables whose keys are the user's own; asks for all."""
         for key in self._data:
             self._asked[key] = None
@@ -282,8 +302,7 @@ class Table:
 
     def where(self, key: str | None = None) -> str:
         """Return ``file:line`` of a key, or of the table itself."""
-        place = self._place if key is None else (*self._place, key)
-        return f"{self.document.where}:{self.document.line(place)}"
+        return self.document.at(self._place if key is None else (*self._place, key))
 
     def fail(self, key: str | None, message: str, hint: str | None = None) -> None:
         """Note a mistake at a key of this table, or (``None``) at the table itself."""
@@ -318,14 +337,15 @@ class Table:
 
     def _get(self, key: str, *, needed: bool) -> object:
         self._asked[key] = None
-        if key in self._data:
-            return self._data[key]
-        if needed:
+        value = self._data.get(key)
+        if value is None and key in self._data:
+            self.fail(key, "expected a value, found nothing")
+        elif value is None and needed:
             near = [k for k in self._data if k not in self._asked and guess(k, [key])]
             self.fail(
                 None, f"the key '{key}' is missing", f"is '{near[0]}' meant to be it?" if near else None
             )
-        return None
+        return value
 
     def _checked_string(
         self, value: object, keys: tuple[str | int, ...], check: Check | None, *, empty: bool

@@ -1,0 +1,2 @@
+mkdir -p "$DEST/usr/local/share/docker"
+cp README "$DEST/usr/local/share/docker/"

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from remaster.vm import Machine, MachineSpec, free_port
 
+from remaster.vm import Machine, MachineSpec, free_port
 from tcz.run import HostRunner
 
 if TYPE_CHECKING:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from remaster.vm import Machine
-
     from tests.boot.conftest import HostServer
 
 pytestmark = pytest.mark.boot

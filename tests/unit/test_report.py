@@ -73,7 +73,7 @@ def test_long_steps_show_life() -> None:
 def test_json_lines() -> None:
     stream = io.StringIO()
     reporter = reporter_for("json", stream)
-    with pytest.raises(ValueError, match="x"), reporter.step("outer", total=2) as outer:
+    with pytest.raises(ValueError, match="x"), reporter.step("outer", total=2) as outer:  # noqa: PT012
         with reporter.step("inner") as step:
             step.progress(5, 10, "B")
             step.progress(10, 10, "B")
@@ -142,7 +142,7 @@ def test_bar(monkeypatch: pytest.MonkeyPatch, *, no_color: bool) -> None:
         monkeypatch.setenv("NO_COLOR", "1")
     stream = Terminal()
     reporter = reporter_for("auto", stream)
-    with pytest.raises(ValueError, match="x"), reporter.step("outer [not markup]"):
+    with pytest.raises(ValueError, match="x"), reporter.step("outer [not markup]"):  # noqa: PT012
         with reporter.step("inner", total=10) as step:
             step.progress(5, unit="B")
             step.detail("file [x]")

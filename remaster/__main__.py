@@ -1,0 +1,6 @@
+"""``python -m remaster`` is the same as the command ``remaster``."""
+
+from remaster.cli import main
+
+if __name__ == "__main__":
+    main()

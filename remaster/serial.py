@@ -128,6 +128,9 @@ class Console:
     ) -> re.Match[str]:
         """Wait until ``pattern`` (``^`` and ``$`` match at lines) is said; return the match.
 
+        The first text that matches is taken, though more may be on its way: end a pattern that can
+        grow with what follows it.
+
         Raises ``ConsoleError`` after ``timeout`` seconds, when the machine hangs up, and at once
         when ``never`` is said before.
         """

@@ -240,23 +240,7 @@ def deps(name: str, tree: bool, why: str | None, recipe_folders: tuple[Path, ...
 @clikit.json_option
 def doctor(as_json: bool) -> None:
     """Look whether this machine can build and boot images, and say what to install."""
-    run_doctor(as_json=as_json)
-
-
-def run_doctor(*, as_json: bool) -> None:
-    """Show the findings and exit with 6 when something that is needed is missing."""
-    from tcz.doctor import examine, healthy, lines
-    from tcz.errors import MissingToolError
-    from tcz.paths import Dirs
-    from tcz.run import HostRunner
-
-    checks = examine(Dirs.from_env(), HostRunner())
-    if as_json:
-        clikit.echo_json(checks)
-    else:
-        _echo_lines(lines(checks))
-    if not healthy(checks):
-        click.get_current_context().exit(MissingToolError.exit_code)
+    clikit.run_doctor(as_json=as_json)
 
 
 @cli.command(examples=["tcz log runc -n 100", "less $(tcz log runc --path)"])

@@ -100,7 +100,7 @@ class Job:
                 self._run(argv, self.root, "test.sh failed", staged_writable=False)
 
     def _note(self, text: str) -> None:
-        with self.log.open("a") as file:
+        with self.log.open("a", encoding="utf-8") as file:
             file.write(f"--- {text}\n")
 
     def _run(self, argv: Sequence[str], root: Path, failure: str, *, staged_writable: bool = True) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from remaster.vm import MachineSpec, Wiring, find_firmware, qemu_argv
+from remaster import terminal
+from remaster.vm import Machine, MachineSpec
 from tcz import doctor
 from tcz.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tcz.reporting import Reporter
     from tcz.run import Runner
@@ -62,16 +61,14 @@ def _forwards(texts: Sequence[str]) -> list[tuple[int, int]]:
     return pairs
 
 
-def run(spec: MachineSpec, runner: Runner, reporter: Reporter) -> int:
-    """Start the machine and stay until it ends; return QEMU's exit status."""
+def run(spec: MachineSpec, runner: Runner, reporter: Reporter) -> None:
+    """Start the machine and stay until it is off or the user leaves it, which ends it.
+
+    Raises ``MissingToolError`` without QEMU or firmware, ``MachineError`` when QEMU fails.
+    """
     works = doctor.probe_kvm(runner).state == "works"
     reporter.note("hardware acceleration" if works else "no working KVM here: everything is emulated")
-    reporter.note("Ctrl-A X ends the machine, Ctrl-A H lists more keys")
-    with tempfile.TemporaryDirectory(prefix="vm-") as folder:
-        code = variables = None
-        if spec.firmware == "uefi":
-            code, pristine = find_firmware()
-            variables = Path(folder) / "variables.fd"
-            shutil.copyfile(pristine, variables)
-        wiring = Wiring(accel="kvm" if works else "tcg", code=code, variables=variables)
-        return runner.attach(qemu_argv(spec, wiring))
+    reporter.note("Ctrl-] ends the machine at once; sudo poweroff does so in order")
+    with Machine(spec, runner, kvm_works=lambda: works, listener=terminal.printer()) as machine:
+        left = terminal.attach(machine.console, lambda: machine.running)
+    reporter.note("left" if left else "the machine is off")

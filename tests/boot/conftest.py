@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import http.server
+import os
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +19,6 @@ from tcz.run import HostRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 #: Emulation is slow and CI machines are shared: what takes 30 s here may take minutes there.
 BOOT_TIMEOUT = 420.0
@@ -27,6 +28,17 @@ PROMPT = r"^tc@[\w.-]+:~\$ "
 def remaster(*words: str) -> None:
     """Run the command as a user would; its progress is shown when the test fails."""
     subprocess.run([sys.executable, "-m", "remaster", *words], check=True)
+
+
+@pytest.fixture(scope="session")
+def iso() -> Path:
+    """Return the image named by TCZ_TEST_ISO; without one there is nothing to boot."""
+    name = os.environ.get("TCZ_TEST_ISO")
+    if not name:
+        pytest.skip("TCZ_TEST_ISO names no image")
+    path = Path(name).resolve()
+    assert path.is_file(), f"TCZ_TEST_ISO: no such file: {path}"
+    return path
 
 
 @pytest.fixture(scope="session")

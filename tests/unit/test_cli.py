@@ -13,10 +13,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from tcz import __version__, clikit, commands
+from tcz import __version__, clikit, commands, doctor, lock
 from tcz.cli import cli
 from tcz.errors import BuildError, ConfigError, ToolkitError
 from tcz.paths import Dirs
+from tcz.store import sha256_file
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -96,7 +97,8 @@ def test_terminated_by_a_signal() -> None:
          "a.log: it broke\n  line 1\n  line 2\n  -> read it\n"),
         (ToolkitError("odd"), 1, "odd\n"),
         (KeyboardInterrupt(), 130, "\ninterrupted; nothing half-written was kept; run again to resume\n"),
-        (OSError(errno.ENOSPC, "x", "/full"), 7, "/full: the disk is full\n  -> free some space, then run again\n"),
+        (OSError(errno.ENOSPC, "x", "/full"), 7,
+         "/full: the disk is full\n  -> free some space, then run again\n"),
     ],
 )  # fmt: skip
 def test_errors_become_lines_and_codes(error: BaseException, code: int, said: str) -> None:
@@ -205,12 +207,40 @@ def test_deps_tells_what_is_missing_and_what_goes_round(folder: Path) -> None:
     assert "warning: goes round: " in result.stderr
 
 
+@pytest.mark.build
 def test_build_dry_run(folder: Path) -> None:
-    result = tcz("build", "top", "--dry-run", "--recipes", folder)
-    assert sorted(result.stdout.splitlines()) == ["base 1.2", "left 1.2", "right 1.2", "top 1.2"]
-    assert sorted(json.loads(tcz("build", "--all", "--dry-run", "--json", "--recipes", folder).stdout)) == [
-        "base", "left", "right", "top",
-    ]  # fmt: skip
+    result = tcz("build", "top", "--dry-run", "--recipes", folder, "--progress", "none")
+    assert sorted(result.stdout.splitlines()) == [
+        "base   1.2  to be built",
+        "left   1.2  to be built",
+        "right  1.2  to be built",
+        "top    1.2  to be built",
+    ]
+    found = json.loads(tcz("build", "--all", "--dry-run", "--json", "--recipes", folder).stdout)
+    assert {one["recipe"]["name"]: one["cached"] for one in found} == dict.fromkeys(
+        ("base", "left", "right", "top"), False
+    )
+
+
+@pytest.mark.build
+def test_build_for_real(folder: Path) -> None:
+    (folder / "base" / "build.sh").write_text(
+        'mkdir -p "$DEST/usr/local/bin"; echo "$VERSION" >"$DEST/usr/local/bin/base"\n'
+    )
+    lock_file = folder.parent / "a.lock"
+    args = ("build", "base", "--recipes", folder, "--progress", "plain")
+    result = tcz(*args, "--write-lock", lock_file)
+    assert result.exit_code == 0, result.stderr
+    path = Path(result.stdout.strip())
+    assert path.name == "base.tcz"
+    assert "base 1.2: done" in result.stderr
+    locked = lock.read(lock_file)
+    assert [(p.name, p.sha256) for p in locked.packages] == [("base", sha256_file(path))]
+    assert locked.debian
+    again = tcz(*args, "--lock", lock_file, "--json")
+    assert json.loads(again.stdout)[0]["packages"][0]["path"] == str(path)
+    assert "done" not in again.stderr
+    assert tcz("log", "base", "--path").exit_code == 0
 
 
 @pytest.mark.parametrize("command", ["build", "fetch"])
@@ -273,8 +303,6 @@ def test_cache(folder: Path) -> None:
 
 
 def test_doctor(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tcz import doctor
-
     bad = doctor.Check(name="bwrap", ok=False, detail="not installed", hint="install it")
     monkeypatch.setattr(doctor, "examine", lambda _dirs, _runner: (bad,))
     result = tcz("doctor")

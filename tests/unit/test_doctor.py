@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +10,9 @@ from tcz import doctor
 from tcz.doctor import Check
 from tcz.paths import Dirs
 from tcz.run import HostRunner
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Without(HostRunner):

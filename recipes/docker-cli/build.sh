@@ -1,12 +1,7 @@
 version=github.com/docker/cli/cli/version
 built=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 
-# Upstream names its module file vendor.mod because its tags are dates, not semantic versions.
-cp vendor.mod go.mod
-cp vendor.sum go.sum
-rm -rf vendor
-
-CGO_ENABLED=0 go build -mod=mod \
+CGO_ENABLED=0 go build \
     -tags "netgo osusergo grpcnotrace" \
     -ldflags "-s -w -buildid= -X $version.Version=$VERSION -X $version.GitCommit=v$VERSION -X $version.BuildTime=$built" \
     -o "$DEST/usr/local/bin/docker" ./cmd/docker

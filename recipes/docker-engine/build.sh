@@ -18,6 +18,5 @@ go build \
 
 "$DEST/usr/local/bin/dockerd" --version | grep -qF "$VERSION" || { echo "dockerd does not carry its version" >&2; exit 1; }
 
-mkdir -p "$DEST/usr/local/etc/init.d" "$DEST/usr/local/share/doc/docker-engine"
-install -m 755 "$RECIPE/files/init.d-docker" "$DEST/usr/local/etc/init.d/docker"
+mkdir -p "$DEST/usr/local/share/doc/docker-engine"
 cp LICENSE NOTICE "$DEST/usr/local/share/doc/docker-engine/"

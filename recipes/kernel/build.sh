@@ -49,8 +49,8 @@ mkdir -p "$DEST/$base" "$DEST/$extension"
 cp -R "$merged/kernel" "$DEST/$base/kernel"
 cp -R "$merged/kernel.tclocal" "$DEST/$extension/kernel"
 ln -s "/$extension/kernel" "$DEST/$base/kernel.tclocal"
-# BusyBox reads the text files; the .bin indices, the symbol table and builtin.modinfo serve kmod alone.
-for index in dep alias softdep devname builtin order; do
+# BusyBox reads the text files; the rest serves kmod alone.
+for index in dep alias softdep devname builtin; do
     cp "$merged/modules.$index" "$DEST/$base/"
 done
 # This package's modules are in modules.dep already: no depmod is needed when it is loaded.

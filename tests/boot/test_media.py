@@ -1,4 +1,4 @@
-"""One image, every way to start it: as CD, as disk and as USB stick, by BIOS and by UEFI."""
+"""The base alone, started in the ways in which the docker variant is not: a disk by BIOS, a stick by UEFI."""
 
 from __future__ import annotations
 
@@ -18,13 +18,11 @@ FATAL = r"Kernel panic|Initramfs unpacking failed|boot: *$|grub rescue>|Shell>|N
 
 
 @pytest.mark.boot
-@pytest.mark.parametrize("firmware", ["bios", "uefi"])
-@pytest.mark.parametrize("medium", ["cdrom", "disk", "usb"])
-def test_it_boots_to_a_prompt_and_powers_off(iso: Path, firmware: Any, medium: str) -> None:
+@pytest.mark.parametrize(("firmware", "medium"), [("bios", "disk"), ("uefi", "usb")])
+def test_it_boots_to_a_prompt_and_powers_off(linux_iso: Path, firmware: Any, medium: str) -> None:
     spec = MachineSpec(
         firmware=firmware,
-        cdrom=iso if medium == "cdrom" else None,
-        disk=iso if medium != "cdrom" else None,
+        disk=linux_iso,
         usb=medium == "usb",
         memory_mib=512,
     )

@@ -1,4 +1,4 @@
-"""``python -m remaster`` is the same as the command ``remaster``."""
+"""``python -m remaster``: the command ``remaster``."""
 
 from remaster.cli import main
 

@@ -276,17 +276,15 @@ def variant_lint(files: tuple[str, ...], recipe_folders: tuple[Path, ...]) -> No
     "--forward", "forwards", metavar="HOST:GUEST", multiple=True, help="This port of the host leads there."
 )
 @clikit.progress_option
-@click.pass_context
-def run(ctx: click.Context, /, image: Path, uefi: bool, progress: Reporter, **options: Any) -> None:  # noqa: ANN401
-    """Start an image in QEMU on this terminal; Ctrl-A X ends it.
+def run(image: Path, uefi: bool, progress: Reporter, **options: Any) -> None:  # noqa: ANN401
+    """Start an image in QEMU on this terminal; Ctrl-] ends it.
 
     The image is not changed; what the machine writes is gone when it ends.
     """
-    from remaster import terminal
+    from remaster import live
     from tcz.run import HostRunner
 
-    spec = terminal.spec_for(image, uefi=uefi, **options)
-    ctx.exit(terminal.run(spec, HostRunner(), progress))
+    live.run(live.spec_for(image, uefi=uefi, **options), HostRunner(), progress)
 
 
 @cli.command(codes=[5], examples=["remaster inspect out/floe-docker.iso"])

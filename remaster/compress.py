@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Compression = Literal["gzip", "zstd", "xz", "none"]
 
 #: What may come out of one read, all members together, unless the caller says otherwise.
-DEFAULT_LIMIT: Final = 4 << 30
+DEFAULT_LIMIT: Final = 2 << 30
 
 _MIB: Final = 1 << 20
 #: Small enough that one step of a hostile zstd stream (4 bytes make 128 KiB) stays bounded.

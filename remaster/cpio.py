@@ -11,13 +11,14 @@ import stat
 import struct
 from binascii import Error as HexError
 from binascii import unhexlify
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from remaster.compress import DEFAULT_LIMIT, Compression, compress, expand
+from remaster.rootfs import Entry, RootFs, bad, encoded
 from tcz.errors import ToolkitError, VerifyError
-from tcz.tree import FileRef, Node, Tree, safe_path
+from tcz.tree import FileRef, Node, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +28,6 @@ __all__ = ["Compression", "compress", "dumps", "read", "write"]
 _HEADER: Final = 110
 _TRAILER: Final = "TRAILER!!!"
 _PATH_MAX: Final = 4096
-_DEPTH_MAX: Final = 128
-_LINK_HOPS_MAX: Final = 40
 _FIELD_MAX: Final = 0xFFFFFFFF
 _BLOCK: Final = 1 << 20
 _TYPES: Final = frozenset(
@@ -39,177 +38,6 @@ _TYPES: Final = frozenset(
 # -- reading --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One member of an archive, its header already checked."""
-
-    offset: int
-    name: str
-    ino: tuple[int, int, int]
-    mode: int
-    uid: int
-    gid: int
-    nlink: int
-    mtime: int
-    rdev: tuple[int, int]
-    data: bytes
-
-
-@dataclass(slots=True, eq=False)
-class _Inode:
-    """What names point to while archives are applied; several names may share one."""
-
-    mode: int
-    uid: int = 0
-    gid: int = 0
-    mtime: int = 0
-    rdev: tuple[int, int] = (0, 0)
-    data: bytes = b""
-
-    @property
-    def kind(self) -> int:
-        return stat.S_IFMT(self.mode)
-
-
-@dataclass(slots=True)
-class _Root:
-    """The root file system as the kernel fills it, entry by entry."""
-
-    names: dict[str, _Inode] = field(default_factory=lambda: {"": _Inode(stat.S_IFDIR | 0o755)})
-    children: dict[str, int] = field(default_factory=dict)
-    folders: dict[str, str] = field(default_factory=dict)
-    shared: dict[tuple[int, int, int, int], _Inode] = field(default_factory=dict)
-
-    def add(self, entry: _Entry) -> None:
-        """Do what the kernel does with one entry."""
-        raw = _checked_path(entry)
-        kind = stat.S_IFMT(entry.mode)
-        parent, _, base = raw.rpartition("/")
-        folder = self._folder(parent, entry) if parent else ""
-        path = f"{folder}/{base}" if folder else base
-        here = self.names.get(path)
-        if here is not None and (here.kind != kind or kind == stat.S_IFLNK):
-            if here.kind == stat.S_IFDIR and (self.children.get(path) or not path):
-                return  # the kernel's rmdir fails, and with it the entry
-            self._remove(path)
-            here = None
-        linked = self._linked(entry) if kind not in (stat.S_IFDIR, stat.S_IFLNK) else None
-        if linked is not None and linked is not here:
-            self._remove(path)
-            self._put(path, linked)
-        inode = linked or here
-        if inode is None:
-            # A device that exists keeps its numbers: the kernel's mknod fails, chmod and chown do not.
-            inode = _Inode(entry.mode, rdev=entry.rdev)
-            self._put(path, inode)
-        self._fill(inode, entry, is_link=linked is not None)
-        if entry.nlink > 1 and kind not in (stat.S_IFDIR, stat.S_IFLNK):
-            self.shared[(*entry.ino, kind)] = inode
-
-    def _linked(self, entry: _Entry) -> _Inode | None:
-        return self.shared.get((*entry.ino, stat.S_IFMT(entry.mode))) if entry.nlink > 1 else None
-
-    @staticmethod
-    def _fill(inode: _Inode, entry: _Entry, *, is_link: bool) -> None:
-        inode.mode, inode.uid, inode.gid = entry.mode, entry.uid, entry.gid
-        inode.mtime = entry.mtime
-        # Further names of a hard link carry no content of their own except for one of them.
-        if entry.data or not is_link:
-            inode.data = entry.data
-
-    def end_of_archive(self) -> None:
-        """Inode numbers mean nothing beyond their archive."""
-        self.shared.clear()
-
-    def _put(self, path: str, inode: _Inode) -> None:
-        self.names[path] = inode
-        parent = path.rpartition("/")[0]
-        self.children[parent] = self.children.get(parent, 0) + 1
-        if inode.kind == stat.S_IFLNK:
-            self.folders.clear()
-
-    def _remove(self, path: str) -> None:
-        inode = self.names.pop(path, None)
-        if inode is None:
-            return
-        self.children[path.rpartition("/")[0]] -= 1
-        if inode.kind in (stat.S_IFLNK, stat.S_IFDIR):
-            self.folders.clear()
-
-    def _folder(self, parent: str, entry: _Entry) -> str:
-        """Follow the symbolic links in a parent path; make what is missing."""
-        known = self.folders.get(parent)
-        if known is not None:
-            return known
-        done, hops = "", 0
-        todo = parent.split("/")[::-1]
-        while todo:
-            part = todo.pop()
-            if part in ("", "."):
-                continue
-            if part == "..":
-                done = done.rpartition("/")[0]
-                continue
-            path = f"{done}/{part}" if done else part
-            inode = self.names.get(path)
-            if inode is None:
-                if path.count("/") > _DEPTH_MAX:
-                    raise _bad(entry.offset, f"path is too deep: {entry.name[:80]!r}...")
-                inode = _Inode(stat.S_IFDIR | 0o755, mtime=entry.mtime)
-                self._put(path, inode)
-            if inode.kind == stat.S_IFLNK:
-                hops += 1
-                if hops > _LINK_HOPS_MAX:
-                    raise _bad(entry.offset, f"too many symbolic links on the way to {entry.name!r}")
-                target = inode.data.decode(errors="surrogateescape")
-                done = "" if target.startswith("/") else done
-                todo += target.split("/")[::-1]
-            elif inode.kind == stat.S_IFDIR:
-                done = path
-            else:
-                raise _bad(entry.offset, f"{entry.name!r} lies below {path!r}, which is not a directory")
-        self.folders[parent] = done
-        return done
-
-    def tree(self) -> Tree:
-        """Return the result; of names that share an inode the bytewise first one has the content."""
-        first: dict[int, str] = {}
-        nodes: dict[str, Node] = {}
-        for path in sorted(self.names, key=_encoded):
-            inode = self.names[path]
-            holder = first.setdefault(id(inode), path)
-            nodes[path] = Node(
-                mode=inode.mode,
-                uid=inode.uid,
-                gid=inode.gid,
-                mtime=inode.mtime,
-                rdev=inode.rdev,
-                data=inode.data if holder == path else b"",
-                link=None if holder == path else holder,
-            )
-        return Tree(nodes)
-
-
-def _bad(offset: int, what: str) -> VerifyError:
-    return VerifyError(f"offset {offset}: {what}")
-
-
-def _encoded(path: str) -> bytes:
-    return path.encode(errors="surrogateescape")
-
-
-def _checked_path(entry: _Entry) -> str:
-    try:
-        path = safe_path(entry.name)
-    except VerifyError as error:
-        raise _bad(entry.offset, error.what) from error
-    if path.count("/") > _DEPTH_MAX:
-        raise _bad(entry.offset, f"path is too deep: {path[:80]!r}...")
-    if not path and not stat.S_ISDIR(entry.mode):
-        raise _bad(entry.offset, f"the root {entry.name!r} is not a directory")
-    return path
-
-
 def _padded(offset: int) -> int:
     return (offset + 3) & ~3
 
@@ -217,34 +45,34 @@ def _padded(offset: int) -> int:
 def _cut(data: bytes, start: int, size: int, what: str, header: int) -> bytes:
     part = data[start : start + size]
     if len(part) != size:
-        raise _bad(header, f"{what} is truncated: {size} bytes announced, {len(part)} there")
+        raise bad(header, f"{what} is truncated: {size} bytes announced, {len(part)} there")
     return part
 
 
-def _entry(data: bytes, offset: int) -> tuple[_Entry, int]:
+def _entry(data: bytes, offset: int) -> tuple[Entry, int]:
     """Parse the header, name and content at ``offset``; return the entry and the next offset."""
     header = _cut(data, offset, _HEADER, "the header", offset)
     magic = header[:6]
     if magic not in (b"070701", b"070702"):
-        raise _bad(offset, f"no newc header: {magic!r}")
+        raise bad(offset, f"no newc header: {magic!r}")
     try:
         values = struct.unpack(">13I", unhexlify(header[6:]))
     except HexError as error:
-        raise _bad(offset, "a header field is not hexadecimal") from error
+        raise bad(offset, "a header field is not hexadecimal") from error
     ino, mode, uid, gid, nlink, mtime, size, major, minor, rmajor, rminor, namesize, check = values
     if not 1 < namesize <= _PATH_MAX:
-        raise _bad(offset, f"a name of {namesize} bytes")
+        raise bad(offset, f"a name of {namesize} bytes")
     raw = _cut(data, offset + _HEADER, namesize, "the name", offset)
     if raw.find(0) != namesize - 1:
-        raise _bad(offset, f"the name does not end where it should: {raw[:80]!r}")
+        raise bad(offset, f"the name does not end where it should: {raw[:80]!r}")
     name = raw[:-1].decode(errors="surrogateescape")
     start = _padded(offset + _HEADER + namesize)
     body = _cut(data, start, size, f"the content of {name!r}", offset)
     if magic == b"070702" and body and stat.S_ISREG(mode) and sum(body) & _FIELD_MAX != check:
-        raise _bad(offset, f"wrong checksum for {name!r}")
+        raise bad(offset, f"wrong checksum for {name!r}")
     if name != _TRAILER:
         body = _checked_body(offset, name, mode, body)
-    entry = _Entry(
+    entry = Entry(
         offset, name, (major, minor, ino), mode & 0xFFFF, uid, gid, nlink, mtime, (rmajor, rminor), body
     )
     return entry, _padded(start + size)
@@ -253,22 +81,22 @@ def _entry(data: bytes, offset: int) -> tuple[_Entry, int]:
 def _checked_body(offset: int, name: str, mode: int, body: bytes) -> bytes:
     kind = stat.S_IFMT(mode)
     if kind not in _TYPES:
-        raise _bad(offset, f"{name!r} has no known file type: mode {mode:o}")
+        raise bad(offset, f"{name!r} has no known file type: mode {mode:o}")
     if kind == stat.S_IFLNK:
         target = body.partition(b"\0")[0]
         if not target or len(body) > _PATH_MAX:
-            raise _bad(offset, f"the symbolic link {name!r} has a target of {len(body)} bytes")
+            raise bad(offset, f"the symbolic link {name!r} has a target of {len(body)} bytes")
         return target
     if body and kind != stat.S_IFREG:
-        raise _bad(offset, f"{name!r} has content and is no file")
+        raise bad(offset, f"{name!r} has content and is no file")
     return body
 
 
-def _archive(root: _Root, data: bytes, offset: int) -> int:
+def _archive(root: RootFs, data: bytes, offset: int) -> int:
     """Apply the archive at ``offset``; return the offset behind its trailer."""
     while True:
         if offset >= len(data):
-            raise _bad(offset, f"the archive ends without {_TRAILER}")
+            raise bad(offset, f"the archive ends without {_TRAILER}")
         entry, offset = _entry(data, offset)
         if entry.name == _TRAILER:
             root.end_of_archive()
@@ -292,7 +120,7 @@ def read(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Tree:
     truncated, inconsistent or unpacks to more than ``limit`` bytes, raise ``VerifyError`` with the
     offset; inside a compressed member it counts from that member's first unpacked byte.
     """
-    root = _Root()
+    root = RootFs()
     offset, found = _skip_nuls(data, 0), False
     while offset < len(data):
         found = True
@@ -309,12 +137,12 @@ def read(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Tree:
     return root.tree()
 
 
-def _packed(root: _Root, plain: bytes, start: int) -> None:
+def _packed(root: RootFs, plain: bytes, start: int) -> None:
     try:
         offset = _skip_nuls(plain, 0)
         while offset < len(plain):
             if offset % 4:
-                raise _bad(offset, "the next archive does not start at a multiple of 4")
+                raise bad(offset, "the next archive does not start at a multiple of 4")
             offset = _skip_nuls(plain, _archive(root, plain, offset))
     except VerifyError as error:
         error.where = f"compressed member at offset {start}"
@@ -356,7 +184,7 @@ def _blocks(node: Node, name: str) -> Iterator[bytes]:
 
 
 def _header(sink: _Sink, name: str, node: Node, *, ino: int, nlink: int, size: int) -> None:
-    raw = _encoded(name) + b"\0"
+    raw = encoded(name) + b"\0"
     fields = (ino, node.mode, node.uid, node.gid, nlink, node.mtime, size, 0, 0, *node.rdev, len(raw), 0)
     if len(raw) > _PATH_MAX or not all(0 <= value <= _FIELD_MAX for value in fields):
         raise ToolkitError(f"{name!r} does not fit the newc format", why=f"size {size}, time {node.mtime}")
@@ -374,7 +202,7 @@ def _links(tree: Tree) -> dict[str, list[str]]:
         if holder is None or holder.link is not None or not _may_share(holder):
             raise ToolkitError(f"{path!r} is a hard link to {node.link!r}, which is no file of this tree")
         groups.setdefault(node.link, [node.link]).append(path)
-    return {holder: sorted(names, key=_encoded) for holder, names in groups.items()}
+    return {holder: sorted(names, key=encoded) for holder, names in groups.items()}
 
 
 def _may_share(node: Node) -> bool:

@@ -38,7 +38,8 @@ class ConsoleError(CheckError):
 class Console:
     """A serial console behind a connected stream socket; use it as a context manager.
 
-    ``listener`` is given each piece of text as it comes (from another thread).
+    ``listener`` is given each piece of text as it comes, escape sequences and all (from another
+    thread).
     """
 
     def __init__(self, connection: socket.socket, listener: Callable[[str], None] | None = None) -> None:
@@ -94,7 +95,10 @@ class Console:
                 data = self._socket.recv(_CHUNK)
             except OSError:
                 data = b""
-            text = _ESCAPES.sub("", pending + decode(data, not data).replace("\r", ""))
+            raw = decode(data, not data)
+            if raw and self._listener is not None:
+                self._listener(raw)
+            text = _ESCAPES.sub("", pending + raw.replace("\r", ""))
             cut = _CUT_ESCAPE.search(text)
             pending = cut.group() if cut else ""
             text = text.removesuffix(pending)
@@ -102,8 +106,6 @@ class Console:
                 self._text += text
                 self._closed = not data
                 self._changed.notify_all()
-            if text and self._listener is not None:
-                self._listener(text)
             if not data:
                 return
 
@@ -125,6 +127,9 @@ class Console:
         never: str | re.Pattern[str] | None = None,
     ) -> re.Match[str]:
         """Wait until ``pattern`` (``^`` and ``$`` match at lines) is said; return the match.
+
+        The first text that matches is taken, though more may be on its way: end a pattern that can
+        grow with what follows it.
 
         Raises ``ConsoleError`` after ``timeout`` seconds, when the machine hangs up, and at once
         when ``never`` is said before.
@@ -160,12 +165,15 @@ class Console:
         except OSError as error:
             raise ConsoleError("the machine hung up", why=f"its last lines:\n{self.tail()}") from error
 
-    def run(self, command: str, timeout: float = 60) -> tuple[int, str]:
+    def run(self, command: str, timeout: float = 60, *, kernel_messages: bool = False) -> tuple[int, str]:
         """Run a command in the shell at the prompt; return its status and what it printed.
 
         The markers around the output are spelled so that the echo of the line is not taken for
-        them, and messages of the kernel are left out of the output. ``command`` is one line or
-        several; it must leave the shell running and not read from the console.
+        them. Messages of the kernel are left out of the output; set ``kernel_messages`` to keep
+        them, and whatever looks like them (the output of dmesg does). ``command`` is one line or
+        several, each of at most 800 bytes (what shells take from a terminal is limited); it must
+        leave the shell running and not read from the console. Raises ``ConsoleError`` as
+        ``expect`` does.
         """
         self._runs += 1
         mark = f"{id(self):x}-{self._runs}"
@@ -178,5 +186,6 @@ class Console:
         with self._changed:
             output = self._text[start : done.start()]
         # What is left of the begin marker's line, and the line end put before the end marker.
-        output = _KERNEL.sub("", output).removeprefix("\n").removesuffix("\n")
-        return int(done.group(1)), output
+        if not kernel_messages:
+            output = _KERNEL.sub("", output)
+        return int(done.group(1)), output.removeprefix("\n").removesuffix("\n")

@@ -1,77 +1,73 @@
-"""A virtual machine on the user's own terminal: its serial console is the keyboard and the screen."""
+"""Join the user's terminal to a machine's serial console."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+import codecs
+import os
+import select
+import termios
+import tty
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
-from remaster.vm import MachineSpec, Wiring, find_firmware, qemu_argv
-from tcz import doctor
-from tcz.errors import ConfigError, Problem
+from remaster.serial import Console, ConsoleError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator
 
-    from tcz.reporting import Reporter
-    from tcz.run import Runner
-
-How = Literal["cdrom", "disk", "usb"]
-_PORTS = 65535
-_SSH = 22
+#: Ctrl-], as in telnet and virsh.
+LEAVE: Final = b"\x1d"
+_CHUNK: Final = 4096
+_POLL: Final = 0.1
 
 
-def spec_for(
-    iso: Path,
-    *,
-    how: How = "cdrom",
-    uefi: bool = False,
-    memory: int = 1024,
-    cpus: int = 2,
-    ssh_port: int | None = None,
-    forwards: Sequence[str] = (),
-) -> MachineSpec:
-    """Return the machine that starts an image. Raises ``ConfigError`` for what makes no sense."""
-    if not iso.is_file():
-        raise ConfigError(f"there is no image {iso}", hint=f"remaster --variant docker --output {iso}")
-    pairs = [*((ssh_port, _SSH) for _ in range(ssh_port is not None)), *_forwards(forwards)]
-    return MachineSpec(
-        memory_mib=memory,
-        cpus=cpus,
-        firmware="uefi" if uefi else "bios",
-        cdrom=iso if how == "cdrom" else None,
-        disk=None if how == "cdrom" else iso,
-        usb=how == "usb",
-        forwards=tuple((host, guest) for host, guest in pairs if host is not None),
-        reboot=True,
-    )
+@contextmanager
+def _raw(terminal: int) -> Iterator[None]:
+    """Hand every key on as it is typed, Ctrl-C too; a pipe is left as it is."""
+    if not os.isatty(terminal):
+        yield
+        return
+    before = termios.tcgetattr(terminal)
+    try:
+        tty.setraw(terminal)
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
 
-def _forwards(texts: Sequence[str]) -> list[tuple[int, int]]:
-    pairs, problems = [], []
-    for text in texts:
-        host, colon, guest = text.partition(":")
-        numbers = [int(part) for part in (host, guest) if part.isdecimal() and 0 < int(part) <= _PORTS]
-        if colon and len(numbers) == len((host, guest)):
-            pairs.append((numbers[0], numbers[1]))
-        else:
-            problems.append(Problem(where=f"--forward {text}", message="not HOST:GUEST, two ports"))
-    if problems:
-        raise ConfigError("a port cannot be forwarded", problems, hint="--forward 8080:80")
-    return pairs
+def attach(console: Console, running: Callable[[], bool], *, source: int = 0) -> bool:
+    """Type what comes from the file descriptor ``source`` into the console.
+
+    Returns ``True`` when the user left with Ctrl-], ``False`` when ``running`` says that the
+    machine is off. What the machine says is for the console's listener to print (see ``printer``).
+    The end of ``source`` ends the typing only.
+    """
+    sources = [source]
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    with _raw(source):
+        while running():
+            ready, _, _ = select.select(sources, [], [], _POLL)
+            if not ready:
+                continue
+            keys = os.read(source, _CHUNK)
+            if LEAVE in keys:
+                return True
+            if not keys:
+                sources = []
+                continue
+            try:
+                console.send(decode(keys), end="")
+            except ConsoleError:
+                break  # it went off under our hands
+    return False
 
 
-def run(spec: MachineSpec, runner: Runner, reporter: Reporter) -> int:
-    """Start the machine and stay until it ends; return QEMU's exit status."""
-    works = doctor.probe_kvm(runner).state == "works"
-    reporter.note("hardware acceleration" if works else "no working KVM here: everything is emulated")
-    reporter.note("Ctrl-A X ends the machine, Ctrl-A H lists more keys")
-    with tempfile.TemporaryDirectory(prefix="vm-") as folder:
-        code = variables = None
-        if spec.firmware == "uefi":
-            code, pristine = find_firmware()
-            variables = Path(folder) / "variables.fd"
-            shutil.copyfile(pristine, variables)
-        wiring = Wiring(accel="kvm" if works else "tcg", code=code, variables=variables)
-        return runner.attach(qemu_argv(spec, wiring))
+def printer(target: int = 1) -> Callable[[str], None]:
+    """Return a listener that writes what a machine says, unchanged, to a file descriptor."""
+
+    def show(text: str) -> None:
+        data = text.encode()
+        while data:
+            data = data[os.write(target, data) :]
+
+    return show

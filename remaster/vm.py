@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from remaster.serial import Console, ConsoleError
+from remaster.serial import Console
 from tcz.errors import CheckError, ConfigError, MissingToolError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _FIRMWARE: Final = (
     ("/usr/share/qemu/edk2-x86_64-code.fd", "/usr/share/qemu/edk2-i386-vars.fd"),
 )
 _CONNECT_TIMEOUT: Final = 20.0
+_CONNECT_PAUSE: Final = 0.02
 _QUIT_TIMEOUT: Final = 10.0
 _LOG_LINES: Final = 20
 
@@ -183,16 +184,13 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
 class _Qmp:
     """QEMU's control socket, as far as it is needed (docs/interop/qmp-spec of QEMU)."""
 
-    def __init__(self, path: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
         self._socket.settimeout(_CONNECT_TIMEOUT)
-        try:
-            self._socket.connect(str(path))
-            self._lines = self._socket.makefile("r", encoding="utf-8")
-            self._lines.readline()
-        except BaseException:
-            self._socket.close()
-            raise
+        self._lines = connection.makefile("r", encoding="utf-8")
+
+    def greet(self) -> None:
+        self._lines.readline()
         self.execute("qmp_capabilities")
 
     def execute(self, command: str) -> None:
@@ -259,15 +257,13 @@ class Machine:
         wiring = self._wire(folder)
         self._process = self._runner.spawn(qemu_argv(self.spec, wiring), log=self._log)
         self._stack.callback(self._process.stop)
-        serial, qmp = folder / "serial", folder / "qmp"
-        self._await(serial)
+        self._console = Console(self._connect(folder / "serial"), self._listener)
+        self._stack.callback(self._console.close)
+        self._qmp = _Qmp(self._connect(folder / "qmp"))
+        self._stack.callback(self._qmp.close)
         try:
-            self._console = Console.connect(serial, timeout=_CONNECT_TIMEOUT, listener=self._listener)
-            self._stack.callback(self._console.close)
-            self._await(qmp)
-            self._qmp = _Qmp(qmp)
-            self._stack.callback(self._qmp.close)
-        except (OSError, ConsoleError) as error:
+            self._qmp.greet()
+        except (OSError, ValueError) as error:
             raise MachineError("QEMU does not answer", why=self._said() or str(error)) from error
         return self
 
@@ -286,15 +282,22 @@ class Machine:
             accel=accel, qmp=folder / "qmp", serial=folder / "serial", code=code, variables=variables
         )
 
-    def _await(self, path: Path) -> None:
-        """Wait for a socket of QEMU, or for its early end."""
+    def _connect(self, path: Path) -> socket.socket:
+        """Connect to a socket of QEMU as soon as it listens; notice QEMU's early end."""
         deadline = time.monotonic() + _CONNECT_TIMEOUT
-        while not path.exists():
-            if self._process is None or self._process.poll() is not None:
-                raise MachineError("QEMU ended at once", why=self._said())
-            if time.monotonic() > deadline:
-                raise MachineError("QEMU does not answer", why=self._said())
-            time.sleep(0.02)
+        while True:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                connection.connect(str(path))
+            except OSError as error:
+                connection.close()
+                if self._process is None or self._process.poll() is not None:
+                    raise MachineError("QEMU ended at once", why=self._said()) from error
+                if time.monotonic() > deadline:
+                    raise MachineError("QEMU does not answer", why=self._said() or str(error)) from error
+                time.sleep(_CONNECT_PAUSE)
+            else:
+                return connection
 
     def _said(self) -> str | None:
         if not self._log.is_file():

@@ -116,18 +116,25 @@ def environment(conf: Path, env: Mapping[str, str] = os.environ) -> dict[str, st
 
 
 def _from_apt(runner: Runner) -> Mirror | None:
-    query = "$(REPO_URI)\t$(ORIGIN)\t$(LABEL)\t$(CREATED_BY)"
-    said = runner.run(["apt-get", "indextargets", "--format", query], check=False).stdout.decode()
-    main = security = None
-    for line in said.splitlines():
-        uri, origin, label, _kind = (*line.split("\t"), "", "", "")[:4]
-        last = uri.rstrip("/").rpartition("/")[2]
-        # Origin is unknown until the machine has read its package lists once.
-        if (origin, label) == ("Debian", "Debian") or (not origin and last == "debian"):
-            main = main or uri
-        elif (origin, label) == ("Debian", "Debian-Security") or (not origin and last == "debian-security"):
-            security = security or uri
-    return Mirror(main=main, security=security) if main and security else None
+    """Ask for archives by their origin; before the machine has read its lists, only by their address."""
+    query = ["--format", "$(REPO_URI)\t$(ORIGIN)\t$(LABEL)"]
+    for unread in ([], ["--no-release-info"]):
+        said = runner.run(["apt-get", "indextargets", *unread, *query], check=False).stdout.decode()
+        main = security = None
+        for line in said.splitlines():
+            uri, origin, label = (*line.split("\t"), "", "")[:3]
+            if unread:
+                last = uri.rstrip("/").rpartition("/")[2]
+                label = {"debian": "Debian", "debian-security": "Debian-Security"}.get(last, "")
+            elif origin != "Debian":
+                continue
+            if label == "Debian":
+                main = main or uri
+            elif label == "Debian-Security":
+                security = security or uri
+        if main and security:
+            return Mirror(main=main, security=security)
+    return None
 
 
 def _from_mmdebstrap(suite: str, runner: Runner) -> Mirror | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tcz.reporting import Reporter
+    from tcz.workshop import Planned
 
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -52,7 +53,7 @@ def cli() -> None:
 )
 @_names
 @click.option("--all", "everything", is_flag=True, help="Build every recipe there is.")
-@click.option("--dry-run", is_flag=True, help="Say what would be built, in order, and build nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would be built, in order; build and fetch nothing.")
 @click.option(
     "--update", is_flag=True, help="Take the newest Debian packages instead of those taken last time."
 )
@@ -82,22 +83,21 @@ def build(
 
     A NAME is a recipe or one of its packages. The paths of the finished packages go to standard output.
     """
-    from tcz import commands, lock, recipe_graph
+    from tcz import commands, lock
     from tcz.paths import Dirs
     from tcz.run import HostRunner
 
     recipes = commands.open_recipes(recipe_folders)
     wanted = commands.recipes_named(recipes, names, everything=everything)
     locked = lock.read(lock_file) if lock_file else None
-    if dry_run:
-        order = recipe_graph.build_order(recipes, wanted)
-        _show_plan([f"{name} {recipes.get(name).version}" for name in order], order, as_json=as_json)
-        return
     if jobs is not None:
         commands.limit_processors(jobs)
     workshop = commands.open_workshop(
         Dirs.from_env(), HostRunner(), progress, recipe_folders, update=update, lock=locked
     )
+    if dry_run:
+        _echo_planned(workshop.plan(wanted), as_json=as_json)
+        return
     builds = workshop.build(wanted)
     if write_lock is not None:
         commands.write_lock(write_lock, builds, wanted)
@@ -134,14 +134,7 @@ def fetch(
 
     wanted = commands.recipes_named(commands.open_recipes(recipe_folders), names, everything=everything)
     workshop = commands.open_workshop(Dirs.from_env(), HostRunner(), progress, recipe_folders, update=update)
-    planned = workshop.plan(wanted)
-    if as_json:
-        clikit.echo_json(planned)
-    else:
-        _echo_lines(
-            f"{one.recipe.name} {one.version}: {'built already' if one.cached else 'ready to be built'}"
-            for one in planned
-        )
+    _echo_planned(workshop.fetch(wanted), as_json=as_json)
 
 
 @cli.group()
@@ -240,23 +233,7 @@ def deps(name: str, tree: bool, why: str | None, recipe_folders: tuple[Path, ...
 @clikit.json_option
 def doctor(as_json: bool) -> None:
     """Look whether this machine can build and boot images, and say what to install."""
-    run_doctor(as_json=as_json)
-
-
-def run_doctor(*, as_json: bool) -> None:
-    """Show the findings and exit with 6 when something that is needed is missing."""
-    from tcz.doctor import examine, healthy, lines
-    from tcz.errors import MissingToolError
-    from tcz.paths import Dirs
-    from tcz.run import HostRunner
-
-    checks = examine(Dirs.from_env(), HostRunner())
-    if as_json:
-        clikit.echo_json(checks)
-    else:
-        _echo_lines(lines(checks))
-    if not healthy(checks):
-        click.get_current_context().exit(MissingToolError.exit_code)
+    clikit.run_doctor(as_json=as_json)
 
 
 @cli.command(examples=["tcz log runc -n 100", "less $(tcz log runc --path)"])
@@ -334,11 +311,12 @@ def _echo_lines(lines: Iterable[str]) -> None:
         click.echo(line)
 
 
-def _show_plan(lines: Sequence[str], names: Sequence[str], *, as_json: bool) -> None:
+def _echo_planned(planned: Sequence[Planned], *, as_json: bool) -> None:
     if as_json:
-        clikit.echo_json(names)
+        clikit.echo_json(planned)
     else:
-        _echo_lines(lines)
+        states = {True: "built already", False: "to be built"}
+        _echo_lines(clikit.columns([(p.recipe.name, p.version, states[p.cached]) for p in planned]))
 
 
 def main() -> None:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from tcz.errors import MissingToolError, NoSpaceError, ToolkitError
+from tcz.paths import Dirs
 from tcz.report import MODES, Mode, reporter_for
+from tcz.run import HostRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -164,6 +166,20 @@ def _plain(value: object) -> object:
     if isinstance(value, Enum):
         return value.value
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def run_doctor(*, as_json: bool) -> None:
+    """Show what ``tcz.doctor`` finds, and exit with 6 when something that is needed is missing."""
+    from tcz.doctor import examine, healthy, lines  # noqa: PLC0415 - only one command needs it
+
+    checks = examine(Dirs.from_env(), HostRunner())
+    if as_json:
+        echo_json(checks)
+    else:
+        for line in lines(checks):
+            click.echo(line)
+    if not healthy(checks):
+        click.get_current_context().exit(MissingToolError.exit_code)
 
 
 def echo_completion(group: click.Group, name: str, shell: str) -> None:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY = 0.5
 
+#: Runs a script as sh -eu does; the umask of whoever builds must not get into archives that it makes.
+_SCRIPT = ("sh", "-c", 'umask 022; exec sh -eu "$1"', "sh")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -89,18 +92,18 @@ class Job:
         """Run build.sh; raises ``BuildError``."""
         self._note("running build.sh")
         with following(self.log, step):
-            self._run(("sh", "-eu", "/build/recipe/build.sh"), self.root, "build.sh failed")
+            self._run((*_SCRIPT, "/build/recipe/build.sh"), self.root, "build.sh failed")
 
     def test(self, step: Step) -> None:
         """Run the recipe's test.sh, if it has one, on the staged folder; raises ``BuildError``."""
         if (self.inputs.recipe.folder / "test.sh").is_file():
             self._note("running test.sh")
             with following(self.log, step):
-                argv = ("sh", "-eu", "/build/recipe/test.sh")
+                argv = (*_SCRIPT, "/build/recipe/test.sh")
                 self._run(argv, self.root, "test.sh failed", staged_writable=False)
 
     def _note(self, text: str) -> None:
-        with self.log.open("a") as file:
+        with self.log.open("a", encoding="utf-8") as file:
             file.write(f"--- {text}\n")
 
     def _run(self, argv: Sequence[str], root: Path, failure: str, *, staged_writable: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""How recipes and their packages hang together: closures, build order, and what does not fit."""
+"""How recipes and their packages hang together: closures, and what does not fit."""
 
 from __future__ import annotations
 
@@ -44,27 +44,6 @@ def packages_named(recipes: Recipes, name: str) -> tuple[str, ...]:
         return tuple(spec.name for spec in recipes.get(name).packages)
     recipes.providing(name)
     return ()
-
-
-def build_order(recipes: Recipes, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the recipes to build for ``names``: those they build upon come before them.
-
-    With them come the recipes that make what their packages need, in no particular order.
-    """
-
-    def leads_to(name: str) -> tuple[str, ...] | None:
-        if name not in recipes.names():
-            return None
-        recipe = recipes.get(name)
-        makers = (recipes.find_package(need) for spec in recipe.packages for need in spec.needs)
-        return (*(maker.name for maker in makers if maker is not None), *recipe.build.recipes)
-
-    everything = resolve.closure(names, leads_to).order
-    return resolve.closure(everything, lambda name: _builds_upon(recipes, name)).order
-
-
-def _builds_upon(recipes: Recipes, name: str) -> tuple[str, ...] | None:
-    return recipes.get(name).build.recipes if name in recipes.names() else None
 
 
 def misfits(recipes: Recipes, among: Sequence[Recipe]) -> tuple[Problem, ...]:

@@ -92,7 +92,7 @@ def _sums_hold(package: BuiltPackage) -> bool:
     listing = package.path / "SHA256SUMS"
     if sha256_file(listing) != package.sha256:
         return False
-    rows = (line.split("  ", 1) for line in listing.read_text(errors="surrogateescape").splitlines())
+    rows = (line.split("  ", 1) for line in listing.read_text("utf-8", "surrogateescape").split("\n")[:-1])
     return all(sha256_file(package.path / path) == digest for digest, path in rows)
 
 

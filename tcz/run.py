@@ -106,13 +106,6 @@ class Runner(Protocol):
         """
         ...
 
-    def attach(self, argv: Sequence[str]) -> int:
-        """Give ``argv`` this process's terminal until it ends, and return its exit status.
-
-        It stays in our process group, so that the keyboard is its own. Raises ``MissingToolError``.
-        """
-        ...
-
     def which(self, program: str) -> Path | None:
         """Return where ``program`` is, or ``None``."""
         ...
@@ -149,16 +142,6 @@ class HostRunner:
                 start_new_session=True,
             )
         return _HostProcess(process)
-
-    def attach(self, argv: Sequence[str]) -> int:
-        """See ``Runner.attach``."""
-        process = subprocess.Popen([str(self._find(argv[0])), *argv[1:]])  # noqa: S603 - argv lists only
-        try:
-            return process.wait()
-        except BaseException:
-            process.terminate()
-            process.wait()
-            raise
 
     def run(
         self,

@@ -196,7 +196,7 @@ class Table:
         self._asked[key] = None
         return key in self._data and self._data[key] is None
 
-    def keys(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         """Return the names of all keys, for tables whose keys are the user's own; asks for all."""
         for key in self._data:
             self._asked[key] = None

@@ -37,6 +37,7 @@ class _Scanner:
         self.at = 0
         self.newlines = [match.start() for match in re.finditer("\n", text)]
         self.lines: dict[Place, int] = {(): 1}
+        self.implied: set[Place] = set()
         self.counts: dict[Place, int] = {}
 
     def scan(self) -> dict[Place, int]:
@@ -59,6 +60,7 @@ class _Scanner:
         place: Place = ()
         for key in keys[:-1]:
             place = (*place, key)
+            self._note(place, start, implied=True)
             if place in self.counts:
                 place = (*place, self.counts[place] - 1)
         place = (*place, keys[-1])
@@ -120,5 +122,10 @@ class _Scanner:
         self.at = match.end()
         return match[0]
 
-    def _note(self, place: Place, position: int) -> None:
-        self.lines.setdefault(place, bisect_left(self.newlines, position) + 1)
+    def _note(self, place: Place, position: int, *, implied: bool = False) -> None:
+        """Keep the first line that names a place; its own header goes before one that implies it."""
+        if place not in self.lines or (place in self.implied and not implied):
+            self.lines[place] = bisect_left(self.newlines, position) + 1
+            self.implied.discard(place)
+            if implied:
+                self.implied.add(place)

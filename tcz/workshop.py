@@ -100,6 +100,13 @@ class Workshop:
         """Tell what ``build`` would build and what is there already; nothing is fetched for it."""
         return self._plan(self._with_needs(names))
 
+    def fetch(self, names: Sequence[str]) -> tuple[Planned, ...]:
+        """Fetch and verify all that ``build`` would fetch; tell what is built already as ``plan`` does."""
+        recipes = self._with_needs(names)
+        self._ready(recipes)
+        self._fetch(recipes)
+        return self._plan(recipes)
+
     def plan_packages(self, names: Sequence[str]) -> tuple[Planned, ...]:
         """Tell what ``packages`` would build and what is there already."""
         return self._plan(self._makers(names))

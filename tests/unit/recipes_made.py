@@ -129,3 +129,46 @@ def recipes(draw: st.DrawFn) -> Recipe:
         sources=(*sources, *modules),
         packages=tuple(draw(st.lists(_packages(), min_size=1, max_size=3, unique_by=lambda p: p.name))),
     )
+
+
+#: Every kind of source and every key, to be mutated.
+FULL = Recipe(
+    name=FOLDER,
+    version="1.2",
+    summary="A thing",
+    license="MIT",
+    homepage="https://example.org/thing",
+    folder=Path(FOLDER),
+    release=2,
+    build=BuildSpec(root="host", debian=("gcc", "make"), recipes=("zlib",), strip=False),
+    sources=(
+        Archive(
+            url="https://example.org/a.tar.gz", sha256="a" * 64, debian="a1", strip=0, dest="d", unpack=False
+        ),
+        GoModule(
+            module="example.org/thing",
+            version="v1.2.3",
+            sum=f"h1:{'a' * 43}=",
+            modfile="vendor.mod",
+            dest="m",
+            packages=("./cmd/a",),
+            tags=("netgo",),
+        ),
+        GoToolchain(version="1.25.3", sum=f"h1:{'b' * 43}="),
+        DebianBinary(package="linux-image-*-amd64", via="linux-image-amd64", dest="k"),
+        Local(path="files", dest="f"),
+    ),
+    packages=(
+        PackageSpec(
+            name="thing",
+            form="layer",
+            files=("usr/local/bin/*", "**/x"),
+            needs=("libthing", "mod-KERNEL"),
+            summary="Its programs",
+            tags=("net",),
+            owners=(OwnerRule(path="bin/su", mode=0o4755, uid=0, gid=0),),
+            devices=(Device(path="dev/console", kind="c", major=5, minor=1, uid=1, gid=2),),
+        ),
+        PackageSpec(name="thing-files", form="files", files=("boot/x",)),
+    ),
+)

@@ -34,11 +34,11 @@ function walk(name,    line, file, child, count) {
     needs[name] = count
     for (line = 1; line <= count; line++) {
         child = need[name, line]
-        if (state[child] == 1) {
+        if (!(child in state)) {
+            walk(child)
+        } else if (state[child] == 1) {
             if (!quiet) print "warning: " name " and " child " depend on each other" > "/dev/stderr"
             need[name, line] = ""
-        } else if (!(child in state)) {
-            walk(child)
         }
     }
     state[name] = 2

@@ -256,7 +256,7 @@ class Machine:
         """
         # A socket's path has at most 107 bytes, whatever TMPDIR says.
         place = tempfile.gettempdir()
-        place = place if len(os.fsencode(place)) < _SOCKET_FOLDER_MAX else "/tmp"
+        place = place if len(os.fsencode(place)) < _SOCKET_FOLDER_MAX else "/tmp"  # noqa: S108
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="vm-", dir=place)))
         self._log = folder / "log"
         wiring = self._wire(folder)

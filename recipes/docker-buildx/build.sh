@@ -1,7 +1,7 @@
-version=github.com/docker/buildx/version
+package=github.com/docker/buildx/version
 CGO_ENABLED=0 go build \
     -tags "netgo osusergo" \
-    -ldflags "-s -w -buildid= -X $version.Version=v$VERSION -X $version.Revision=v$VERSION" \
+    -ldflags "-s -w -buildid= -X $package.Version=v$VERSION -X $package.Revision=v$VERSION" \
     -o "$DEST/usr/local/lib/docker/cli-plugins/docker-buildx" ./cmd/buildx
 
 mkdir -p "$DEST/usr/local/share/doc/docker-buildx"

@@ -1,9 +1,9 @@
-version=github.com/docker/cli/cli/version
+package=github.com/docker/cli/cli/version
 built=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 
 CGO_ENABLED=0 go build \
     -tags "netgo osusergo grpcnotrace" \
-    -ldflags "-s -w -buildid= -X $version.Version=$VERSION -X $version.GitCommit=v$VERSION -X $version.BuildTime=$built" \
+    -ldflags "-s -w -buildid= -X $package.Version=$VERSION -X $package.GitCommit=v$VERSION -X $package.BuildTime=$built" \
     -o "$DEST/usr/local/bin/docker" ./cmd/docker
 
 "$DEST/usr/local/bin/docker" --version | grep -qF "$VERSION" || { echo "docker does not carry its version" >&2; exit 1; }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from remaster.plan import Loaders
 from tcz import tar, toml
 from tcz.errors import ConfigError, VerifyError
+from tcz.squash import COMPRESSORS, SquashOptions
 from tcz.tree import Tree
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class BaseSpec:
     kernel: str
     bios: str
     uefi: str
+    squashfs: SquashOptions
 
     def packages(self) -> tuple[str, ...]:
         """Return every package the base needs."""
@@ -107,6 +109,7 @@ def load(name: str, kernel: str) -> BaseSpec:
     def filled(text: str) -> str:
         return text.replace("{kernel}", kernel)
 
+    extensions = table.table("squashfs")
     spec = BaseSpec(
         name=name,
         summary=table.string("summary"),
@@ -114,6 +117,11 @@ def load(name: str, kernel: str) -> BaseSpec:
         kernel=filled(table.string("kernel")),
         bios=table.string("bios"),
         uefi=table.string("uefi"),
+        squashfs=SquashOptions(
+            compressor=extensions.choice("compressor", COMPRESSORS),
+            block=extensions.integer("block"),
+            x86=extensions.boolean("x86"),
+        ),
     )
     document.finish(f"base {name}")
     return spec

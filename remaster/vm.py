@@ -7,6 +7,7 @@ are used with ``snapshot=on``: nothing a machine does reaches the files it was g
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import tempfile
@@ -36,6 +37,7 @@ _FIRMWARE: Final = (
 )
 _CONNECT_TIMEOUT: Final = 20.0
 _CONNECT_PAUSE: Final = 0.02
+_SOCKET_FOLDER_MAX: Final = 80
 _QUIT_TIMEOUT: Final = 10.0
 _LOG_LINES: Final = 20
 
@@ -252,7 +254,10 @@ class Machine:
 
         Raises ``MissingToolError`` without QEMU or firmware, ``MachineError`` when QEMU refuses.
         """
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="vm-", dir="/tmp")))
+        # A socket's path has at most 107 bytes, whatever TMPDIR says.
+        place = tempfile.gettempdir()
+        place = place if len(os.fsencode(place)) < _SOCKET_FOLDER_MAX else "/tmp"  # noqa: S108
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="vm-", dir=place)))
         self._log = folder / "log"
         wiring = self._wire(folder)
         self._process = self._runner.spawn(qemu_argv(self.spec, wiring), log=self._log)

@@ -100,12 +100,20 @@ def output_path(wish: Wish, asked: Variant) -> Path:
     return wish.output or Path("out") / f"floe-{asked.name}.iso"
 
 
-def _supplier(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> WorkshopSupplier:
+def _supplier(
+    wish: Wish, spec: bases.BaseSpec, dirs: Dirs, runner: Runner, reporter: Reporter
+) -> WorkshopSupplier:
     from tcz import lock  # noqa: PLC0415 - only builds need it
+    from tcz.build import Settings  # noqa: PLC0415
 
-    found = None if wish.lock is None else lock.read(wish.lock)
     workshop = commands.open_workshop(
-        dirs, runner, reporter, wish.recipe_folders, update=wish.update, lock=found
+        dirs,
+        runner,
+        reporter,
+        wish.recipe_folders,
+        update=wish.update,
+        lock=None if wish.lock is None else lock.read(wish.lock),
+        settings=Settings(options=spec.squashfs),
     )
     return WorkshopSupplier(workshop)
 
@@ -113,15 +121,16 @@ def _supplier(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Wor
 def fulfil(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Finished:
     """Make the image that was asked for."""
     asked = request(wish, dirs, reporter)
-    supplier = _supplier(wish, dirs, runner, reporter)
+    spec = bases.load(asked.base, asked.variant.kernel)
+    supplier = _supplier(wish, spec, dirs, runner, reporter)
     return image.make(image.prepare(asked, supplier), dirs, reporter)
 
 
 def outline(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Outline:
     """Tell what ``fulfil`` would do."""
     asked = request(wish, dirs, reporter)
-    supplier = _supplier(wish, dirs, runner, reporter)
     spec = bases.load(asked.base, asked.variant.kernel)
+    supplier = _supplier(wish, spec, dirs, runner, reporter)
     names = (*spec.packages(), *asked.variant.onboot, *asked.variant.optional)
     planned = supplier.planned(names)
     sizes = None

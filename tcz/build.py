@@ -2,7 +2,8 @@
 
 A build lives in ``builds/ID`` of the user's cache, where ID is the hash of all that went in (see
 ``tcz.buildid``). It is made in a folder of its own and renamed when it is whole, so a build that
-failed or was interrupted leaves nothing behind but its log.
+failed or was interrupted leaves nothing behind but its log. What it installed is kept in
+``stages/ID``: packing it another way compiles nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcz import package, record
-from tcz.buildid import Inputs, Need, build_id
+from tcz.buildid import Inputs, Need, build_id, stage_id
 from tcz.buildroot import remove_tree
 from tcz.errors import ConfigError
 from tcz.job import Job
@@ -192,8 +193,24 @@ class Builder:
                 env=fetched.env,
                 preamble=fetched.preamble,
             )
-            self._stage(job, fetched)
-            return self._pack(job, ready)
+            staged = self._dirs.cache_folder("stages") / stage_id(inputs)
+            if not self._adopt(job, staged):
+                self._stage(job, fetched)
+            try:
+                return self._pack(job, ready)
+            finally:
+                if not staged.exists():
+                    job.dest.rename(staged)
+
+    def _adopt(self, job: Job, staged: Path) -> bool:
+        """Take over what an earlier build installed that differs only in how it was packed."""
+        try:
+            staged.rename(job.dest)
+        except FileNotFoundError:
+            return False
+        job.out.mkdir()
+        self._reporter.note(f"{job.inputs.recipe.name}: built before, packed anew")
+        return True
 
     def _stage(self, job: Job, fetched: Fetched) -> None:
         name = job.inputs.recipe.name
@@ -209,7 +226,7 @@ class Builder:
     def _pack(self, job: Job, ready: Ready) -> Built:
         inputs = job.inputs
         recipe = inputs.recipe
-        out = job.work / "out"
+        out = job.out
         with self._reporter.step(f"{recipe.name}: pack"):
             how = package.Packing(
                 sandbox=self._sandbox,

@@ -80,8 +80,8 @@ def folder_lines(folder: Path) -> Iterator[str]:
                 yield f"{kind} {inside} {sha256_file(path)}"
 
 
-def lines(inputs: Inputs) -> Sequence[str]:
-    """Return the lines that are hashed; worth reading when two ids differ unexpectedly."""
+def stage_lines(inputs: Inputs) -> Sequence[str]:
+    """Return what decides the files that a build installs: all but how they are packed."""
     sources = (f"source {s.kind} {s.name} {s.version} {s.hash}" for s in inputs.sources)
     needs = (f"needs {need.recipe} {need.build_id}" for need in inputs.needs)
     return [
@@ -93,12 +93,25 @@ def lines(inputs: Inputs) -> Sequence[str]:
         f"root {inputs.root}",
         f"pack {inputs.pack_root}",
         *sorted(needs),
-        f"squashfs {json.dumps(canonical(inputs.options), sort_keys=True)}",
         f"epoch {inputs.epoch}",
     ]
 
 
+def lines(inputs: Inputs) -> Sequence[str]:
+    """Return the lines that are hashed; worth reading when two ids differ unexpectedly."""
+    return [*stage_lines(inputs), f"squashfs {json.dumps(canonical(inputs.options), sort_keys=True)}"]
+
+
+def stage_id(inputs: Inputs) -> str:
+    """Return the id of what a build installs, whatever way it is packed afterwards: 64 hex digits."""
+    return _hash(stage_lines(inputs))
+
+
 def build_id(inputs: Inputs) -> str:
     """Return the id: 64 hex digits."""
-    text = "".join(line + "\n" for line in lines(inputs))
+    return _hash(lines(inputs))
+
+
+def _hash(found: Sequence[str]) -> str:
+    text = "".join(line + "\n" for line in found)
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from tcz.apt import Apt, GoneError
 from tcz.deb import DebFile, member, resolved
 from tcz.paths import need_space
-from tcz.unpack import tar_member, unpack
+from tcz.unpack import make_folder, tar_member, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -149,14 +149,14 @@ def _install(deb: Path, root: Path) -> str:
 
 def _finish(root: Path, scripts: Sequence[str]) -> None:
     for name in ("build", "dev", "etc", "proc", "root", "tmp", "usr", "var/tmp"):
-        (root / name).mkdir(parents=True, exist_ok=True)
+        make_folder(root / name)
     for kind in ("passwd", "group"):
         master = root / "usr/share/base-passwd" / f"{kind}.master"
         if master.is_file():
             shutil.copyfile(master, root / "etc" / kind)
     for name, text in _FILES.items():
         path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         path.write_text(text)
     authorities = sorted((root / "usr/share/ca-certificates").rglob("*.crt"))
     if authorities:
@@ -169,7 +169,7 @@ def _finish(root: Path, scripts: Sequence[str]) -> None:
     for link, (_priority, target) in sorted(best.items()):
         place = root / link.lstrip("/")
         if not place.exists() and not place.is_symlink():
-            place.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(place.parent)
             place.symlink_to(target)
 
 

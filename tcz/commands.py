@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from tcz.build import Settings
     from tcz.model import Built
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
@@ -37,6 +38,7 @@ def open_workshop(
     *,
     update: bool = False,
     lock: locks.Lock | None = None,
+    settings: Settings | None = None,
 ) -> Workshop:
     """Return a workshop as the commands use it: the Debian mirror may come from TCZ_DEBIAN_MIRROR."""
     from tcz.deb import Pin, Pins  # noqa: PLC0415 - slow to import, and not needed for --help
@@ -53,6 +55,7 @@ def open_workshop(
         mirror=os.environ.get("TCZ_DEBIAN_MIRROR") or None,
         update=update,
         lock=pins,
+        settings=settings,
     )
 
 

@@ -60,6 +60,11 @@ class Job:
         """The staged folder."""
         return self.work / "dest"
 
+    @property
+    def out(self) -> Path:
+        """The folder of finished packages."""
+        return self.work / "out"
+
     def prepare(self) -> None:
         """Make the folders of the job, and lay out the products it builds upon."""
         for name in ("src", "dest", "tmp", "needs", "out"):

@@ -1,8 +1,8 @@
 """Run a program in a root file system of its own, through bubblewrap: no root rights, no network.
 
 The root is read-only, so one root serves many builds. ``/build`` is an empty folder in memory into
-which the binds go; ``/tmp``, ``/dev`` and ``/proc`` are private. Host name, user and environment
-are the same everywhere.
+which the binds go; ``/tmp``, ``/dev`` and ``/proc`` are private. Host name, user, umask and
+environment are the same everywhere.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ class Sandbox:
         full += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/build"]  # noqa: S108
         for bind in (*(_network_binds(root) if network else ()), *binds):
             full += ["--bind" if bind.writable else "--ro-bind", str(bind.host), bind.inside]
-        full += ["--chdir", cwd, "--", *argv]
+        # The user's umask would show in the modes of what is built.
+        full += ["--chdir", cwd, "--", "/bin/sh", "-c", 'umask 022; exec "$@"', "sh", *argv]
         inside = {"PATH": PATH, "LC_ALL": "C"} if env is None else env
         return self._runner.run(full, env=inside, log=log, check=check)
 

@@ -11,7 +11,7 @@ import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from tcz.errors import ConfigError, VerifyError
 from tcz.layout import lay_out
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tcz.tree import Node, Tree
 
 Compressor = Literal["gzip", "xz", "zstd", "lz4", "lzo"]
+COMPRESSORS: Final[tuple[Compressor, ...]] = ("gzip", "xz", "zstd", "lz4", "lzo")
 
 _LEVELS: dict[str, range] = {"gzip": range(1, 10), "zstd": range(1, 23), "lzo": range(1, 10)}
 _SMALLEST, _LARGEST = 4096, 1 << 20
@@ -33,11 +34,13 @@ class SquashOptions:
     """How an image is compressed: what the kernel that is to mount it can read.
 
     gzip in blocks of 128 KiB mounts on every Tiny Core from 11 on; older ones take 4 KiB only.
+    ``x86`` filters programs before xz sees them, which makes those a tenth smaller.
     """
 
     compressor: Compressor = "gzip"
     block: int = 131072
     level: int | None = None
+    x86: bool = False
 
     def __post_init__(self) -> None:
         """Raise ``ConfigError`` for a block size or a level that mksquashfs would refuse."""
@@ -45,11 +48,14 @@ class SquashOptions:
             raise ConfigError(f"squashfs blocks are a power of two from 4096 to 1048576, not {self.block}")
         if self.level is not None and self.level not in _LEVELS.get(self.compressor, ()):
             raise ConfigError(f"{self.compressor} has no compression level {self.level}")
+        if self.x86 and self.compressor != "xz":
+            raise ConfigError(f"only xz has a filter for programs, not {self.compressor}")
 
     def argv(self) -> tuple[str, ...]:
         """Return the options for mksquashfs."""
         level = () if self.level is None else ("-Xcompression-level", str(self.level))
-        return ("-b", str(self.block), "-comp", self.compressor, *level)
+        bcj = ("-Xbcj", "x86") if self.x86 else ()
+        return ("-b", str(self.block), "-comp", self.compressor, *level, *bcj)
 
 
 def pseudo_file(tree: Tree) -> bytes:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _MAX_LINKS = 40
 _LATEST = 1 << 33
+_FOLDER = 0o755
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, EOFError, lzma.LZMAError, zlib.error, zstandard.ZstdError)
 
 Kind = Literal["directory", "file", "symlink", "hardlink"]
@@ -86,7 +87,7 @@ def unpack(
     members before the offending one may then lie in ``into`` already.
     """
     region = archive if isinstance(archive, FileRef) else _whole(archive)
-    into.mkdir(parents=True, exist_ok=True)
+    make_folder(into)
     writer = _Writer(root=into, system=system, skip=skip)
     try:
         with io.BufferedReader(_Region(region), 1 << 18) as raw:
@@ -97,6 +98,14 @@ def unpack(
         raise VerifyError(error.what, where=error.where or str(region.path), why=error.why) from error
     except _DAMAGE as error:
         raise VerifyError("damaged archive", where=str(region.path), why=str(error)) from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents, with the same mode whatever the user's umask is."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        path.chmod(_FOLDER)
 
 
 def tar_member(archive: Path | FileRef, name: str) -> bytes | None:
@@ -217,8 +226,8 @@ class _Writer:
         if entry.kind == "directory":
             self._folder(entry.path)
             return
-        if entry.kind == "symlink" and not self.system:
-            _check_target(entry)
+        if entry.kind == "symlink":
+            _check_target(entry, outside=self.system)
         place = self.root / self._folder(parent) / name
         source = self._link_source(entry) if entry.kind == "hardlink" else None
         if source == place:
@@ -266,7 +275,8 @@ class _Writer:
         real = posixpath.join(self._folder(parent), name)
         place = self.root / real
         try:
-            place.mkdir(mode=0o755)
+            place.mkdir()
+            place.chmod(_FOLDER)
         except FileExistsError:
             mode = place.lstat().st_mode
             if stat.S_ISLNK(mode) and self.system:
@@ -290,14 +300,15 @@ class _Writer:
             if place.is_symlink():
                 real = self._through(real, budget - 1)
             elif not place.exists():
-                place.mkdir(mode=0o755, exist_ok=True)
+                make_folder(place)
             elif not place.is_dir():
                 raise VerifyError(f"archive member goes through a file: {link!r}")
         return real
 
 
-def _check_target(entry: _Entry) -> None:
-    base = posixpath.dirname(entry.path)
-    outcome = posixpath.normpath(posixpath.join(base, entry.target))
-    if not entry.target or entry.target.startswith("/") or outcome.split("/")[0] == "..":
+def _check_target(entry: _Entry, *, outside: bool) -> None:
+    if not entry.target or "\0" in entry.target:
+        raise VerifyError(f"archive member {entry.path!r} is a link without a proper target")
+    outcome = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), entry.target))
+    if not outside and (entry.target.startswith("/") or outcome.split("/")[0] == ".."):
         raise VerifyError(f"archive member {entry.path!r} links out of its tree: {entry.target!r}")

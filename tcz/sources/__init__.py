@@ -11,6 +11,7 @@ from tcz.fetch import Fetcher
 from tcz.model import Archive, DebianBinary, GoModule, GoToolchain, Local, ResolvedSource, Source
 from tcz.sandbox import Bind
 from tcz.sources import archive, debian, gomod, local
+from tcz.unpack import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,7 +118,7 @@ class Sources:
 
     def unpack(self, fetched: Fetched, into: Path) -> None:
         """Put all sources below the folder ``into``; raises ``VerifyError`` for hostile archives."""
-        into.mkdir(parents=True, exist_ok=True)
+        make_folder(into)
         for part in fetched.parts:
             part.unpack(into)
 

@@ -50,7 +50,9 @@ class ArchivePart:
         """Unpack it, or put the file itself there."""
         folder = place(into, self.source.dest)
         if not self.source.unpack:
-            shutil.copyfile(self.file, folder / file_name(self.source))
+            target = folder / file_name(self.source)
+            shutil.copyfile(self.file, target)
+            target.chmod(0o644)
         elif not unpack(self.file, folder, strip=self.source.strip):
             raise VerifyError(
                 f"nothing is left of the archive without its first {self.source.strip} path parts",

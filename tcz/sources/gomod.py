@@ -85,6 +85,7 @@ class ModulePart:
                 if not (folder / name).is_file():
                     raise FetchError(f"the module has no file {name}", where=self.source.module)
                 shutil.copyfile(folder / name, folder / target)
+                (folder / target).chmod(0o644)
 
 
 def build_env(*, toolchain: bool) -> dict[str, str]:

@@ -12,6 +12,7 @@ from tcz.errors import ConfigError, Problem
 from tcz.model import Local, ResolvedSource
 from tcz.sources.part import place
 from tcz.store import sha256_file
+from tcz.unpack import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,9 +35,9 @@ class LocalPart:
         folder = place(into, self.source.dest)
         for path, inside in _walk(self.path):
             target = folder / inside
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             if path.is_dir() and not path.is_symlink():
-                target.mkdir(exist_ok=True)
+                make_folder(target)
                 continue
             target.unlink(missing_ok=True)
             shutil.copyfile(path, target, follow_symlinks=False)

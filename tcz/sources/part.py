@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tcz.errors import ConfigError
 from tcz.tree import safe_path
+from tcz.unpack import make_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ def place(into: Path, dest: str) -> Path:
     if dest.startswith("/"):
         raise ConfigError(f"dest must be relative: {dest!r}")
     folder = into / safe_path(dest)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     if not folder.resolve().is_relative_to(into.resolve()):
         raise ConfigError(f"dest leads out of the source folder: {dest!r}")
     return folder

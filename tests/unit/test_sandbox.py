@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,14 @@ def test_same_everywhere(sandbox: Sandbox, root: Path) -> None:
         "A=b",
         "PWD=/",
     }
+
+
+def test_umask_is_ours(sandbox: Sandbox, root: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        assert said(sandbox, root, "umask") == "0022\n"
+    finally:
+        os.umask(before)
 
 
 def test_root_is_read_only(sandbox: Sandbox, root: Path) -> None:

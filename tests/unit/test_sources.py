@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import zipfile
 from dataclasses import asdict, replace
@@ -83,6 +84,26 @@ def test_dest_stays_inside(sources: Sources, store: Store, tmp_path: Path, dest:
     fetched = sources.fetch(recipe(tmp_path / "r", source))
     with pytest.raises((ConfigError, VerifyError)):
         sources.unpack(fetched, tmp_path / "src")
+
+
+def test_modes_do_not_follow_the_umask(sources: Sources, store: Store, tmp_path: Path) -> None:
+    entries = [("dir", "r/d", ""), ("file", "r/d/f", ""), ("exec", "r/x", "")]
+    kept = store.take(make_tar(tmp_path / "a.tar", entries), None, what="a")
+    source = Archive(url="https://u.invalid/a", sha256=kept.name, dest="deep/er")
+    before = os.umask(0o077)
+    try:
+        made = local_recipe(tmp_path / "r")
+        made = replace(made, sources=(*made.sources, source, replace(source, unpack=False)))
+        sources.unpack(sources.fetch(made), tmp_path / "src")
+    finally:
+        os.umask(before)
+    modes = {
+        path.name: path.stat().st_mode & 0o777
+        for path in (tmp_path / "src").rglob("*")
+        if not path.is_symlink()
+    }
+    execs = {"run", "x", "deep", "er", "d", "in", "sub"}
+    assert modes == dict.fromkeys(execs, 493) | {"a": 0o644, "f": 0o644}
 
 
 def local_recipe(folder: Path) -> Recipe:

@@ -1,0 +1,335 @@
+"""The floe base, booted: its boot codes, its extensions, its backup, as a Tiny Core user expects them.
+
+The image's own kernel and initrd are started with the boot codes of each test.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pycdlib
+import pytest
+
+from tests.boot.conftest import BOOT_TIMEOUT, PROMPT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from remaster.vm import Machine
+
+pytestmark = pytest.mark.boot
+
+MEMORY_MIB = 128
+POWER_OFF_SECONDS = 20
+CONSOLES = "loglevel=3 console=tty0 console=ttyS0,115200"
+CONTAINER_HOST = Path(__file__).parents[2] / "recipes/container-host/files"
+
+
+# -- what the tests are made of --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The image's kernel and initrd, as files."""
+
+    kernel: Path
+    initrd: Path
+
+
+@pytest.fixture(scope="module")
+def floe(linux_iso: Path, tmp_path_factory: pytest.TempPathFactory) -> Kernel:
+    folder = tmp_path_factory.mktemp("kernel")
+    found = Kernel(kernel=folder / "vmlinuz64", initrd=folder / "floe.gz")
+    iso = pycdlib.PyCdlib()
+    iso.open(str(linux_iso))
+    iso.get_file_from_iso(str(found.kernel), rr_path="/boot/vmlinuz64")
+    iso.get_file_from_iso(str(found.initrd), rr_path="/boot/floe.gz")
+    iso.close()
+    return found
+
+
+def start(
+    boot: Callable[..., Machine], floe: Kernel, codes: str, *, prompt: str = PROMPT, **parts: object
+) -> Machine:
+    """Boot with the given codes and wait for the prompt."""
+    machine = boot(
+        memory_mib=parts.pop("memory_mib", MEMORY_MIB),
+        kernel=floe.kernel,
+        initrd=floe.initrd,
+        append=f"{CONSOLES} {codes}",
+        **parts,
+    )
+    machine.console.expect(prompt, BOOT_TIMEOUT, never="Kernel panic")
+    return machine
+
+
+def sh(machine: Machine, command: str, *, status: int = 0) -> str:
+    """Run a command on the serial console; it must end with ``status``."""
+    ended, output = machine.console.run(command, 240)
+    assert ended == status, f"{command}\nended with {ended}:\n{output}"
+    return output
+
+
+def power_off(machine: Machine) -> float:
+    """Press the power button; return the seconds until the machine was off."""
+    begin = time.monotonic()
+    machine.powerdown()
+    machine.wait(4 * POWER_OFF_SECONDS)
+    return time.monotonic() - begin
+
+
+def extension(folder: Path, name: str, files: dict[str, str], needs: str = "") -> Path:
+    """Make an extension and its companions; files below tce.installed/ and bin/ are executable."""
+    tree = folder / f"{name}.tree"
+    for path, text in files.items():
+        file = tree / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(0o755 if file.parent.name in {"tce.installed", "bin", "init.d", "sbin"} else 0o644)
+    image = folder / f"{name}.tcz"
+    subprocess.run(
+        ["mksquashfs", tree, image, "-noappend", "-quiet", "-no-progress", "-all-root", "-no-xattrs"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    digest = hashlib.md5(image.read_bytes(), usedforsecurity=False).hexdigest()
+    Path(f"{image}.md5.txt").write_text(f"{digest}  {image.name}\n")
+    if needs:
+        Path(f"{image}.dep").write_text(needs)
+    return image
+
+
+def told(name: str) -> dict[str, str]:
+    """Return the files of an extension that tells when its start-up script ran, and as whom."""
+    return {
+        f"usr/local/share/{name}/data": f"{name}\n",
+        f"usr/local/tce.installed/{name}": f"#!/bin/sh\necho {name}:$(id -u) >>/tmp/told\n",
+    }
+
+
+@pytest.fixture(scope="module")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A mirror on the host's loopback; the address that a guest writes into /opt/tcemirror."""
+    root = tmp_path_factory.mktemp("mirror")
+    tcz = root / "17.x/x86_64/tcz"
+    tcz.mkdir(parents=True)
+    extension(tcz, "app", told("app"), "liba.tcz\n libb.tcz \n\n")
+    extension(tcz, "liba", told("liba"), "libb.tcz\n")
+    extension(tcz, "libb", told("libb"))
+    extension(tcz, "copied", told("copied"))
+    extension(tcz, "plain", {"usr/local/share/plain/data": "plain\n", "usr/local/bin/plain": "#!/bin/sh\n"})
+    extension(tcz, "meta", {"README": "nothing\n"}, "plain.tcz\n")
+    extension(tcz, "dangling", told("dangling"), "gone.tcz\n")
+    extension(tcz, "hostile", told("hostile"), "x;touch${IFS}/tmp/pwned;.tcz\n")
+    extension(tcz, "page", told("page"), "<html>not found</html>\n")
+    modes = extension(tcz, "modes", {"tmp/x/y": "", "etc/hostname": "evil\n", "opt/z": "", "var/run/v": ""})
+    modes.with_suffix(".tree").chmod(0o700)
+    damaged = extension(tcz, "damaged", told("damaged"))
+    Path(f"{damaged}.md5.txt").write_text(f"{'0' * 32}  damaged.tcz\n")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(root))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://10.0.2.2:{server.server_address[1]}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    image = tmp_path / "disk.img"
+    with image.open("wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run(["/sbin/mkfs.ext4", "-q", "-L", "data", image], check=True)
+    return image
+
+
+# -- the machine as it comes -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def plain(boot: Callable[..., Machine], linux_iso: Path, mirror: str) -> Machine:
+    """The ISO itself, from CD, in little memory."""
+    machine = boot(memory_mib=MEMORY_MIB, cdrom=linux_iso)
+    machine.console.expect(PROMPT, BOOT_TIMEOUT, never="Kernel panic")
+    sh(machine, f"echo {mirror} >/opt/tcemirror")
+    sh(machine, "until ifconfig eth0 | grep -q 'inet addr'; do sleep 1; done")
+    return machine
+
+
+def test_user_and_folders(plain: Machine) -> None:
+    assert sh(plain, "id -u; id -gn; id -nG; tty").split() == [
+        *("1001", "staff"),
+        *("staff", "docker"),
+        "/dev/ttyS0",
+    ]
+    assert sh(plain, "sudo id -u").strip() == "0"
+    modes = "stat -c '%a %U %G' / /tmp /opt /home/tc /usr/local/tce.installed /bin/busybox.suid"
+    assert sh(plain, modes).splitlines() == [
+        "755 root root",
+        "1777 root staff",
+        "2775 root staff",
+        "755 tc staff",
+        "775 root staff",
+        "4755 root root",
+    ]
+    assert sh(plain, "grep ^ID_LIKE /etc/os-release; version").split() == ["ID_LIKE=tinycore", "17.0"]
+
+
+def test_download_and_install(plain: Machine) -> None:
+    sh(plain, "tce-load -wi app")
+    # The last dependency of a .dep is loaded first; scripts run as root.
+    assert sh(plain, "cat /tmp/told").split() == ["libb:0", "liba:0", "app:0"]
+    assert sh(plain, "cat /etc/sysconfig/tcedir/onboot.lst").split() == ["app.tcz"]
+    linked = sh(plain, "readlink /usr/local/share/app/data").strip()
+    assert linked == "/tmp/tcloop/app/usr/local/share/app/data"
+    assert "already installed" in sh(plain, "tce-load -wi app")
+
+
+def test_load_only_and_meta(plain: Machine) -> None:
+    sh(
+        plain,
+        "tce-load -wil meta && cat /usr/local/share/plain/data && test -e /usr/local/tce.installed/meta",
+    )
+    assert "meta" not in sh(plain, "cat /etc/sysconfig/tcedir/onboot.lst")
+    assert "/tmp/tcloop/meta " not in sh(plain, "cat /proc/mounts")
+
+
+def test_copy_install(plain: Machine) -> None:
+    sh(plain, "tce-load -w copied && tce-load -ic copied")
+    sh(plain, "test ! -L /usr/local/share/copied/data && test ! -e /tmp/tcloop/copied")
+
+
+def test_directories_of_the_system_stay_as_they_are(plain: Machine) -> None:
+    modes = "stat -c '%a %U %G' / /tmp /opt /etc /var /run"
+    before = sh(plain, modes)
+    sh(plain, "tce-load -wil modes && test -e /tmp/x/y && test -e /opt/z")
+    assert sh(plain, modes) == before
+    assert sh(plain, "cat /etc/hostname").strip() == "box"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("damaged", "its md5 is not the one"),
+        ("dangling", "gone.tcz: not on the mirror"),
+        ("hostile", "does not hold the names of extensions"),
+        ("page", "does not hold the names of extensions"),
+        ("absent", "absent.tcz: not on the mirror"),
+        ("'a;b'", "not the name of an extension"),
+    ],
+)
+def test_what_cannot_be_loaded_is_told(plain: Machine, name: str, words: str) -> None:
+    assert words in sh(plain, f"tce-load -wi {name} 2>&1", status=1)
+    sh(plain, f"test ! -e /usr/local/tce.installed/{name} && test ! -e /tmp/pwned")
+
+
+def test_power_off(plain: Machine) -> None:
+    assert power_off(plain) < POWER_OFF_SECONDS
+
+
+# -- boot codes ------------------------------------------------------------------------------------
+
+
+def test_user_host_and_no_network(boot: Callable[..., Machine], floe: Kernel) -> None:
+    machine = start(boot, floe, "base user=alice host=frosty nodhcp", prompt=r"^alice@frosty:~\$ ")
+    assert sh(machine, "id -gn; sudo id -u").split() == ["staff", "0"]
+    assert "inet addr:10" not in sh(machine, "ifconfig")
+    machine.stop()
+
+
+def test_no_autologin(boot: Callable[..., Machine], floe: Kernel) -> None:
+    machine = start(boot, floe, "base noautologin", prompt="login: ")
+    machine.console.send("tc")
+    machine.console.expect(PROMPT, 60)
+    machine.stop()
+
+
+def test_superuser_once(boot: Callable[..., Machine], floe: Kernel) -> None:
+    machine = start(boot, floe, "base superuser", prompt=r"^root@box:~# ")
+    machine.console.send("exit")
+    machine.console.expect("login: ", 60)
+    machine.stop()
+
+
+def test_extensions_and_backup_on_a_disk(
+    boot: Callable[..., Machine], floe: Kernel, disk: Path, mirror: str
+) -> None:
+    first = start(boot, floe, "noembed tce=LABEL=data", extra_disks=(disk,))
+    assert sh(first, "awk '$2 == \"/\" { t = $3 } END { print t }' /proc/mounts").strip() == "tmpfs"
+    sh(first, f"echo {mirror} >/opt/tcemirror")
+    sh(first, "until ifconfig eth0 | grep -q 'inet addr'; do sleep 1; done; tce-load -wi app")
+    sh(first, "echo kept >~/kept && filetool.sh -b && ls /etc/sysconfig/tcedir/mydata.tgz")
+    # Not backed up any more: only on demand is there a backup at power-off.
+    sh(first, "touch ~/lost")
+    assert power_off(first) < POWER_OFF_SECONDS
+
+    second = start(boot, floe, "", extra_disks=(disk,))
+    assert sh(second, "cat ~/kept /opt/tcemirror").split() == ["kept", mirror]
+    assert sh(second, "cat /tmp/told").split() == ["libb:0", "liba:0", "app:0"]
+    sh(second, "test ! -e ~/lost && touch ~/asked && sudo touch /etc/sysconfig/backup")
+    assert power_off(second) < POWER_OFF_SECONDS
+
+    third = start(boot, floe, "norestore base tce=LABEL=data", extra_disks=(disk,))
+    sh(third, "test ! -e ~/kept && test ! -e /usr/local/tce.installed/app")
+    assert "home/tc/asked" in sh(
+        third, "sudo mount -t ext4 -o ro /dev/vd[a-z] /mnt && tar -tzf /mnt/tce/mydata.tgz"
+    )
+    third.stop()
+
+
+def test_boot_medium_services_and_self_test(
+    boot: Callable[..., Machine], floe: Kernel, tmp_path: Path
+) -> None:
+    """Extensions from /cde, a service started and stopped, and the self-test's voice without noembed."""
+    optional = tmp_path / "iso/cde/optional"
+    optional.mkdir(parents=True)
+    files = {
+        str(path.relative_to(CONTAINER_HOST)): path.read_text()
+        for path in sorted(CONTAINER_HOST.rglob("*"))
+        if path.is_file()
+    }
+    extension(optional, "container-host", files)
+    service = '#!/bin/sh\necho "service went $1"\n'
+    extension(
+        optional,
+        "service",
+        {
+            "usr/local/etc/init.d/first": service.replace("service", "first"),
+            "usr/local/etc/init.d/second": service.replace("service", "second"),
+            "usr/local/tce.installed/service": "#!/bin/sh\nprintf 'first\\nsecond\\n' >/etc/sysconfig/services\n",
+        },
+    )
+    (optional.parent / "onboot.lst").write_text("container-host.tcz\nservice # a comment\nabsent\n")
+    image = tmp_path / "cde.iso"
+    write_iso(image, tmp_path / "iso")
+    machine = start(boot, floe, "cde base", prompt="CONTAINER HOST SELF-TEST FAILED", cdrom=image)
+    machine.console.expect("/ is rootfs.*\n.*noembed is missing", 60)
+    machine.console.expect("first went start(?s:.*)second went start", 60)
+    machine.console.expect(PROMPT, 60)
+    assert "cgroup2 /sys/fs/cgroup cgroup2" in sh(machine, "cat /proc/mounts")
+    assert sh(machine, "sysctl -n net.ipv4.ip_forward").strip() == "1"
+    machine.powerdown()
+    machine.console.expect("second went stop(?s:.*)first went stop", POWER_OFF_SECONDS)
+
+
+def write_iso(image: Path, folder: Path) -> None:
+    """Write a folder as an ISO with Rock Ridge names."""
+    iso = pycdlib.PyCdlib()
+    iso.new(interchange_level=3, rock_ridge="1.09")
+    for number, path in enumerate(sorted(folder.rglob("*"))):
+        name = path.relative_to(folder)
+        plain_parent = "".join(f"/{part.upper()}" for part in name.parent.parts)
+        if path.is_dir() and path.suffix != ".tree":
+            iso.add_directory(f"{plain_parent}/{path.name.upper()}", rr_name=path.name)
+        elif path.is_file() and ".tree/" not in str(path):
+            iso.add_file(str(path), iso_path=f"{plain_parent}/F{number};1", rr_name=path.name)
+    iso.write(str(image))
+    iso.close()

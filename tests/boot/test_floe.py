@@ -47,11 +47,11 @@ class Kernel:
 @pytest.fixture(scope="module")
 def floe(linux_iso: Path, tmp_path_factory: pytest.TempPathFactory) -> Kernel:
     folder = tmp_path_factory.mktemp("kernel")
-    found = Kernel(kernel=folder / "vmlinuz64", initrd=folder / "floe.gz")
+    found = Kernel(kernel=folder / "vmlinuz64", initrd=folder / "floe.img")
     iso = pycdlib.PyCdlib()
     iso.open(str(linux_iso))
     iso.get_file_from_iso(str(found.kernel), rr_path="/boot/vmlinuz64")
-    iso.get_file_from_iso(str(found.initrd), rr_path="/boot/floe.gz")
+    iso.get_file_from_iso(str(found.initrd), rr_path="/boot/floe.img")
     iso.close()
     return found
 
@@ -304,7 +304,8 @@ def test_boot_medium_services_and_self_test(
         {
             "usr/local/etc/init.d/first": service.replace("service", "first"),
             "usr/local/etc/init.d/second": service.replace("service", "second"),
-            "usr/local/tce.installed/service": "#!/bin/sh\nprintf 'first\\nsecond\\n' >/etc/sysconfig/services\n",
+            "usr/local/tce.installed/service": "#!/bin/sh\n"
+            "printf 'first\\nsecond\\n' >/etc/sysconfig/services\n",
         },
     )
     (optional.parent / "onboot.lst").write_text("container-host.tcz\nservice # a comment\nabsent\n")

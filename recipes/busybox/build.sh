@@ -1,3 +1,6 @@
+#!/bin/sh
+set -eu
+
 options=$RECIPE/files/config
 
 make -s defconfig

@@ -1,3 +1,6 @@
+#!/bin/sh
+set -eu
+
 bundle=$DEST/usr/local/etc/ssl/certs/ca-certificates.crt
 mkdir -p "${bundle%/*}" "$DEST/usr/local/tce.installed" "$DEST/usr/local/share/doc/ca-certificates"
 

@@ -1,3 +1,6 @@
+#!/bin/sh
+set -eu
+
 module=github.com/containerd/containerd/v2
 export CGO_ENABLED=0
 for command in containerd containerd-shim-runc-v2; do

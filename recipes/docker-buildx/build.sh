@@ -1,3 +1,6 @@
+#!/bin/sh
+set -eu
+
 package=github.com/docker/buildx/version
 CGO_ENABLED=0 go build \
     -tags "netgo osusergo" \

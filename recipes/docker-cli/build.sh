@@ -1,3 +1,6 @@
+#!/bin/sh
+set -eu
+
 package=github.com/docker/cli/cli/version
 built=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 

@@ -1,3 +1,6 @@
+#!/bin/sh
+set -eu
+
 module=github.com/moby/moby/v2
 built=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%S.000000000+00:00)
 export CGO_ENABLED=0

@@ -1,3 +1,6 @@
+#!/bin/sh
+set -eu
+
 # No passwords: neither the server nor the client has the code for them. Login sessions find what is in
 # Tiny Core's folders, and modern scp finds the sftp server.
 cp "$RECIPE/files/localoptions.h" localoptions.h

@@ -1,4 +1,8 @@
-mkdir build && cd build
+#!/bin/sh
+set -eu
+
+mkdir build
+cd build
 ../configure \
     --prefix=/usr/local --sysconfdir=/usr/local/etc \
     --disable-nls --disable-uuidd --disable-fsck --disable-defrag --disable-imager --disable-e2initrd-helper \

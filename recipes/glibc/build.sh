@@ -1,3 +1,6 @@
+#!/bin/sh
+set -eu
+
 # Tiny Core keeps libraries in /lib and /usr/lib and has no folders named after the machine. These are two
 # of the places that Debian's loader searches by itself; /usr/local/lib is added by ldconfig.
 multiarch=usr/lib/x86_64-linux-gnu

@@ -1,3 +1,6 @@
+#!/bin/sh
+set -eu
+
 # shellcheck disable=SC2046  # one module a word
 grub-mkimage -O x86_64-efi -d usr/lib/grub/x86_64-efi -p /boot/grub -c "$RECIPE/files/embedded.cfg" \
     -o BOOTX64.EFI $(cat "$RECIPE/files/modules")

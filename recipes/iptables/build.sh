@@ -1,3 +1,6 @@
+#!/bin/sh
+set -eu
+
 # One static program with all extensions in it; it acts as what it is called by.
 ./configure --prefix=/usr/local --enable-static --disable-shared --disable-nftables \
     --disable-devel --disable-libipq \

@@ -1,8 +1,13 @@
+#!/bin/sh
 # Debian's kernel, taken apart: the image, a small set of modules for the base (files/base.list) and the
 # modules of an extension (files/extension.list). Both lists are completed with what their modules depend on.
+set -eu
 
 set -- boot/vmlinuz-*
-[ $# -eq 1 ] && [ -f "$1" ] || { echo "expected one kernel image, found: $*" >&2; exit 1; }
+if [ $# -ne 1 ] || [ ! -f "$1" ]; then
+    echo "expected one kernel image, found: $*" >&2
+    exit 1
+fi
 release=${1#boot/vmlinuz-}
 modules=usr/lib/modules/$release
 base=lib/modules/$release

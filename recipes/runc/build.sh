@@ -1,3 +1,6 @@
+#!/bin/sh
+set -eu
+
 # libpathrs, the default path library since 1.5, is Rust: the tag is left out, the Go implementation is used.
 CGO_ENABLED=1 go build \
     -tags "seccomp netgo osusergo urfave_cli_no_docs" \

@@ -1,3 +1,6 @@
+#!/bin/sh
+set -eu
+
 # Only the one program: it speaks on a pipe and needs neither ciphers nor compression.
 ./configure --prefix=/usr/local --without-openssl --without-zlib --without-pam --without-selinux \
     CFLAGS="-O2" LDFLAGS="-static"

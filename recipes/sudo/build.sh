@@ -1,3 +1,6 @@
+#!/bin/sh
+set -eu
+
 # One static program: the sudoers policy is compiled in, nothing is loaded at run time. /etc/sudoers is the
 # base's business.
 ./configure \

@@ -1,3 +1,6 @@
+#!/bin/sh
+set -eu
+
 bios=usr/lib/syslinux/modules/bios
 cp usr/lib/ISOLINUX/isolinux.bin usr/lib/ISOLINUX/isohdpfx.bin "$DEST/"
 # The core's other half, and a menu with the library it is linked to.

@@ -1,3 +1,6 @@
+#!/bin/sh
+set -eu
+
 # One source file: cmake's configuration step is written out here.
 cat >src/tiniConfig.h <<EOF
 #define TINI_VERSION "$VERSION"

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import pycdlib
 import pytest
-
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT
 
 if TYPE_CHECKING:
@@ -297,6 +296,7 @@ def test_boot_medium_services_and_self_test(
         if path.is_file()
     }
     extension(optional, "container-host", files)
+    names = r"printf %s\\n first second >/etc/sysconfig/services"
     service = '#!/bin/sh\necho "service went $1"\n'
     extension(
         optional,
@@ -304,8 +304,7 @@ def test_boot_medium_services_and_self_test(
         {
             "usr/local/etc/init.d/first": service.replace("service", "first"),
             "usr/local/etc/init.d/second": service.replace("service", "second"),
-            "usr/local/tce.installed/service": "#!/bin/sh\n"
-            "printf 'first\\nsecond\\n' >/etc/sysconfig/services\n",
+            "usr/local/tce.installed/service": f"#!/bin/sh\n{names}\n",
         },
     )
     (optional.parent / "onboot.lst").write_text("container-host.tcz\nservice # a comment\nabsent\n")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pycdlib
 import pytest
+
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT
 
 if TYPE_CHECKING:

@@ -85,7 +85,7 @@ _BUILD_OPTIONS = (
         "--initrd-compressor",
         "compressor",
         type=click.Choice(["gzip", "zstd", "xz", "none"]),
-        default="gzip",
+        default="zstd",
         show_default=True,
         help="How the initrd is packed.",
     ),

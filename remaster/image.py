@@ -62,7 +62,7 @@ class Request:
     base: str
     output: Path
     keys: tuple[PublicKey, ...] = ()
-    compressor: Compression = "gzip"
+    compressor: Compression = "zstd"
     level: int | None = None
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 KERNEL_PATH = "/boot/vmlinuz64"
-INITRD_PATH = "/boot/floe.gz"
+INITRD_PATH = "/boot/floe.img"
 
 #: isolinux shows boot.msg on an 80 x 25 screen.
 _COLUMNS = 78

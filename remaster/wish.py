@@ -37,7 +37,7 @@ class Wish:
     files: tuple[str, ...] = ()
     ssh_keys: tuple[Path, ...] = ()
     boot_codes: tuple[str, ...] = ()
-    compressor: Compression = "gzip"
+    compressor: Compression = "zstd"
     level: int | None = None
     recipe_folders: tuple[Path, ...] = ()
     update: bool = False

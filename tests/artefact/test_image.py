@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import os
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zstandard
 
 from remaster import image, manifest, plan
 from remaster.bootcode import BootCodes
@@ -188,7 +188,7 @@ def test_the_medium(shelf: Shelf, dirs: Dirs, tmp_path: Path) -> None:
     made = make(shelf, dirs, tmp_path / "out/x.iso")
     assert names_on(made.outputs.image) == {
         "/boot/vmlinuz64",
-        "/boot/floe.gz",
+        "/boot/floe.img",
         "/boot/isolinux/isolinux.bin",
         "/boot/isolinux/isolinux.cfg",
         "/boot/isolinux/boot.msg",
@@ -227,7 +227,7 @@ def test_the_medium(shelf: Shelf, dirs: Dirs, tmp_path: Path) -> None:
 
 def test_the_initrd(shelf: Shelf, dirs: Dirs, tmp_path: Path, golden: Golden) -> None:
     made = make(shelf, dirs, tmp_path / "x.iso")
-    raw = gzip.decompress(read_iso(made.outputs.image, "/boot/floe.gz"))
+    raw = zstandard.ZstdDecompressor().decompress(read_iso(made.outputs.image, "/boot/floe.img"))
     argv = ["cpio", "-itvn", "--quiet"]
     text = subprocess.run(
         argv, input=raw, check=True, capture_output=True, env={"TZ": "UTC", "LC_ALL": "C"}
@@ -393,7 +393,7 @@ def test_layers_must_not_share_files(shelf: Shelf, dirs: Dirs, tmp_path: Path) -
 def test_compressors(shelf: Shelf, dirs: Dirs, tmp_path: Path, compressor: Any) -> None:
     wish = replace(request_for(tmp_path / "x.iso"), compressor=compressor)
     made = image.make(image.prepare(wish, shelf), dirs, SilentReporter())
-    raw = read_iso(made.outputs.image, "/boot/floe.gz")
+    raw = read_iso(made.outputs.image, "/boot/floe.img")
     magic = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "xz": b"\xfd7zXZ", "none": b"070701"}
     assert raw.startswith(magic[compressor])
 

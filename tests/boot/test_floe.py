@@ -47,11 +47,11 @@ class Kernel:
 @pytest.fixture(scope="module")
 def floe(linux_iso: Path, tmp_path_factory: pytest.TempPathFactory) -> Kernel:
     folder = tmp_path_factory.mktemp("kernel")
-    found = Kernel(kernel=folder / "vmlinuz64", initrd=folder / "floe.gz")
+    found = Kernel(kernel=folder / "vmlinuz64", initrd=folder / "floe.img")
     iso = pycdlib.PyCdlib()
     iso.open(str(linux_iso))
     iso.get_file_from_iso(str(found.kernel), rr_path="/boot/vmlinuz64")
-    iso.get_file_from_iso(str(found.initrd), rr_path="/boot/floe.gz")
+    iso.get_file_from_iso(str(found.initrd), rr_path="/boot/floe.img")
     iso.close()
     return found
 
@@ -297,6 +297,7 @@ def test_boot_medium_services_and_self_test(
         if path.is_file()
     }
     extension(optional, "container-host", files)
+    names = r"printf %s\\n first second >/etc/sysconfig/services"
     service = '#!/bin/sh\necho "service went $1"\n'
     extension(
         optional,
@@ -304,7 +305,7 @@ def test_boot_medium_services_and_self_test(
         {
             "usr/local/etc/init.d/first": service.replace("service", "first"),
             "usr/local/etc/init.d/second": service.replace("service", "second"),
-            "usr/local/tce.installed/service": "#!/bin/sh\nprintf 'first\\nsecond\\n' >/etc/sysconfig/services\n",
+            "usr/local/tce.installed/service": f"#!/bin/sh\n{names}\n",
         },
     )
     (optional.parent / "onboot.lst").write_text("container-host.tcz\nservice # a comment\nabsent\n")

@@ -3,7 +3,7 @@
 Layers, lowest first (import-linter keeps the direction):
 
 * pure: ``variant`` ``bootcode`` ``plan`` ``hooks`` ``menu`` ``manifest``
-* one effect each: ``cpio`` ``iso`` ``hybrid`` ``vm`` ``serial``
+* one effect each: ``compress`` ``rootfs`` ``cpio`` ``hybrid`` ``iso`` ``serial`` ``terminal`` ``vm``
 * the work: ``base`` ``image``
 * on top: ``cli``
 """

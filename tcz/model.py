@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # -- where source bytes come from -----------------------------------------------------------------
 
@@ -33,7 +35,8 @@ class GoModule:
     """A Go module by path and version; ``sum`` is its ``h1:`` hash as in go.sum.
 
     Its own go.sum (or ``modfile`` with its .sum twin, such as vendor.mod) lists and pins all
-    that it needs in turn.
+    that it needs in turn. ``packages`` and ``tags`` name what of it is built (patterns and build
+    tags of the go command), so that only the modules these need are fetched; empty means all.
     """
 
     module: str
@@ -41,6 +44,8 @@ class GoModule:
     sum: str
     modfile: str = "go.mod"
     dest: str = ""
+    packages: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,7 @@ class Dirs:
 
 
 def shipped(package_root: Path, name: str) -> Path:
-    """Return a folder of data such as ``recipes``: inside an installed package, or beside it in a checkout."""
+    """Return a folder of data such as ``recipes``: in an installed package, or beside it in a checkout."""
     installed = package_root / "_data" / name
     return installed if installed.is_dir() else package_root.parent / name
 

@@ -55,6 +55,27 @@ class CommandError(ToolkitError):
         self.result = result
 
 
+class Process(Protocol):
+    """A process that goes on running beside us."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        ...
+
+    def poll(self) -> int | None:
+        """Return its exit status, or ``None`` while it runs."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end and return the exit status; raise ``TimeoutError`` when it takes longer."""
+        ...
+
+    def stop(self) -> None:
+        """End it and all it started: asked first, then forced. Does nothing when it has ended."""
+        ...
+
+
 class Runner(Protocol):
     """Starts processes."""
 
@@ -77,6 +98,14 @@ class Runner(Protocol):
         """
         ...
 
+    def spawn(self, argv: Sequence[str], *, log: Path) -> Process:
+        """Start ``argv`` and leave it running, both output streams appended to ``log``.
+
+        It has no input and a process group of its own; who starts it must ``stop`` it. Raises
+        ``MissingToolError`` when the program is absent.
+        """
+        ...
+
     def which(self, program: str) -> Path | None:
         """Return where ``program`` is, or ``None``."""
         ...
@@ -91,6 +120,29 @@ class HostRunner:
         found = shutil.which(program, path=path)
         return Path(found) if found else None
 
+    def _find(self, name: str) -> Path:
+        program = self.which(name)
+        if program is None:
+            base = Path(name).name
+            raise MissingToolError(
+                f"the program {base} is not installed",
+                hint=f"sudo apt-get install {PACKAGE_OF.get(base, base)}",
+            )
+        return program
+
+    def spawn(self, argv: Sequence[str], *, log: Path) -> Process:
+        """See ``Runner.spawn``."""
+        program = self._find(argv[0])
+        with log.open("ab") as sink:
+            process = subprocess.Popen(  # noqa: S603 - argv lists only, never a shell string
+                [str(program), *argv[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return _HostProcess(process)
+
     def run(
         self,
         argv: Sequence[str],
@@ -102,13 +154,7 @@ class HostRunner:
         check: bool = True,
     ) -> Result:
         """See ``Runner.run``."""
-        program = self.which(argv[0])
-        if program is None:
-            name = Path(argv[0]).name
-            raise MissingToolError(
-                f"the program {name} is not installed",
-                hint=f"sudo apt-get install {PACKAGE_OF.get(name, name)}",
-            )
+        program = self._find(argv[0])
         sink = log.open("ab") if log else None
         try:
             process = subprocess.Popen(  # noqa: S603 - argv lists only, never a shell string
@@ -132,6 +178,28 @@ class HostRunner:
         if check and result.returncode != 0:
             raise CommandError(result, log)
         return result
+
+
+class _HostProcess:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.poll()
+
+    def wait(self, timeout: float | None = None) -> int:
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError(f"process {self.pid} still runs after {timeout} s") from error
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            _end_group(self._process)
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

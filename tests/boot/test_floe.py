@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import pycdlib
 import pytest
+
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT
 
 if TYPE_CHECKING:
@@ -47,11 +48,11 @@ class Kernel:
 @pytest.fixture(scope="module")
 def floe(linux_iso: Path, tmp_path_factory: pytest.TempPathFactory) -> Kernel:
     folder = tmp_path_factory.mktemp("kernel")
-    found = Kernel(kernel=folder / "vmlinuz64", initrd=folder / "floe.gz")
+    found = Kernel(kernel=folder / "vmlinuz64", initrd=folder / "floe.img")
     iso = pycdlib.PyCdlib()
     iso.open(str(linux_iso))
     iso.get_file_from_iso(str(found.kernel), rr_path="/boot/vmlinuz64")
-    iso.get_file_from_iso(str(found.initrd), rr_path="/boot/floe.gz")
+    iso.get_file_from_iso(str(found.initrd), rr_path="/boot/floe.img")
     iso.close()
     return found
 

@@ -1,0 +1,177 @@
+"""Bases: what an image's root file system is made from before anything of its own is laid over it.
+
+Today there is one, floe: layers (tar files built from recipes) laid over each other in the order of
+bases/floe.toml. CorePure64 is known by name, so that asking for it gets an answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from remaster.plan import Loaders
+from tcz import tar, toml
+from tcz.errors import ConfigError, VerifyError
+from tcz.squash import COMPRESSORS, SquashOptions
+from tcz.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tcz.model import BuiltPackage
+    from tcz.paths import Dirs
+
+SHIPPED: Final = Path(__file__).parent / "bases"
+DEFAULT: Final = "floe"
+_FOREIGN: Final = ("corepure64", "tinycore", "core", "dcore")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseSpec:
+    """A base's file: names of packages, ``{kernel}`` already filled in."""
+
+    name: str
+    summary: str
+    layers: tuple[str, ...]
+    kernel: str
+    bios: str
+    uefi: str
+    squashfs: SquashOptions
+
+    def packages(self) -> tuple[str, ...]:
+        """Return every package the base needs."""
+        return (*self.layers, self.kernel, self.bios, self.uefi)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The base that was chosen, and the reason in words for the user."""
+
+    name: str
+    why: str
+
+
+def names() -> tuple[str, ...]:
+    """Return the bases that can be built upon."""
+    return tuple(sorted(file.stem for file in SHIPPED.glob("*.toml")))
+
+
+def choose(option: str | None, dirs: Dirs) -> Choice:
+    """Apply the rule: the option, else ``base`` in the user's config.toml, else floe.
+
+    Raises ``ConfigError`` for a base that is unknown or cannot be built upon yet.
+    """
+    config = dirs.config / "config.toml"
+    configured = _configured(config)
+    if option is not None:
+        choice = Choice(name=option, why="as --base says")
+    elif configured:
+        choice = Choice(name=configured, why=f"as {config} says")
+    else:
+        choice = Choice(name=DEFAULT, why="no other is given or configured")
+    _check_known(choice)
+    return choice
+
+
+def _configured(config: Path) -> str:
+    if not config.is_file():
+        return ""
+    document = toml.read(config)
+    value = document.root.string("base", "")
+    document.root.ignore_rest()
+    document.finish("the configuration")
+    return value
+
+
+def _check_known(choice: Choice) -> None:
+    if choice.name in names():
+        return
+    is_file = "/" in choice.name or choice.name.lower().endswith((".iso", ".gz"))
+    if is_file or choice.name.lower().startswith(_FOREIGN):
+        raise ConfigError(
+            f"the base {choice.name} ({choice.why}) cannot be built upon: this version builds on floe only",
+            hint="--base floe",
+        )
+    raise ConfigError(
+        f"there is no base {choice.name!r} ({choice.why})",
+        hint=toml.guess(choice.name, names()) or f"bases: {', '.join(names())}",
+    )
+
+
+def load(name: str, kernel: str) -> BaseSpec:
+    """Read a base's file for a variant's kernel package."""
+    document = toml.read(SHIPPED / f"{name}.toml")
+    table = document.root
+    table.integer("schema", low=1, high=1)
+    table.string("name")
+
+    def filled(text: str) -> str:
+        return text.replace("{kernel}", kernel)
+
+    extensions = table.table("squashfs")
+    spec = BaseSpec(
+        name=name,
+        summary=table.string("summary"),
+        layers=tuple(filled(layer) for layer in table.strings("layers")),
+        kernel=filled(table.string("kernel")),
+        bios=table.string("bios"),
+        uefi=table.string("uefi"),
+        squashfs=SquashOptions(
+            compressor=extensions.choice("compressor", COMPRESSORS),
+            block=extensions.integer("block"),
+            x86=extensions.boolean("x86"),
+        ),
+    )
+    document.finish(f"base {name}")
+    return spec
+
+
+def assemble(layers: Iterable[BuiltPackage], read: Callable[[Path], Tree] = tar.read) -> Tree:
+    """Lay the layers over each other.
+
+    Raises ``VerifyError`` where one puts a file over another's: layers are meant to be disjoint, and
+    which one won would be chance.
+    """
+    tree = Tree()
+    owner: dict[str, str] = {}
+    for layer in layers:
+        if layer.form != "layer":
+            raise VerifyError(f"package {layer.name} is of form {layer.form}; a base is made of layers")
+        over = read(layer.path)
+        for path, node in over.items():
+            here = tree.get(path)
+            if here is not None and not (node.is_dir and (here.is_dir or here.is_link)):
+                raise VerifyError(
+                    f"the layers {owner[path]} and {layer.name} both have /{path}",
+                    hint="keep it in one of the two recipes",
+                )
+            owner.setdefault(path, layer.name)
+        tree = tree.overlay(over)
+    return tree
+
+
+def kernel_image(package: BuiltPackage) -> Path:
+    """Return the kernel image of a ``files`` package."""
+    return _file(package, "vmlinuz", "vmlinuz64", "bzImage")
+
+
+def loaders(bios: BuiltPackage, uefi: BuiltPackage) -> Loaders:
+    """Return the boot loaders' files."""
+    return Loaders(
+        isolinux_bin=_file(bios, "isolinux.bin"),
+        ldlinux=_file(bios, "ldlinux.c32"),
+        mbr=_file(bios, "isohdpfx.bin"),
+        efi_image=_file(uefi, "efiboot.img"),
+    )
+
+
+def _file(package: BuiltPackage, *wanted: str) -> Path:
+    """Find a file by its name, wherever in the package's folder it is."""
+    if package.form != "files":
+        raise VerifyError(f"package {package.name} is of form {package.form}; plain files were expected")
+    for name in wanted:
+        found = sorted(package.path.rglob(name), key=lambda path: (len(path.parts), path))
+        if found:
+            return found[0]
+    raise VerifyError(f"package {package.name} has no {wanted[0]}", where=str(package.path))

@@ -1,0 +1,294 @@
+"""Boot codes: what the words of a kernel command line mean to Tiny Core, to floe and to the kernel.
+
+They are data, a file each below boot-codes/; kernel.words.toml lists words of the kernel's own.
+Splitting follows the kernel (lib/cmdline.c, next_arg): words end at white space outside double
+quotes.
+
+Tiny Core's tc-config takes ``key=value`` words by the beginning of their key, so ``isolcpus=2``
+works as ``iso=2`` there. Such words are refused, whatever the base, so that a variant means the same
+everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from tcz import toml
+from tcz.errors import ConfigError, Problem
+from tcz.paths import shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Value = Literal["none", "optional", "required"]
+_VALUES: Final[tuple[Value, ...]] = get_args(Value)
+_WORDS_FILE: Final = "kernel.words.toml"
+_MODULE_WORD: Final = re.compile(r"[a-z0-9_-]+\.[A-Za-z0-9_.-]+")
+_SPACE: Final = " \t\n\r\v\f"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootCode:
+    """One boot code. ``syntax`` is a regular expression for the whole value.
+
+    ``prefix``: Tiny Core also takes words whose key merely begins with the name. ``floe``: the floe
+    base acts on it. ``kernel``: the kernel itself does.
+    """
+
+    name: str
+    value: Value
+    effect: str
+    handler: str
+    syntax: str = ""
+    example: str = ""
+    since: str = ""
+    floe: bool = False
+    kernel: bool = False
+    prefix: bool = False
+    repeatable: bool = False
+    clashes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """One word of a command line; ``value`` is ``None`` without ``=``."""
+
+    key: str
+    value: str | None = None
+
+    def __str__(self) -> str:
+        """Return the word as it is written."""
+        text = self.key if self.value is None else f"{self.key}={self.value}"
+        return f'"{text}"' if any(char in _SPACE for char in text) else text
+
+
+def split(line: str) -> tuple[Word, ...]:
+    """Return the words of a command line, double quotes taken off.
+
+    Raises ``ConfigError`` for a quote that is not closed, a word without a key, other characters than ASCII.
+    """
+    problems: list[Problem] = []
+    if any(not (char.isascii() and char.isprintable()) and char not in _SPACE for char in line):
+        problems.append(Problem(where=repr(line), message="a command line is of printable ASCII characters"))
+    if line.count('"') % 2:
+        problems.append(Problem(where=repr(line), message="a double quote is not closed"))
+    words = []
+    for raw in _raw_words(line):
+        key, equals, value = raw.replace('"', "").partition("=")
+        if not key:
+            problems.append(Problem(where=repr(raw), message="a word needs a name before its ="))
+        words.append(Word(key=key, value=value if equals else None))
+    if problems:
+        raise ConfigError("the boot codes cannot be read", problems)
+    return tuple(words)
+
+
+def _raw_words(line: str) -> list[str]:
+    words, word, quoted = [], "", False
+    for char in line:
+        if char == '"':
+            quoted = not quoted
+        if char in _SPACE and not quoted:
+            if word:
+                words.append(word)
+            word = ""
+        else:
+            word += char
+    return [*words, word] if word else words
+
+
+def join(words: Iterable[Word]) -> str:
+    """Return the command line of ``words``; ``split`` gives them back."""
+    return " ".join(str(word) for word in words)
+
+
+class BootCodes:
+    """All boot codes that are known, by name."""
+
+    def __init__(self, codes: Iterable[BootCode]) -> None:
+        """Keep ``codes``, sorted by name, Tiny Core's before the kernel's own."""
+        ordered = sorted(codes, key=lambda code: (code.kernel, code.name))
+        self._codes = {code.name: code for code in reversed(ordered)}
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> BootCodes:
+        """Read every file of ``folder`` (the shipped one when ``None``); ``ConfigError`` for mistakes."""
+        place = folder or shipped(Path(__file__).parent, "boot-codes")
+        codes: list[BootCode] = []
+        for file in sorted(place.glob("*.toml")):
+            codes += _read_words(file) if file.name == _WORDS_FILE else [_read_code(file)]
+        if not codes:
+            raise ConfigError(f"{place}: no boot codes there", hint="the installation is not whole")
+        return cls(codes)
+
+    def names(self, *, kernel: bool = False) -> tuple[str, ...]:
+        """Return the names of boot codes, or of the kernel's own words, sorted."""
+        return tuple(sorted(name for name, code in self._codes.items() if code.kernel == kernel))
+
+    def all(self) -> tuple[BootCode, ...]:
+        """Return everything known, sorted by name, the kernel's words last."""
+        return tuple(sorted(self._codes.values(), key=lambda code: (code.kernel, code.name)))
+
+    def get(self, name: str) -> BootCode:
+        """Return a boot code; raise ``ConfigError`` with a guess when there is none of this name."""
+        code = self._codes.get(name.partition("=")[0])
+        if code is None:
+            raise ConfigError(f"there is no boot code {name!r}", hint=self._guess(name))
+        return code
+
+    def _guess(self, name: str) -> str:
+        return toml.guess(name, self._codes) or "`remaster boot-codes` lists them"
+
+    def check(self, words: Sequence[Word], *, where: str = "boot-codes", base: str = "floe") -> None:
+        """Raise ``ConfigError`` with all that is wrong: unknown words, bad values, traps, clashes."""
+        problems: list[Problem] = []
+        for word in words:
+            problems += self._check_word(word, where, base)
+        problems += self._clashes(words, where)
+        if problems:
+            raise ConfigError("these boot codes cannot be used", problems)
+
+    def parse(self, line: str, *, where: str = "boot-codes", base: str = "floe") -> tuple[Word, ...]:
+        """``split`` and ``check``."""
+        words = split(line)
+        self.check(words, where=where, base=base)
+        return words
+
+    def captured_by(self, word: Word) -> BootCode | None:
+        """Return the boot code that Tiny Core's tc-config would take ``word`` for, if another."""
+        if word.value is None:
+            return None
+        own = self._codes.get(word.key)
+        if own is not None and not own.kernel:
+            return None
+        near = (code for code in self._codes.values() if code.prefix and word.key.startswith(code.name))
+        return max((code for code in near if code.name != word.key), key=lambda c: len(c.name), default=None)
+
+    def _check_word(self, word: Word, where: str, base: str) -> list[Problem]:
+        complaint = self._complaint(word, base)
+        if complaint is None:
+            return []
+        return [Problem(where=f"{where}: {word}", message=complaint[0], hint=complaint[1])]
+
+    def _complaint(self, word: Word, base: str) -> tuple[str, str] | None:
+        """Return what is wrong with a word and what helps, or ``None``."""
+        captor = self.captured_by(word)
+        if captor is not None:
+            taken = f"Tiny Core takes every word that begins with {captor.name} as {captor.name}="
+            return f"{taken}, so this would work as {captor.name}={word.value}", captor.effect
+        code = self._codes.get(word.key)
+        if code is None:
+            # module.parameter=value: the kernel hands it to the module.
+            for_module = word.value is not None and _MODULE_WORD.fullmatch(word.key)
+            return None if for_module else ("no such boot code", self._guess(word.key))
+        if base == "floe" and not (code.floe or code.kernel):
+            return "the floe base does not know this one", f"what it does in Tiny Core: {code.effect}"
+        return _value_complaint(code, word.value)
+
+    def _clashes(self, words: Sequence[Word], where: str) -> list[Problem]:
+        problems = []
+        seen: list[str] = []
+        for word in words:
+            code = self._codes.get(word.key)
+            if code is None:
+                continue
+            if word.key in seen and not code.repeatable:
+                problems.append(
+                    Problem(where=f"{where}: {word}", message=f"{word.key} is there twice; only one can work")
+                )
+            clashing = [other for other in seen if other in code.clashes]
+            problems += [
+                Problem(
+                    where=f"{where}: {word}",
+                    message=f"it clashes with {other}",
+                    hint=self._codes[other].effect,
+                )
+                for other in clashing
+            ]
+            seen.append(word.key)
+        return problems
+
+
+def _value_complaint(code: BootCode, value: str | None) -> tuple[str, str] | None:
+    if value is None:
+        return ("a value is missing", f"such as {code.example}") if code.value == "required" else None
+    if code.value == "none":
+        return "it takes no value", f"write {code.name}"
+    if not re.fullmatch(code.syntax, value):
+        return f"{value!r} is not a value it takes", f"such as {code.example}"
+    return None
+
+
+def explain(code: BootCode) -> str:
+    """Return the text that explains a boot code to a person."""
+    value = {"none": "", "optional": "[=VALUE]", "required": "=VALUE"}[code.value]
+    lines = [f"{code.name}{value}", f"  {code.effect}"]
+    if code.example:
+        lines.append(f"  example: {code.example}")
+    lines.append(f"  handled by: {code.handler}")
+    if not code.kernel:
+        lines.append(f"  in floe: {'yes' if code.floe else 'no'}")
+    if code.since:
+        lines.append(f"  since: {code.since}")
+    if code.clashes:
+        lines.append(f"  not together with: {', '.join(code.clashes)}")
+    if code.prefix:
+        lines.append(f"  beware: Tiny Core takes any word that begins with {code.name} and has a = for it")
+    return "\n".join(lines) + "\n"
+
+
+def _pattern(text: str) -> str | None:
+    try:
+        re.compile(text)
+    except re.error as error:
+        return f"not a regular expression: {error}"
+    return None
+
+
+def _read_code(file: Path) -> BootCode:
+    document = toml.read(file)
+    table = document.root
+    table.integer("schema", low=1, high=1)
+    handler = table.string("handler")
+    code = _code(table, handler, kernel=False)
+    if code.name != file.stem:
+        table.fail("name", f"the file of {code.name!r} must be named {code.name}.toml")
+    document.finish(f"boot code {file.stem}")
+    return code
+
+
+def _read_words(file: Path) -> list[BootCode]:
+    document = toml.read(file)
+    document.root.integer("schema", low=1, high=1)
+    codes = [_code(table, "the kernel", kernel=True) for table in document.root.tables("word")]
+    document.finish("the kernel's words")
+    return codes
+
+
+def _code(table: toml.Table, handler: str, *, kernel: bool) -> BootCode:
+    name = table.string("name")
+    value = table.choice("value", _VALUES)
+    syntax = example = ""
+    if value != "none":
+        syntax = table.string("syntax", check=_pattern)
+        example = table.string("example")
+        text = example.removeprefix(name).removeprefix("=")
+        if syntax and _pattern(syntax) is None and not re.fullmatch(syntax, text):
+            table.fail("example", f"{example!r} does not match the syntax")
+    return BootCode(
+        name=name,
+        value=value,
+        syntax=syntax,
+        example=example,
+        handler=handler,
+        effect=table.string("effect"),
+        since=table.string("since", ""),
+        floe=table.boolean("floe", default=False),
+        kernel=kernel,
+        prefix=table.boolean("prefix", default=False),
+        repeatable=table.boolean("repeatable", default=False),
+        clashes=table.strings("clashes", ()),
+    )

@@ -1,0 +1,334 @@
+"""The command ``remaster``: parses, calls one function, shows what comes back.
+
+Modules are imported by the command that needs them, so that ``--version`` and completion are quick.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from tcz import __version__, clikit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tcz.reporting import Reporter
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
+_SHELLS = ("bash", "zsh", "fish")
+_EXAMPLES = (
+    "remaster --variant docker                        a Docker host: out/floe-docker.iso",
+    "remaster --variant docker --ssh-key ~/.ssh/id_ed25519.pub --output host.iso",
+    "remaster --variant ./mine.toml --package htop    your own variant, and one package more",
+    "remaster --variant docker --dry-run              say what would be done",
+)
+
+
+def _complete_variant(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    from remaster import variant
+
+    return [name for name in variant.names() if name.startswith(incomplete)]
+
+
+def _complete_code(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    from remaster.bootcode import BootCodes
+
+    codes = BootCodes.load()
+    return [name for name in (*codes.names(), *codes.names(kernel=True)) if name.startswith(incomplete)]
+
+
+_BUILD_OPTIONS = (
+    click.option(
+        "--variant",
+        metavar="NAME|FILE",
+        shell_complete=_complete_variant,
+        help="What kind of image: a name (`remaster variant list`) or the path of your own file.",
+    ),
+    click.option(
+        "--base", metavar="NAME", help="What to build upon; floe unless your configuration says otherwise."
+    ),
+    click.option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Where the image goes  [default: out/floe-VARIANT.iso]",
+    ),
+    click.option("--package", "packages", metavar="NAME", multiple=True, help="Load this package as well."),
+    click.option(
+        "--file",
+        "files",
+        metavar="HOST:PATH[:MODE[:OWNER]]",
+        multiple=True,
+        help="Put a file into the root file system.",
+    ),
+    click.option(
+        "--ssh-key",
+        "ssh_keys",
+        metavar="FILE",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Let the owner of this public key in over SSH; without one there is only the console.",
+    ),
+    click.option(
+        "--boot-code",
+        "boot_codes",
+        metavar="CODE",
+        multiple=True,
+        shell_complete=_complete_code,
+        help="Boot with this code as well; it replaces the variant's of the same name.",
+    ),
+    click.option(
+        "--initrd-compressor",
+        "compressor",
+        type=click.Choice(["gzip", "zstd", "xz", "none"]),
+        default="zstd",
+        show_default=True,
+        help="How the initrd is packed.",
+    ),
+    click.option("--initrd-level", "level", type=int, metavar="N", help="How hard it is packed."),
+    click.option("--dry-run", is_flag=True, help="Say what would be done, and build nothing."),
+    click.option(
+        "--update", is_flag=True, help="Take the newest Debian packages instead of those taken last time."
+    ),
+    click.option(
+        "--lock",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Take the versions of Debian packages from FILE, an image's .lock.",
+    ),
+    clikit.recipes_option,
+    clikit.progress_option,
+    clikit.json_option,
+)
+
+
+def _build_options(function: _F) -> _F:
+    for option in reversed(_BUILD_OPTIONS):
+        function = option(function)
+    return function
+
+
+def _lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)
+
+
+def _make(*, dry_run: bool, progress: Reporter, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+    from remaster import wish
+    from tcz.paths import Dirs
+    from tcz.run import HostRunner
+
+    wanted = wish.Wish(**options)
+    dirs, runner = Dirs.from_env(), HostRunner()
+    if dry_run:
+        told = wish.outline(wanted, dirs, runner, progress)
+        clikit.echo_json(told) if as_json else _lines(wish.outline_lines(told))
+        return
+    finished = wish.fulfil(wanted, dirs, runner, progress)
+    clikit.echo_json(finished) if as_json else _lines(wish.finished_lines(finished))
+
+
+class _Top(clikit.Group):
+    """The group whose options are also those of ``build``, with the same help."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        with formatter.section("Examples"):
+            for example in _EXAMPLES:
+                formatter.write(f"{' ' * formatter.current_indent}{example}\n")
+
+
+@click.group(cls=_Top, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@_build_options
+@click.pass_context
+def cli(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401 - handed on as they are
+    """Build a container host image that boots, without root.
+
+    The options below are those of `remaster build`; they may stand without the word build.
+    """
+    given = [
+        param.opts[0]
+        for param in cli.params
+        if param.name in options
+        and ctx.get_parameter_source(param.name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if ctx.invoked_subcommand is not None:
+        if given:
+            raise click.UsageError(f"write {', '.join(given)} after {ctx.invoked_subcommand}")
+        return
+    if not given:
+        click.echo(ctx.get_help())
+        return
+    _start(options)
+
+
+def _start(options: dict[str, Any]) -> None:
+    from remaster import variant
+    from tcz.errors import ConfigError
+
+    if not options["variant"]:
+        listed = ", ".join(variant.names())
+        raise ConfigError("no variant was given", hint=f"--variant NAME, one of: {listed}; or a file's path")
+    _make(**options)
+
+
+@cli.command(examples=_EXAMPLES, codes=[4, 5, 6, 7, 8])
+@_build_options
+def build(**options: Any) -> None:  # noqa: ANN401 - handed on as they are
+    """Build an image: the same as remaster without a command.
+
+    Beside X.iso lie X.lock, X.manifest.json, X.sha256 and X.sizes.txt.
+    """
+    _start(options)
+
+
+@cli.command("boot-codes", examples=["remaster boot-codes noembed"])
+@click.argument("name", required=False, shell_complete=_complete_code)
+@clikit.json_option
+def boot_codes(name: str | None, as_json: bool) -> None:
+    """Explain the boot code NAME, or list all."""
+    from remaster.bootcode import BootCodes, explain
+
+    codes = BootCodes.load()
+    wanted = codes.all() if name is None else (codes.get(name),)
+    if as_json:
+        clikit.echo_json(wanted)
+    elif name is not None:
+        click.echo(explain(wanted[0]), nl=False)
+    else:
+        marks = {"none": "", "optional": "[=...]", "required": "=..."}
+        rows = [
+            (
+                code.name + marks[code.value],
+                "kernel" if code.kernel else "floe" if code.floe else "-",
+                code.effect,
+            )
+            for code in wanted
+        ]
+        _lines(clikit.columns(rows))
+
+
+@cli.group("variant")
+def variants() -> None:
+    """Look at variants."""
+
+
+@variants.command("list")
+@clikit.json_option
+def variant_list(as_json: bool) -> None:
+    """List the variants that ship with the program."""
+    from remaster import wish
+    from remaster.variant import names
+
+    found = [wish.linted(name) for name in names()]
+    if as_json:
+        clikit.echo_json([wish.shown(one) for one in found])
+    else:
+        _lines(clikit.columns([(one.name, one.summary) for one in found]))
+
+
+@variants.command("show", examples=["remaster variant show docker"])
+@click.argument("variant", shell_complete=_complete_variant)
+@clikit.json_option
+def variant_show(variant: str, as_json: bool) -> None:
+    """Show a variant with all that it extends."""
+    from remaster import wish
+
+    found = wish.linted(variant)
+    clikit.echo_json(wish.shown(found)) if as_json else _lines(wish.variant_lines(found))
+
+
+@variants.command("lint", examples=["remaster variant lint ./mine.toml"])
+@click.argument("files", nargs=-1, required=True, metavar="VARIANT...", shell_complete=_complete_variant)
+@clikit.recipes_option
+def variant_lint(files: tuple[str, ...], recipe_folders: tuple[Path, ...]) -> None:
+    """Check variants, and that recipes make their packages."""
+    from remaster import wish
+
+    for file in files:
+        found = wish.linted(file)
+        wish.check_packages(found, recipe_folders)
+        click.echo(f"{file}: nothing to complain about")
+
+
+@cli.command(examples=["remaster run out/floe-docker.iso --ssh-port 2222 --forward 8080:80"], codes=[6, 9])
+@click.argument("image", metavar="ISO", type=click.Path(path_type=Path))
+@click.option("--uefi", is_flag=True, help="Start by UEFI instead of BIOS.")
+@click.option(
+    "--as",
+    "how",
+    type=click.Choice(["cdrom", "disk", "usb"]),
+    default="cdrom",
+    show_default=True,
+    help="What the image is to the machine.",
+)
+@click.option(
+    "--memory", metavar="MIB", type=click.IntRange(min=64), default=1024, show_default=True, help="Memory."
+)
+@click.option("--cpus", type=click.IntRange(min=1), default=2, show_default=True, help="Processors.")
+@click.option("--ssh-port", type=click.IntRange(1, 65535), help="This port of the host leads to SSH.")
+@click.option(
+    "--forward", "forwards", metavar="HOST:GUEST", multiple=True, help="This port of the host leads there."
+)
+@clikit.progress_option
+def run(image: Path, uefi: bool, progress: Reporter, **options: Any) -> None:  # noqa: ANN401
+    """Start an image in QEMU on this terminal; Ctrl-] ends it.
+
+    The image is not changed; what the machine writes is gone when it ends.
+    """
+    from remaster import live
+    from tcz.run import HostRunner
+
+    live.run(live.spec_for(image, uefi=uefi, **options), HostRunner(), progress)
+
+
+@cli.command(codes=[5], examples=["remaster inspect out/floe-docker.iso"])
+@click.argument("image", metavar="ISO", type=click.Path(path_type=Path))
+@click.option("--manifest", is_flag=True, help="Write the whole manifest.")
+@clikit.json_option
+def inspect(image: Path, manifest: bool, as_json: bool) -> None:
+    """Tell what is in an image, from the image alone."""
+    from remaster import inspect as inspection
+
+    found = inspection.inspect(image)
+    if manifest:
+        click.echo(found.manifest, nl=False)
+    elif as_json:
+        clikit.echo_json(found)
+    else:
+        _lines(inspection.lines(found))
+
+
+@cli.command(codes=[6])
+@clikit.json_option
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
+    """Say what this machine lacks to build and start images."""
+    from tcz import doctor as examination
+    from tcz.paths import Dirs
+    from tcz.run import HostRunner
+
+    checks = examination.examine(Dirs.from_env(), HostRunner())
+    clikit.echo_json(checks) if as_json else _lines(examination.lines(checks))
+    ctx.exit(0 if examination.healthy(checks) else 6)
+
+
+@cli.command(examples=["remaster completion bash >~/.local/share/bash-completion/completions/remaster"])
+@click.argument("shell", type=click.Choice(_SHELLS))
+def completion(shell: str) -> None:
+    """Write a completion script for a shell."""
+    clikit.echo_completion(cli, "remaster", shell)
+
+
+def main() -> None:
+    """Run the program."""
+    clikit.run(cli, "remaster")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,278 @@
+"""The whole job: a variant, a base and packages in; an ISO and its companions out.
+
+Nothing here needs root, a mount or a loop device. The same inputs give the same bytes; ``Job.key``
+is the hash of all of them, and an image whose key has not changed is not written again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+import remaster
+import tcz
+from remaster import base as bases
+from remaster import cpio, iso, manifest, plan
+from remaster.manifest import Artefact, Facts, Part
+from remaster.outputs import Outputs, Records, sums_text
+from tcz import lock
+from tcz.errors import ConfigError, VerifyError
+from tcz.paths import need_space
+from tcz.store import replacing, sha256_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from remaster.base import BaseSpec
+    from remaster.compress import Compression
+    from remaster.plan import MediumFile
+    from remaster.sshkey import PublicKey
+    from remaster.variant import Variant
+    from tcz.model import Built, BuiltPackage
+    from tcz.paths import Dirs
+    from tcz.reporting import Reporter
+
+#: Room for boot catalogue, directories and padding on the medium.
+_ISO_OVERHEAD: Final = 4 << 20
+#: Libraries whose version decides the bytes of an image.
+_DECIDING_LIBRARIES: Final = ("deflate", "pycdlib", "zstandard")
+
+
+class Supplier(Protocol):
+    """Where packages come from."""
+
+    def packages(self, names: Sequence[str]) -> tuple[BuiltPackage, ...]:
+        """Return the closure of packages in load order, built where need be."""
+        ...
+
+    def built(self, package: str) -> Built:
+        """Return the build that a package of an earlier answer came from."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a user wants."""
+
+    variant: Variant
+    base: str
+    output: Path
+    keys: tuple[PublicKey, ...] = ()
+    compressor: Compression = "zstd"
+    level: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A request with all its packages at hand: everything is known, nothing is written yet."""
+
+    request: Request
+    spec: BaseSpec
+    facts: Facts
+    key: str
+
+    def part(self, name: str) -> BuiltPackage:
+        """Return a package of the job by name."""
+        for part in self.facts.parts:
+            if part.package.name == name:
+                return part.package
+        raise VerifyError(f"the package {name} was asked for and did not come")
+
+    @property
+    def extensions(self) -> tuple[BuiltPackage, ...]:
+        """The packages that go under /cde, in load order."""
+        return tuple(part.package for part in self.facts.parts if part.role == "package")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """An image that is there. ``changed`` is false when it was there already."""
+
+    outputs: Outputs
+    sha256: str
+    size: int
+    changed: bool
+    least_memory: int | None = None
+
+
+def prepare(request: Request, supplier: Supplier) -> Job:
+    """Get every package of a request, building what is missing."""
+    variant = request.variant
+    spec = bases.load(request.base, variant.kernel)
+    wanted = (*variant.onboot, *variant.optional)
+    # One question for all, so that the modules belong to the kernel.
+    supplied = supplier.packages((*spec.packages(), *wanted))
+    roles = dict.fromkeys(spec.layers, "layer") | {spec.kernel: "kernel"}
+    roles |= {spec.bios: "loader", spec.uefi: "loader"}
+    by_name = {package.name: package for package in supplied}
+    basic = [(role, by_name[name]) for name, role in roles.items() if name in by_name]
+    if len(basic) != len(roles):
+        raise VerifyError(f"the base {spec.name} lacks {', '.join(n for n in roles if n not in by_name)}")
+    others = [package for package in supplied if package.name not in roles]
+    _only_extensions(others, wanted, roles)
+    members = (*basic, *(("package", package) for package in others))
+    parts = tuple(Part(role=role, package=one, built=supplier.built(one.name)) for role, one in members)
+    facts = Facts(
+        variant=variant.name,
+        version=_version(variant, parts),
+        base=spec.name,
+        boot_codes=variant.boot_codes,
+        services=variant.services,
+        parts=parts,
+        epoch=plan.EPOCH,
+    )
+    return Job(request=request, spec=spec, facts=facts, key=_key(request, facts))
+
+
+def _only_extensions(others: Sequence[BuiltPackage], wanted: Sequence[str], basic: Iterable[str]) -> None:
+    wrong = [package.name for package in others if package.form != "extension"]
+    wrong += [name for name in wanted if name in basic]
+    if wrong:
+        raise ConfigError(
+            f"{', '.join(wrong)}: only extensions can be loaded", hint="take it out of the variant's packages"
+        )
+
+
+def _version(variant: Variant, parts: Sequence[Part]) -> str:
+    if not variant.version_of:
+        return tcz.__version__
+    for part in parts:
+        if part.package.name == variant.version_of:
+            return part.built.version
+    raise ConfigError(
+        f"variant {variant.name}: version-of names {variant.version_of!r}, which is not in the image"
+    )
+
+
+def _key(request: Request, facts: Facts) -> str:
+    """Hash everything that decides the image's bytes; where files came from does not."""
+    variant = request.variant
+    digest = hashlib.sha256()
+    keys = tuple(key.line for key in request.keys)
+    program = (_own_code(), request.compressor, request.level)
+    chosen = (variant.name, variant.onboot, variant.optional, keys)
+    medium = (variant.volume_id, variant.title, variant.timeout)
+    digest.update(repr((program, chosen, medium)).encode())
+    for spec in variant.files:
+        digest.update(repr((spec.path, spec.mode, spec.owner, spec.content)).encode())
+    digest.update(manifest.document(facts))
+    return digest.hexdigest()
+
+
+def _own_code() -> str:
+    """Return the hash of this program: another version may write other bytes."""
+    digest = hashlib.sha256()
+    for package in (remaster, tcz):
+        for file in sorted(Path(str(package.__file__)).parent.glob("*.py")):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def make(job: Job, dirs: Dirs, reporter: Reporter) -> Finished:
+    """Write the image unless it is there unchanged.
+
+    Raises ``NoSpaceError`` before anything is written when the disk is too full; whatever goes wrong,
+    files that were there stay as they were.
+    """
+    outputs = Outputs.at(job.request.output)
+    if outputs.image.is_dir():
+        raise ConfigError(f"{outputs.image} is a folder; the output is a file such as out/x.iso")
+    records = Records(dirs.cache_folder("images"))
+    sha256 = records.unchanged(outputs, job.key)
+    if sha256 is not None:
+        return Finished(outputs=outputs, sha256=sha256, size=outputs.image.stat().st_size, changed=False)
+    with reporter.step("initrd"):
+        initrd, unpacked = make_initrd(job, dirs)
+    with reporter.step("ISO"):
+        finished = _write(job, outputs, initrd, unpacked)
+    records.remember(outputs, job.key)
+    return finished
+
+
+def make_initrd(job: Job, dirs: Dirs) -> tuple[Path, int]:
+    """Return the initrd, kept in the cache by the hash of its inputs, and its size unpacked."""
+    request = job.request
+    content = plan.Content(
+        services=request.variant.services,
+        files=request.variant.files,
+        keys=request.keys,
+        manifest=manifest.document(job.facts, roots=False),
+        epoch=job.facts.epoch,
+    )
+    tree = plan.root_tree(bases.assemble(job.part(name) for name in job.spec.layers), content)
+    unpacked = plan.unpacked_size(tree)
+    place = dirs.cache_folder("initrds") / job.key
+    if not place.is_file():
+        need_space(place.parent, unpacked, "the initrd")
+        buffer = io.BytesIO()
+        cpio.write(tree, file=buffer)
+        with replacing(place) as temporary:
+            temporary.write_bytes(cpio.compress(buffer.getvalue(), request.compressor, request.level))
+    return place, unpacked
+
+
+def medium_files(job: Job, initrd: Path) -> tuple[MediumFile, ...]:
+    """Return every file of the medium, sorted by path."""
+    variant, facts = job.request.variant, job.facts
+    title = variant.title.replace("{name}", variant.name).replace("{version}", facts.version)
+    menu = plan.menu_for(title, variant.boot_codes, variant.timeout)
+    files = (
+        *plan.boot_files(menu, _loaders(job), bases.kernel_image(job.part(job.spec.kernel)), initrd),
+        *plan.cde_files(job.extensions, variant.onboot),
+        plan.MediumFile(path="manifest.json", content=manifest.document(facts)),
+    )
+    return tuple(sorted(files, key=lambda file: file.path))
+
+
+def _lock_text(job: Job) -> str:
+    variant = job.request.variant
+    tools = [lock.Tool(name="tinycore-toolkit", version=tcz.__version__)]
+    tools += [lock.Tool(name=name, version=metadata.version(name)) for name in _DECIDING_LIBRARIES]
+    builds = manifest.builds(job.facts.parts)
+    names = tuple(built.recipe for built in builds)
+    found = lock.of_builds(builds, recipes=names, epoch=job.facts.epoch, variant=variant.name, tools=tools)
+    return lock.dumps(found)
+
+
+def _loaders(job: Job) -> plan.Loaders:
+    return bases.loaders(job.part(job.spec.bios), job.part(job.spec.uefi))
+
+
+def _write(job: Job, outputs: Outputs, initrd: Path, unpacked: int) -> Finished:
+    files = medium_files(job, initrd)
+    total = sum(file.size for file in files)
+    need_space(outputs.image.parent, total + _ISO_OVERHEAD, "the image")
+    variant, facts, loaders = job.request.variant, job.facts, _loaders(job)
+    medium = iso.IsoPlan(
+        volume_id=plan.volume_id(variant.volume_id, name=variant.name, version=facts.version),
+        files=tuple((file.path, file.content) for file in files),
+        mbr_code=loaders.mbr.read_bytes(),
+        epoch=facts.epoch,
+    )
+    with outputs.replacing() as new:
+        iso.write_iso(medium, new.image)
+        sha256, size = sha256_file(new.image), new.image.stat().st_size
+        new.lock.write_text(_lock_text(job))
+        artefacts = (
+            Artefact(name=outputs.image.name, size=size, sha256=sha256),
+            Artefact(name="initrd", size=initrd.stat().st_size, sha256=sha256_file(initrd)),
+        )
+        new.manifest.write_bytes(manifest.document_beside(facts, artefacts))
+        loader = sum(file.size for file in files if "linux/" in file.path or "efiboot" in file.path)
+        kernel = bases.kernel_image(job.part(job.spec.kernel))
+        rows = manifest.size_rows(facts, kernel, initrd.stat().st_size, unpacked, loader)
+        new.sizes.write_text(manifest.size_table(rows))
+        named = ((new.lock, outputs.lock), (new.manifest, outputs.manifest), (new.sizes, outputs.sizes))
+        sums = ((sha256, outputs.image.name), *((sha256_file(path), final.name) for path, final in named))
+        new.sums.write_text(sums_text(sums))
+    return Finished(
+        outputs=outputs,
+        sha256=sha256,
+        size=size,
+        changed=True,
+        least_memory=plan.least_memory(unpacked, initrd.stat().st_size),
+    )

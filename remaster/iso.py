@@ -1,0 +1,295 @@
+"""ISO 9660 images with Rock Ridge that boot: El Torito for BIOS and UEFI, and a hybrid MBR.
+
+pycdlib lays out and writes the file system. It takes times from the clock and the zone of the
+machine; here it sees one fixed time in UTC, so that the same plan gives the same bytes anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import io
+import re
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from remaster import hybrid
+from tcz.errors import ToolkitError, VerifyError
+from tcz.store import replacing
+from tcz.tree import safe_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_VOLUME_MAX: Final = 32
+_NAME_MAX: Final = 30
+_RR_NAME_MAX: Final = 248
+_COPY_BLOCK: Final = 4 << 20
+_BIOS_LOAD_SECTORS: Final = 4
+_EFI_PLATFORM: Final = 0xEF
+_NOT_D_CHARACTER: Final = re.compile("[^A-Z0-9_]")
+_CLOCK_USERS: Final = ("pycdlib.pycdlib", "pycdlib.headervd", "pycdlib.dates", "pycdlib.utils")
+_clock_lock = Lock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IsoPlan:
+    """What an image is made of.
+
+    ``files`` pairs paths inside the image (``boot/vmlinuz64``, case kept) with bytes or with a file
+    that is copied. ``isolinux_bin``, ``boot_catalog`` and ``efi_image`` are paths inside the image;
+    the first and the last must be among ``files``, ``None`` leaves that way of booting out.
+    ``mbr_code`` is isohdpfx.bin; with ``None`` the image starts from CD only. ``epoch`` is the time
+    of everything in it. ``volume_id`` keeps its case and has at most 32 bytes; tools that compare
+    versions look for ``-v<version>`` in it.
+    """
+
+    volume_id: str
+    files: tuple[tuple[str, Path | bytes], ...]
+    epoch: int
+    isolinux_bin: str | None = "boot/isolinux/isolinux.bin"
+    boot_catalog: str = "boot/isolinux/boot.cat"
+    efi_image: str | None = "EFI/BOOT/efiboot.img"
+    mbr_code: bytes | None = None
+    application: str = ""
+
+
+class _Content(io.RawIOBase):
+    """A file to be copied whole: opened when it is read, and an error when it comes up short.
+
+    pycdlib would end a file silently at a short read, and would hold every file open.
+    """
+
+    mode = "rb"
+
+    def __init__(self, source: Path | bytes) -> None:
+        super().__init__()
+        self._source = source
+        self._size = source.stat().st_size if isinstance(source, Path) else len(source)
+        self._at = 0
+        self._file: BinaryIO | None = None
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - the buffer protocol has no type in 3.11
+        wanted = min(len(buffer), max(0, self._size - self._at))
+        view = memoryview(buffer).cast("B")[:wanted]
+        if self._file is None:
+            source = self._source
+            self._file = source.open("rb", buffering=0) if isinstance(source, Path) else io.BytesIO(source)
+        self._file.seek(self._at)
+        filled = 0
+        while filled < wanted:
+            part = self._file.read(wanted - filled)
+            if not part:
+                raise VerifyError("the file became shorter while it was copied", where=str(self._source))
+            view[filled : filled + len(part)] = part
+            filled += len(part)
+        self._at += filled
+        if self._at >= self._size:
+            self._file.close()
+            self._file = None
+        return filled
+
+
+@contextmanager
+def _fixed_time(epoch: int) -> Iterator[None]:
+    """Give pycdlib's modules, and only these, a clock that stands still and knows UTC alone."""
+    frozen = SimpleNamespace(**vars(time))
+    frozen.time = lambda: float(epoch)
+    frozen.localtime = time.gmtime
+    modules: list[Any] = [importlib.import_module(name) for name in _CLOCK_USERS]
+    with _clock_lock:
+        try:
+            for module in modules:
+                module.time = frozen
+            yield
+        finally:
+            for module in modules:
+                module.time = time
+
+
+def _checked(plan: IsoPlan) -> dict[str, Path | bytes]:
+    files: dict[str, Path | bytes] = {}
+    for raw, source in plan.files:
+        path = safe_path(raw)
+        if not path or path in files or path == safe_path(plan.boot_catalog):
+            raise ToolkitError(f"two files of the image are named {raw!r}" if path else "a file has no name")
+        if any(len(part.encode()) > _RR_NAME_MAX for part in path.split("/")):
+            raise ToolkitError(f"the name is too long for an ISO image: {path!r}")
+        files[path] = source
+    for path in files:
+        if any(path.startswith(f"{other}/") for other in files if len(other) < len(path)):
+            raise ToolkitError(f"{path!r} lies below something that is a file")
+    for boot in (plan.isolinux_bin, plan.efi_image):
+        if boot is not None and safe_path(boot) not in files:
+            raise ToolkitError(f"the image boots from {boot!r}, which is not among its files")
+    if not 0 < len(plan.volume_id.encode()) <= _VOLUME_MAX:
+        raise ToolkitError(f"a volume id has 1 to {_VOLUME_MAX} bytes: {plan.volume_id!r}")
+    return files
+
+
+@dataclass(slots=True)
+class _Names:
+    """Plain ISO 9660 names (interchange level 3) for the true ones, unique in their folder."""
+
+    plain: dict[str, str]
+    used: set[str]
+
+    def of(self, path: str, *, is_dir: bool) -> str:
+        """Return the plain name of ``path``, whose parents have theirs already."""
+        if path in self.plain:
+            return self.plain[path]
+        parent, _, name = path.rpartition("/")
+        stem, dot, suffix = name.upper().rpartition(".")
+        if not dot or is_dir or not stem:
+            stem, suffix = name.upper(), ""
+        stem, suffix = _NOT_D_CHARACTER.sub("_", stem), _NOT_D_CHARACTER.sub("_", suffix)[:8]
+        folder = self.plain.get(parent, "")
+        number = 0
+        while True:
+            tail = f"_{number}" if number else ""
+            room = _NAME_MAX - len(suffix) - len(tail)
+            short = stem[:room] + tail
+            plain = f"{folder}/{short}" if is_dir else f"{folder}/{short}.{suffix};1"
+            if plain.partition(".")[0] + suffix not in self.used:
+                break
+            number += 1
+        self.used.add(plain.partition(".")[0] + suffix)
+        self.plain[path] = plain
+        return plain
+
+
+def _folders(paths: list[str]) -> list[str]:
+    found = {parent.as_posix() for path in paths for parent in Path(path).parents}
+    return sorted(found - {"."})
+
+
+def _fill(iso: Any, plan: IsoPlan, files: dict[str, Path | bytes], names: _Names) -> None:  # noqa: ANN401
+    catalog = safe_path(plan.boot_catalog)
+    paths = [*files, catalog] if plan.isolinux_bin or plan.efi_image else [*files]
+    for folder in _folders(paths):
+        iso.add_directory(
+            names.of(folder, is_dir=True), rr_name=folder.rpartition("/")[2], file_mode=0o040755
+        )
+    for path in sorted(files):
+        content = _Content(files[path])
+        iso.add_fp(
+            content,
+            content.size,
+            names.of(path, is_dir=False),
+            rr_name=path.rpartition("/")[2],
+            file_mode=0o100644,
+        )
+    catalogs = {
+        "bootcatfile": names.of(catalog, is_dir=False),
+        "rr_bootcatname": catalog.rpartition("/")[2],
+    }
+    if plan.isolinux_bin is not None:
+        iso.add_eltorito(
+            names.of(safe_path(plan.isolinux_bin), is_dir=False),
+            boot_load_size=_BIOS_LOAD_SECTORS,
+            boot_info_table=True,
+            **catalogs,
+        )
+    if plan.efi_image is not None:
+        iso.add_eltorito(
+            names.of(safe_path(plan.efi_image), is_dir=False),
+            platform_id=_EFI_PLATFORM,
+            efi=True,
+            **catalogs,
+        )
+
+
+def _block(iso: Any, names: _Names, path: str) -> int:  # noqa: ANN401
+    return int(iso.get_record(iso_path=names.plain[safe_path(path)]).extent_location())
+
+
+def _master(plan: IsoPlan, files: dict[str, Path | bytes], output: Path) -> tuple[int | None, int | None]:
+    """Write the file system; return the blocks of isolinux.bin and of the EFI image."""
+    import pycdlib  # noqa: PLC0415 - slow to import, and most commands write no image
+    from pycdlib.pycdlibexception import PyCdlibException  # noqa: PLC0415
+
+    names = _Names(plain={}, used=set())
+    iso = pycdlib.PyCdlib()
+    try:
+        with _fixed_time(plan.epoch):
+            iso.new(
+                interchange_level=3,
+                rock_ridge="1.09",
+                sys_ident="LINUX",
+                vol_ident=plan.volume_id,
+                app_ident_str=plan.application,
+            )
+            _fill(iso, plan, files, names)
+            with output.open("wb") as file:
+                iso.write_fp(file, blocksize=_COPY_BLOCK)
+            places = [
+                None if path is None else _block(iso, names, path)
+                for path in (plan.isolinux_bin, plan.efi_image)
+            ]
+            iso.close()
+    except PyCdlibException as error:
+        raise ToolkitError("the ISO image cannot be written", where=str(output), why=str(error)) from error
+    return places[0], places[1]
+
+
+def _head(source: Path | bytes, size: int) -> bytes:
+    if isinstance(source, bytes):
+        return source[:size]
+    with source.open("rb") as file:
+        return file.read(size)
+
+
+def _make_hybrid(
+    plan: IsoPlan, files: dict[str, Path | bytes], output: Path, isolinux: int, efi_block: int | None
+) -> None:
+    efi = None
+    if plan.efi_image is not None and efi_block is not None:
+        efi = hybrid.Extent(block=efi_block, size=_Content(files[safe_path(plan.efi_image)]).size)
+    with output.open("r+b") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+        size = file.seek(0, io.SEEK_END)
+        size += hybrid.padding(size)
+        file.truncate(size)
+        # The id tells this disk from others; derived from all that is on it, and never 0.
+        disk_id = int.from_bytes(digest[:4], "little") | 1
+        file.seek(0)
+        file.write(hybrid.mbr(plan.mbr_code or b"", size=size, isolinux=isolinux, disk_id=disk_id, efi=efi))
+
+
+def write_iso(plan: IsoPlan, output: Path) -> None:
+    """Write the image; ``output`` appears only when it is complete.
+
+    Raises ``ToolkitError`` for a plan that makes no sense and ``VerifyError`` for an isolinux.bin
+    or a boot code that cannot make a hybrid image, or a file that changed while it was copied.
+    """
+    files = _checked(plan)
+    if plan.mbr_code is not None:
+        if plan.isolinux_bin is None:
+            raise ToolkitError("a hybrid image needs isolinux.bin")
+        hybrid.check_isolinux(_head(files[safe_path(plan.isolinux_bin)], 2048))
+    with replacing(output) as temporary:
+        isolinux, efi = _master(plan, files, temporary)
+        if plan.mbr_code is not None and isolinux is not None:
+            _make_hybrid(plan, files, temporary, isolinux, efi)

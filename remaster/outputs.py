@@ -1,0 +1,111 @@
+"""An image's files on disk: written all or none, and recognised when nothing has changed.
+
+The record of what was written lies in the user's cache, a JSON file per output path: the key of the
+inputs, and size, time and sha256 of every file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from tcz.store import replacing, sha256_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """Where an image and its companions go."""
+
+    image: Path
+    lock: Path
+    manifest: Path
+    sums: Path
+    sizes: Path
+
+    @classmethod
+    def at(cls, image: Path) -> Outputs:
+        """Name the companions after the image: X.iso, X.lock, X.manifest.json, X.sha256, X.sizes.txt."""
+        stem = image.name.removesuffix(".iso")
+        return cls(
+            image=image,
+            lock=image.with_name(f"{stem}.lock"),
+            manifest=image.with_name(f"{stem}.manifest.json"),
+            sums=image.with_name(f"{stem}.sha256"),
+            sizes=image.with_name(f"{stem}.sizes.txt"),
+        )
+
+    def all(self) -> tuple[Path, ...]:
+        """Return every path, the image first."""
+        return (self.image, self.lock, self.manifest, self.sums, self.sizes)
+
+    @contextmanager
+    def replacing(self) -> Iterator[Outputs]:
+        """Give temporary paths; all of them are renamed into place at the end, or all removed."""
+        with ExitStack() as stack:
+            # The image is entered first, so renamed last: whoever sees it sees its companions too.
+            image, lock, manifest, sums, sizes = (stack.enter_context(replacing(p)) for p in self.all())
+            yield Outputs(image=image, lock=lock, manifest=manifest, sums=sums, sizes=sizes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What a file was like when it was written."""
+
+    name: str
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+class Records:
+    """The records of outputs written, below a folder of the cache."""
+
+    def __init__(self, folder: Path) -> None:
+        """``folder`` exists already."""
+        self._folder = folder
+
+    def _file(self, outputs: Outputs) -> Path:
+        name = hashlib.sha256(str(outputs.image.resolve()).encode()).hexdigest()[:32]
+        return self._folder / f"{name}.json"
+
+    def remember(self, outputs: Outputs, key: str) -> None:
+        """Note that ``outputs`` were made from the inputs of ``key``."""
+        seen = [asdict(_look(path, sha256_file(path))) for path in outputs.all()]
+        with replacing(self._file(outputs)) as temporary:
+            temporary.write_text(json.dumps({"key": key, "files": seen}))
+
+    def unchanged(self, outputs: Outputs, key: str) -> str | None:
+        """Return the image's sha256 if all files are there, as written from ``key``; else ``None``.
+
+        The image itself is hashed, for it may have been damaged without a change of its time.
+        """
+        try:
+            record = json.loads(self._file(outputs).read_text())
+            if record["key"] != key:
+                return None
+            seen = [_Seen(**fields) for fields in record["files"]]
+            current = [_look(path, old.sha256) for path, old in zip(outputs.all(), seen, strict=True)]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        if current != seen or any(
+            sha256_file(p) != old.sha256 for p, old in zip(outputs.all(), seen, strict=True)
+        ):
+            return None
+        return seen[0].sha256
+
+
+def _look(path: Path, sha256: str) -> _Seen:
+    status = path.stat()
+    return _Seen(name=path.name, size=status.st_size, mtime_ns=status.st_mtime_ns, sha256=sha256)
+
+
+def sums_text(files: tuple[tuple[str, str], ...]) -> str:
+    """Return lines that ``sha256sum -c`` reads, of (sha256, name) pairs."""
+    return "".join(f"{sha256}  {name}\n" for sha256, name in files)

@@ -1,0 +1,251 @@
+"""What goes where in an image, decided before anything is written. Pure: values in, values out.
+
+Two places exist: the initrd, which becomes the root file system in memory, and the medium, whose
+files cost no memory.
+"""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from remaster import hooks
+from remaster.menu import INITRD_PATH, KERNEL_PATH, Menu, boot_msg, entries_for, grub_cfg, isolinux_cfg
+from tcz.errors import ConfigError, Problem
+from tcz.tree import Node, Tree, directory, regular
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from remaster.sshkey import PublicKey
+    from remaster.variant import FileSpec
+    from tcz.model import BuiltPackage
+
+MIB = 1 << 20
+#: The time of everything in an image: 2025-01-01T00:00:00Z.
+EPOCH = 1735689600
+_VOLUME_ID_LIMIT = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What the image's own layer is made from, over the base."""
+
+    services: tuple[str, ...]
+    files: tuple[FileSpec, ...]
+    keys: tuple[PublicKey, ...]
+    manifest: bytes
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediumFile:
+    """One file of the medium: its path there, and its bytes or where they lie."""
+
+    path: str
+    content: Path | bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of content."""
+        return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
+
+
+def overlay(base: Tree, content: Content) -> Tree:
+    """Return the tree that is laid over ``base``.
+
+    Raises ``ConfigError`` with every conflict: two files at one path, a file where the base has a
+    folder (or the other way round), an owner that the base's passwd does not know.
+    """
+    epoch = content.epoch
+    own = {
+        hooks.SERVICES: regular(hooks.services_text(content.services).encode(), mtime=epoch),
+        hooks.MANIFEST: regular(content.manifest, mtime=epoch),
+    }
+    if content.keys:
+        text = hooks.authorized_keys_text(content.keys).encode()
+        own[hooks.AUTHORIZED_KEYS] = regular(text, mode=0o600, mtime=epoch)
+    problems: list[Problem] = []
+    owners = _Owners(base, content.files)
+    for spec in content.files:
+        if spec.path in own:
+            problems.append(
+                Problem(
+                    where=spec.where, message=f"/{spec.path} is written by remaster itself", hint=_INSTEAD
+                )
+            )
+            continue
+        try:
+            uid, gid = owners.ids(spec.owner)
+        except ValueError as error:
+            problems.append(Problem(where=spec.where, message=f"/{spec.path}: {error}"))
+            continue
+        own[spec.path] = regular(spec.content, mode=spec.mode, uid=uid, gid=gid, mtime=epoch)
+    problems += _collisions(base, own, content.files)
+    if problems:
+        raise ConfigError("the image's files cannot be laid over the base", problems)
+    return _with_parents(own, base, epoch)
+
+
+_INSTEAD = "use services = [...] or --ssh-key"
+
+
+class _Owners:
+    """Names of users and groups, as the base and the image's own files give them."""
+
+    def __init__(self, base: Tree, files: Iterable[FileSpec]) -> None:
+        texts = {path: _text(base.get(path)) for path in ("etc/passwd", "etc/group")}
+        for spec in files:
+            if spec.path in texts:
+                texts[spec.path] = spec.content.decode(errors="replace")
+        self.users = _ids(texts["etc/passwd"])
+        self.groups = _ids(texts["etc/group"])
+
+    def ids(self, owner: str) -> tuple[int, int]:
+        user, _, group = owner.partition(":")
+        return _id(user, self.users, "user"), _id(group or user, self.groups, "group")
+
+
+def _text(node: Node | None) -> str:
+    return node.read().decode(errors="replace") if node is not None and node.is_file else ""
+
+
+def _ids(text: str) -> dict[str, int]:
+    known = {"root": 0}
+    for line in text.splitlines():
+        name, _, rest = line.partition(":")
+        number = rest.partition(":")[2].partition(":")[0]
+        if number.isdecimal():
+            known[name] = int(number)
+    return known
+
+
+def _id(name: str, known: dict[str, int], what: str) -> int:
+    if name.isdecimal():
+        return int(name)
+    if name not in known:
+        raise ValueError(f"the base knows no {what} {name}; it has {', '.join(sorted(known))}")
+    return known[name]
+
+
+def _collisions(base: Tree, own: dict[str, Node], files: Iterable[FileSpec]) -> list[Problem]:
+    where = {spec.path: spec.where for spec in files}
+    problems = []
+    for path in own:
+        place = where.get(path, f"/{path}")
+        here = base.get(path)
+        if here is not None and here.is_dir:
+            problems.append(Problem(where=place, message=f"/{path} is a folder of the base"))
+        parent = path.rpartition("/")[0]
+        while parent:
+            node = own.get(parent) or base.get(parent)
+            if node is not None and not node.is_dir:
+                kind = "a link" if node.is_link else "a file"
+                problems.append(
+                    Problem(where=place, message=f"/{parent} is {kind}, so nothing can be below it")
+                )
+                break
+            parent = parent.rpartition("/")[0]
+    return problems
+
+
+def _with_parents(own: dict[str, Node], base: Tree, epoch: int) -> Tree:
+    """Add the folders that are missing; those the base has are repeated as they are there."""
+    nodes: dict[str, Node] = {}
+    for path, node in own.items():
+        nodes[path] = node
+        parent = path
+        while parent:
+            parent = parent.rpartition("/")[0]
+            nodes[parent] = base.get(parent) or directory(mtime=epoch)
+    return Tree(nodes)
+
+
+def root_tree(base: Tree, content: Content) -> Tree:
+    """Return the initrd's tree: the base, the image's own layer over it, every time the epoch."""
+    tree = base.overlay(overlay(base, content)).with_mtime(content.epoch)
+    if "init" not in tree:
+        raise ConfigError("the base has no /init, so it cannot boot", hint="check the base's list of layers")
+    return tree
+
+
+def unpacked_size(tree: Tree) -> int:
+    """Return the bytes that the tree takes in a tmpfs: whole 4 KiB pages for files, a little for all."""
+    pages = sum((node.size + 4095) // 4096 * 4096 for _, node in tree.items() if stat.S_ISREG(node.mode))
+    return pages + 1024 * len(tree)
+
+
+def least_memory(unpacked: int, initrd: int) -> int:
+    """Return the bytes of memory below which the image does not boot intact.
+
+    The kernel unpacks the initrd into a tmpfs that may take half of the memory, while the initrd
+    itself is still there; what does not fit is cut off and the boot goes on. The kernel and the
+    first processes need about 60 MiB. Rounded up to 16 MiB.
+    """
+    need = 2 * unpacked + initrd + 60 * MIB
+    step = 16 * MIB
+    return (need + step - 1) // step * step
+
+
+def cde_files(packages: Sequence[BuiltPackage], onboot: Sequence[str]) -> tuple[MediumFile, ...]:
+    """Return the files below /cde: each package with its .dep and .md5.txt, and onboot.lst.
+
+    ``onboot`` names what is loaded at boot; what those need is found through their .dep files.
+    """
+    files = [MediumFile(path="cde/onboot.lst", content=hooks.onboot_text(onboot).encode())]
+    for package in packages:
+        if package.form != "extension":
+            continue
+        for suffix in ("", ".dep", ".md5.txt"):
+            file = package.path.with_name(package.path.name + suffix)
+            if suffix == "" or file.is_file():
+                files.append(MediumFile(path=f"cde/optional/{package.name}.tcz{suffix}", content=file))
+    return tuple(files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaders:
+    """The boot loaders' files: for isolinux ``isolinux_bin`` and ``ldlinux``, for UEFI a FAT image."""
+
+    isolinux_bin: Path
+    ldlinux: Path
+    mbr: Path
+    efi_image: Path
+
+
+def boot_files(menu: Menu, loaders: Loaders, kernel: Path, initrd: Path) -> tuple[MediumFile, ...]:
+    """Return the files of the medium that boot it."""
+    return (
+        MediumFile(path=KERNEL_PATH.lstrip("/"), content=kernel),
+        MediumFile(path=INITRD_PATH.lstrip("/"), content=initrd),
+        MediumFile(path="boot/isolinux/isolinux.bin", content=loaders.isolinux_bin),
+        MediumFile(path="boot/isolinux/ldlinux.c32", content=loaders.ldlinux),
+        MediumFile(path="boot/isolinux/isolinux.cfg", content=isolinux_cfg(menu).encode()),
+        MediumFile(path="boot/isolinux/boot.msg", content=boot_msg(menu).encode()),
+        MediumFile(path="boot/grub/grub.cfg", content=grub_cfg(menu).encode()),
+        MediumFile(path="EFI/BOOT/efiboot.img", content=loaders.efi_image),
+    )
+
+
+def menu_for(title: str, words: tuple[str, ...], timeout: int) -> Menu:
+    """Return the menu of an image. Its serial line is the one that a ``console=ttyS`` word names."""
+    serial = None
+    for word in words:
+        if word.startswith("console=ttyS"):
+            port, _, speed = word.removeprefix("console=ttyS").partition(",")
+            digits = "".join(char for char in speed.partition("n")[0] if char.isdecimal())
+            serial = (int(port or "0"), int(digits or "9600"))
+    return Menu(title=title, entries=entries_for(words), timeout=timeout, serial=serial)
+
+
+def volume_id(template: str, *, name: str, version: str) -> str:
+    """Fill ``{name}`` and ``{version}`` in; 32 characters at most, as ISO 9660 allows."""
+    text = template.replace("{name}", name).replace("{version}", version)
+    if len(text) > _VOLUME_ID_LIMIT or not text.isascii() or not text.isprintable() or not text:
+        raise ConfigError(
+            f"the volume id {text!r} is not 1 to {_VOLUME_ID_LIMIT} printable ASCII characters",
+            hint="set volume-id in [image] of the variant",
+        )
+    return text

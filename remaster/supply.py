@@ -1,0 +1,36 @@
+"""The packages of an image, from a workshop that builds what is missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tcz.model import Built, BuiltPackage
+    from tcz.workshop import Planned, Workshop
+
+
+class WorkshopSupplier:
+    """An ``image.Supplier``."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        """Nothing is built before it is asked for."""
+        self._workshop = workshop
+        self._built: dict[str, Built] = {}
+
+    def packages(self, names: Sequence[str]) -> tuple[BuiltPackage, ...]:
+        """Return the closure of packages in load order, built where need be."""
+        packages = self._workshop.packages(names)
+        for built in self._workshop.builds_of(names):
+            self._built |= {package.name: built for package in built.packages}
+        return packages
+
+    def built(self, package: str) -> Built:
+        """Return the build that a package of an earlier answer came from."""
+        return self._built[package]
+
+    def planned(self, names: Sequence[str]) -> tuple[Planned, ...]:
+        """Tell which recipes the packages lead to, and which of them are built already."""
+        recipes = dict.fromkeys(self._workshop.recipes.providing(name).name for name in names)
+        return self._workshop.plan(tuple(recipes))

@@ -1,0 +1,213 @@
+"""What the command lines of ``tcz`` and ``remaster`` share: errors, exit codes, help, options."""
+
+from __future__ import annotations
+
+import errno
+import json
+import signal
+import sys
+from dataclasses import asdict, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from tcz.errors import MissingToolError, NoSpaceError, ToolkitError
+from tcz.paths import Dirs
+from tcz.report import MODES, Mode, reporter_for
+from tcz.run import HostRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import FrameType
+
+    from tcz.reporting import Reporter
+
+EXIT_CODES = (
+    (0, "done"),
+    (1, "failed for a reason that has no code of its own"),
+    (2, "a file or an argument is wrong"),
+    (4, "a source could not be fetched"),
+    (5, "bytes are not what was promised"),
+    (MissingToolError.exit_code, "a program of the host is missing"),
+    (NoSpaceError.exit_code, "not enough free space"),
+    (8, "a build failed"),
+    (9, "a check of something finished failed"),
+    (130, "interrupted"),
+)
+
+_INTERRUPTED = "interrupted; nothing half-written was kept; run again to resume"
+_F = TypeVar("_F", bound="Callable[..., Any]")
+
+
+class _Ended(KeyboardInterrupt):
+    """A signal other than Ctrl-C asked us to end; treated alike, so that child processes end too."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+class Command(click.Command):
+    """A command whose help ends with examples and exit codes, printed as they are."""
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - click's own arguments are passed on
+        examples: Sequence[str] = (),
+        codes: Sequence[int] = (),
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        """``codes`` are the exit codes worth naming, beside 0, 1, 2 and 130."""
+        super().__init__(*args, **kwargs)
+        self._examples = tuple(examples)
+        self._codes = {0, 1, 2, 130, *codes}
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write both lists."""
+        super().format_epilog(ctx, formatter)
+        if self._examples:
+            with formatter.section("Examples"):
+                for example in self._examples:
+                    formatter.write(f"{' ' * formatter.current_indent}{example}\n")
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), text) for code, text in EXIT_CODES if code in self._codes])
+
+
+class Group(click.Group):
+    """A group of commands; errors of the toolkit become lines on standard error and an exit code."""
+
+    command_class = Command
+    group_class = type
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except ToolkitError as error:
+            for line in error.lines():
+                click.echo(line, err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt as error:
+            click.echo(f"\n{_INTERRUPTED}", err=True)
+            ctx.exit(128 + (error.number if isinstance(error, _Ended) else signal.SIGINT))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            full = NoSpaceError(
+                "the disk is full", where=error.filename, hint="free some space, then run again"
+            )
+            for line in full.lines():
+                click.echo(line, err=True)
+            ctx.exit(full.exit_code)
+
+
+def run(group: click.Group, name: str) -> NoReturn:
+    """Run a command line as the program ``name`` and exit."""
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        raise _Ended(number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+    try:
+        group.main(prog_name=name)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(0)
+
+
+def recipes_option(function: _F) -> _F:
+    """Add ``--recipes DIR``, repeatable, as ``recipe_folders``."""
+    return click.option(
+        "--recipes",
+        "recipe_folders",
+        metavar="DIR",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Look for recipes in DIR first (repeatable); then in those that ship with the toolkit.",
+    )(function)
+
+
+def progress_option(function: _F) -> _F:
+    """Add ``--progress MODE`` as ``progress``, already made into a ``Reporter``."""
+    return click.option(
+        "--progress",
+        type=click.Choice(MODES),
+        default="auto",
+        show_default=True,
+        callback=_reporter,
+        help="How to show progress on standard error.",
+    )(function)
+
+
+def _reporter(_ctx: click.Context, _param: click.Parameter, value: Mode) -> Reporter:
+    return reporter_for(value, sys.stderr)
+
+
+def json_option(function: _F) -> _F:
+    """Add ``--json`` as ``as_json``."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Write the result to standard output as JSON."
+    )(function)
+
+
+def echo_json(value: object) -> None:
+    """Write a value made of dataclasses, tuples and plain types as JSON."""
+    click.echo(json.dumps(value, default=_plain, indent=2, sort_keys=True))
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Enum):
+        return value.value
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def run_doctor(*, as_json: bool) -> None:
+    """Show what ``tcz.doctor`` finds, and exit with 6 when something that is needed is missing."""
+    from tcz.doctor import examine, healthy, lines  # noqa: PLC0415 - only one command needs it
+
+    checks = examine(Dirs.from_env(), HostRunner())
+    if as_json:
+        echo_json(checks)
+    else:
+        for line in lines(checks):
+            click.echo(line)
+    if not healthy(checks):
+        click.get_current_context().exit(MissingToolError.exit_code)
+
+
+def echo_completion(group: click.Group, name: str, shell: str) -> None:
+    """Write the completion script of a program for a shell."""
+    from click.shell_completion import get_completion_class  # noqa: PLC0415 - only here
+
+    found = get_completion_class(shell)
+    if found is None:  # click's own names: bash, zsh, fish
+        raise click.UsageError(f"no completion for {shell}")
+    variable = f"_{name.replace('-', '_').upper()}_COMPLETE"
+    click.echo(found(group, {}, name, variable).source())
+
+
+def columns(rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Return rows as aligned lines; the last column is as wide as it likes."""
+    if not rows:
+        return ()
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    return tuple(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def size_text(size: int) -> str:
+    """Return ``512 B``, ``3.4 kB``, ``12.3 MB`` or ``1.2 GB``."""
+    if size < 1000:  # noqa: PLR2004 - decimal units, as disks and ISO sizes are given
+        return f"{size} B"
+    for exponent, unit in ((1, "kB"), (2, "MB")):
+        if size < 1000 ** (exponent + 1):
+            return f"{size / 1000**exponent:.1f} {unit}"
+    return f"{size / 1000**3:.1f} GB"

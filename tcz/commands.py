@@ -1,0 +1,193 @@
+"""What the commands of ``tcz`` do, without the command line: values in, values and lines out."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tcz import lock as locks
+from tcz import recipe_graph, resolve
+from tcz.errors import ConfigError, Problem
+from tcz.recipe import Recipes, standard_folders
+from tcz.store import replacing
+from tcz.toml import guess
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tcz.build import Settings
+    from tcz.model import Built
+    from tcz.paths import Dirs
+    from tcz.reporting import Reporter
+    from tcz.run import Runner
+    from tcz.workshop import Workshop
+
+
+def open_recipes(folders: Sequence[Path]) -> Recipes:
+    """Return the recipes of the user's folders and those that ship. Raises ``ConfigError``."""
+    return Recipes(standard_folders(folders))
+
+
+def open_workshop(
+    dirs: Dirs,
+    runner: Runner,
+    reporter: Reporter,
+    folders: Sequence[Path],
+    *,
+    update: bool = False,
+    lock: locks.Lock | None = None,
+    settings: Settings | None = None,
+) -> Workshop:
+    """Return a workshop as the commands use it: the Debian mirror may come from TCZ_DEBIAN_MIRROR."""
+    from tcz.deb import Pin, Pins  # noqa: PLC0415 - slow to import, and not needed for --help
+    from tcz.workshop import Workshop  # noqa: PLC0415
+
+    pins = None
+    if lock is not None:
+        pins = Pins(debian=tuple(Pin(name=d.name, version=d.version, sha256=d.sha256) for d in lock.debian))
+    return Workshop.open(
+        dirs,
+        runner,
+        reporter,
+        standard_folders(folders),
+        mirror=os.environ.get("TCZ_DEBIAN_MIRROR") or None,
+        update=update,
+        lock=pins,
+        settings=settings,
+    )
+
+
+def recipes_named(recipes: Recipes, names: Sequence[str], *, everything: bool = False) -> tuple[str, ...]:
+    """Return the recipes a user means: recipes by name, or packages by theirs.
+
+    Raises one ``ConfigError`` for all names that are neither, and when nothing is named.
+    """
+    if everything:
+        return recipes.names()
+    if not names:
+        raise ConfigError("nothing was named", hint="name recipes, or give --all; tcz recipe list shows them")
+    found: list[str] = []
+    problems: list[Problem] = []
+    for name in names:
+        maker = None if name in recipes.names() else recipes.find_package(name)
+        if name in recipes.names():
+            found.append(name)
+        elif maker is not None:
+            found.append(maker.name)
+        else:
+            problems.append(unknown(recipes, name))
+    if problems:
+        raise ConfigError("no such recipe or package", problems, hint="tcz recipe list shows all there are")
+    return tuple(dict.fromkeys(found))
+
+
+def unknown(recipes: Recipes, name: str) -> Problem:
+    """Return the problem of a name that is neither a recipe nor a package."""
+    readable, broken = recipes.readable()
+    known = {*recipes.names(), *(spec.name for recipe in readable for spec in recipe.packages)}
+    message = "neither a recipe nor a package"
+    if broken:
+        message += " of a recipe that can be read (tcz recipe lint tells more)"
+    return Problem(where=name, message=message, hint=guess(name, known))
+
+
+def dependencies(recipes: Recipes, name: str) -> tuple[resolve.Resolution, tuple[Problem, ...]]:
+    """Return what a package, or all packages of a recipe, need; and what of it no recipe makes."""
+    if recipes.find_package(name) is None and name not in recipes.names():
+        raise ConfigError("no such recipe or package", [unknown(recipes, name)])
+    wanted = recipe_graph.packages_named(recipes, name)
+    found = recipe_graph.package_closure(recipes, wanted)
+    problems = tuple(
+        Problem(where=" -> ".join(missing.chain), message=f"no recipe makes {missing.name!r}")
+        for missing in found.missing
+    )
+    return found, problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What ``tcz deps --json`` writes; ``why`` is empty when it was not asked for."""
+
+    wanted: tuple[str, ...]
+    order: tuple[str, ...]
+    missing: tuple[resolve.Missing, ...]
+    cycles: tuple[tuple[str, ...], ...]
+    why: tuple[str, ...]
+
+
+def told(found: resolve.Resolution, why: str | None) -> Told:
+    """Return the parts of a closure that a program may want."""
+    return Told(
+        wanted=found.wanted,
+        order=found.order,
+        missing=found.missing,
+        cycles=found.cycles,
+        why=found.why(why) if why else (),
+    )
+
+
+def chain_text(found: resolve.Resolution, package: str) -> str:
+    """Return the shortest chain to ``package``. Raises ``ConfigError`` when nothing needs it."""
+    chain = found.why(package)
+    if not chain:
+        hint = guess(package, found.order)
+        raise ConfigError(f"{', '.join(found.wanted)} does not need {package!r}", hint=hint)
+    return " -> ".join(chain)
+
+
+def tree(found: resolve.Resolution) -> tuple[str, ...]:
+    """Return the drawings of all that was wanted."""
+    return tuple(line for name in found.wanted for line in resolve.tree_lines(found, name))
+
+
+def lint(recipes: Recipes, names: Sequence[str]) -> tuple[Problem, ...]:
+    """Return every mistake in recipes (none named: all), and between them. Raises for unknown names."""
+    problems: list[Problem] = []
+    right = []
+    for name in names or recipes.names():
+        recipes.folder(name)
+        try:
+            right.append(recipes.get(name))
+        except ConfigError as error:
+            problems += error.problems or (Problem(where=name, message=error.what),)
+    return (*problems, *recipe_graph.misfits(recipes, right))
+
+
+def newest_log(dirs: Dirs, name: str) -> Path:
+    """Return the log of a recipe's last build. Raises ``ConfigError`` when there is none."""
+    folder = dirs.state / "logs"
+    logs = [
+        path for path in folder.glob("*.log") if path.stem == name or path.stem.rpartition("-")[0] == name
+    ]
+    if not logs:
+        raise ConfigError(f"there is no log of {name!r} in {folder}", hint="it is written by tcz build")
+    return max(logs, key=lambda path: path.stat().st_mtime)
+
+
+def last_lines(path: Path, count: int) -> tuple[str, ...]:
+    """Return the end of a text file."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 400 * count - 4096))
+        return tuple(file.read().decode(errors="replace").splitlines()[-count:]) if count else ()
+
+
+def limit_processors(count: int) -> None:
+    """Let this process and all it starts use at most ``count`` processors."""
+    allowed = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, allowed[: max(1, count)])
+
+
+def write_lock(path: Path, builds: Sequence[Built], wanted: Sequence[str]) -> None:
+    """Write the lock of finished builds."""
+    from tcz.build import DEFAULT_EPOCH  # noqa: PLC0415 - slow to import
+
+    with replacing(path) as temporary:
+        temporary.write_text(locks.dumps(locks.of_builds(builds, recipes=wanted, epoch=DEFAULT_EPOCH)))
+
+
+def built_lines(builds: Sequence[Built]) -> tuple[str, ...]:
+    """Return the path of each package that was made."""
+    return tuple(str(package.path) for built in builds for package in built.packages)

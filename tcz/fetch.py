@@ -1,0 +1,185 @@
+"""Fetch files by HTTP: few retries, interrupted downloads resumed, every file checked by its sha256."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from tcz.errors import FetchError, VerifyError
+from tcz.paths import need_space
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tcz.reporting import Reporter, Step
+    from tcz.store import Store
+
+_BLOCK = 1 << 18
+_PARTIAL = 206
+_RANGE_REFUSED = 416
+_TOO_MANY = 429
+_FAILURE = 400
+_SERVER_FAILURE = 500
+
+
+class _TryAgainError(Exception):
+    """An attempt failed in a way that another may not."""
+
+
+class Fetcher:
+    """Brings files into the store. A host that could not be reached is not asked again."""
+
+    def __init__(
+        self,
+        store: Store,
+        reporter: Reporter,
+        *,
+        attempts: int = 3,
+        pause: float = 1.0,
+        timeout: tuple[float, float] = (5.0, 60.0),
+    ) -> None:
+        """``pause`` is the first wait between attempts and doubles; ``timeout`` is for connect and read."""
+        self._store = store
+        self._reporter = reporter
+        self._attempts = attempts
+        self._pause = pause
+        self._timeout = timeout
+        self._session: requests.Session | None = None
+        self._dead: dict[str, str] = {}
+
+    def fetch(self, url: str, sha256: str, *, what: str) -> Path:
+        """Return the path in the store of the file at ``url``.
+
+        What arrived before an interruption stays in the store's ``partial`` folder and is used by
+        the next attempt, from whatever place. Raises ``FetchError`` with the cause when it cannot
+        be had, ``VerifyError`` when it has another hash.
+        """
+        if self._store.has(sha256):
+            return self._store.path(sha256)
+        host = urlsplit(url).netloc
+        if host in self._dead:
+            raise FetchError(f"{what} could not be fetched", where=url, why=self._dead[host])
+        with self._reporter.step(f"downloading {what}") as step, self._part(sha256) as part:
+            if self._store.has(sha256):
+                return self._store.path(sha256)
+            resumed = part.tell() > 0
+            self._complete(url, part, step, what)
+            try:
+                return self._take(part, sha256, what)
+            except VerifyError:
+                if not resumed:
+                    raise
+            # What lay there may have been another file's beginning: once more, from the start.
+            with self._part(sha256) as fresh:
+                self._complete(url, fresh, step, what)
+                return self._take(fresh, sha256, what)
+
+    def _take(self, part: IO[bytes], sha256: str, what: str) -> Path:
+        part.flush()
+        try:
+            return self._store.take(self._part_path(sha256), sha256, what=what)
+        finally:
+            self._part_path(sha256).unlink(missing_ok=True)
+
+    def _part_path(self, sha256: str) -> Path:
+        return self._store.root / "partial" / f"{sha256}.part"
+
+    @contextmanager
+    def _part(self, sha256: str) -> Iterator[IO[bytes]]:
+        """Open the partial file at its end, alone; another process that fetches the same waits."""
+        path = self._part_path(sha256)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
+        if path.exists() and path.stat().st_size == 0:
+            path.unlink()
+
+    def _complete(self, url: str, part: IO[bytes], step: Step, what: str) -> None:
+        """Bring ``part`` to its full length, in several attempts if need be."""
+        host = urlsplit(url).netloc
+        pause = self._pause
+        reached = False
+        for attempt in range(1, self._attempts + 1):
+            try:
+                self._attempt(url, part, step)
+            except (requests.ConnectionError, requests.Timeout) as error:
+                why = _cause(error)
+                reached = reached or part.tell() > 0
+            except (_TryAgainError, requests.RequestException, urllib3.exceptions.HTTPError) as error:
+                why = _cause(error)
+                reached = True
+            else:
+                return
+            # A host that does not answer at all is given a second chance, not a third.
+            if attempt == self._attempts or (not reached and attempt > 1):
+                break
+            step.detail(f"{why}; trying again in {pause:.0f} s")
+            time.sleep(pause)
+            pause *= 2
+        if not reached:
+            self._dead[host] = f"{host}: {why}"
+        raise FetchError(f"{what} could not be fetched", where=url, why=why)
+
+    def _attempt(self, url: str, part: IO[bytes], step: Step) -> None:
+        have = part.tell()
+        headers = {"Accept-Encoding": "identity"}
+        if have:
+            headers["Range"] = f"bytes={have}-"
+        if self._session is None:
+            self._session = requests.Session()
+        with self._session.get(url, headers=headers, stream=True, timeout=self._timeout) as answer:
+            if answer.status_code == _RANGE_REFUSED and have:
+                _restart(part)
+                raise _TryAgainError("the server refused to resume")
+            if answer.status_code >= _SERVER_FAILURE or answer.status_code == _TOO_MANY:
+                raise _TryAgainError(f"HTTP status {answer.status_code} {answer.reason}")
+            if answer.status_code >= _FAILURE:
+                raise FetchError(
+                    "the server refused", where=url, why=f"HTTP status {answer.status_code} {answer.reason}"
+                )
+            start = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
+            if answer.status_code != _PARTIAL or start != str(have):
+                if answer.status_code == _PARTIAL:
+                    _restart(part)
+                    raise _TryAgainError("the server resumed at another place")
+                _restart(part)
+            self._receive(answer, part, step)
+
+    def _receive(self, answer: requests.Response, part: IO[bytes], step: Step) -> None:
+        length = answer.headers.get("Content-Length", "")
+        total = part.tell() + int(length) if length.isdigit() else None
+        if total is not None:
+            need_space(self._store.root, total - part.tell(), "a download")
+        for block in answer.raw.stream(_BLOCK, decode_content=False):
+            part.write(block)
+            step.progress(part.tell(), total, "B")
+        if total is not None and part.tell() != total:
+            raise _TryAgainError(f"the connection ended after {part.tell()} of {total} bytes")
+
+
+def _restart(part: IO[bytes]) -> None:
+    part.seek(0)
+    part.truncate()
+
+
+def _cause(error: Exception) -> str:
+    """Return the innermost reason of a chain of exceptions, in words."""
+    inner: BaseException = error
+    while True:
+        nested = getattr(inner, "reason", None)
+        following = nested if isinstance(nested, BaseException) else inner.__cause__ or inner.__context__
+        if following is None or isinstance(following, RecursionError):
+            break
+        inner = following
+    if isinstance(inner, OSError) and inner.errno and inner.errno > 0:
+        return os.strerror(inner.errno)
+    return str(inner) or type(inner).__name__

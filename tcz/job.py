@@ -1,0 +1,206 @@
+"""One build, from sources to a staged folder: unpack, patch, run build.sh, run test.sh.
+
+Inside the sandbox every path is the same for everybody: /build/src (the sources, writable),
+/build/dest (what is installed goes there), /build/recipe, /build/needs/PACKAGE and /build/tmp.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tcz import tar
+from tcz.errors import BuildError
+from tcz.layout import lay_out
+from tcz.run import CommandError
+from tcz.sandbox import PATH, Bind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from tcz.buildid import Inputs
+    from tcz.model import Built
+    from tcz.reporting import Step
+    from tcz.sandbox import Sandbox
+    from tcz.squash import Squasher
+
+_LOOK_EVERY = 0.5
+
+#: Runs a script as sh -eu does; the umask of whoever builds must not get into archives that it makes.
+_SCRIPT = ("sh", "-c", 'umask 022; exec sh -eu "$1"', "sh")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A build under way: where it is on disk, and what it runs in."""
+
+    inputs: Inputs
+    needs: tuple[Built, ...]
+    sandbox: Sandbox
+    root: Path
+    pack_root: Path
+    squasher: Squasher
+    work: Path
+    log: Path
+    binds: tuple[Bind, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    preamble: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def src(self) -> Path:
+        """The source tree."""
+        return self.work / "src"
+
+    @property
+    def dest(self) -> Path:
+        """The staged folder."""
+        return self.work / "dest"
+
+    @property
+    def out(self) -> Path:
+        """The folder of finished packages."""
+        return self.work / "out"
+
+    def prepare(self) -> None:
+        """Make the folders of the job, and lay out the products it builds upon."""
+        for name in ("src", "dest", "tmp", "needs", "out"):
+            (self.work / name).mkdir()
+        for built in self.needs:
+            for package in built.packages:
+                place = self.work / "needs" / package.name
+                if package.form == "layer":
+                    lay_out(tar.read(package.path), place)
+                elif package.form == "extension":
+                    # Unpacked when asked for: cheaper than keeping a second copy of every build.
+                    self.squasher.unpack(package.path, place)
+
+    def patch(self, step: Step) -> None:
+        """Apply the recipe's patches in the order of their names; raises ``BuildError``."""
+        folder = self.inputs.recipe.folder / "patches"
+        for patch in sorted(folder.glob("*.patch")) if folder.is_dir() else ():
+            step.detail(patch.name)
+            self._note(f"applying patches/{patch.name}")
+            argv = ("patch", "-p1", "-F0", "--batch", "-i", f"/build/recipe/patches/{patch.name}")
+            self._run(argv, self.pack_root, f"patches/{patch.name} does not apply")
+
+    def check_sources(self) -> None:
+        """Run the checks that the sources themselves ask for; raises ``BuildError``."""
+        for argv in self.preamble:
+            self._note(f"running {' '.join(argv)}")
+            self._run(argv, self.root, f"{' '.join(argv)} failed")
+
+    def build(self, step: Step) -> None:
+        """Run build.sh; raises ``BuildError``."""
+        self._note("running build.sh")
+        with following(self.log, step):
+            self._run((*_SCRIPT, "/build/recipe/build.sh"), self.root, "build.sh failed")
+
+    def test(self, step: Step) -> None:
+        """Run the recipe's test.sh, if it has one, on the staged folder; raises ``BuildError``."""
+        if (self.inputs.recipe.folder / "test.sh").is_file():
+            self._note("running test.sh")
+            with following(self.log, step):
+                argv = (*_SCRIPT, "/build/recipe/test.sh")
+                self._run(argv, self.root, "test.sh failed", staged_writable=False)
+
+    def _note(self, text: str) -> None:
+        with self.log.open("a", encoding="utf-8") as file:
+            file.write(f"--- {text}\n")
+
+    def _run(self, argv: Sequence[str], root: Path, failure: str, *, staged_writable: bool = True) -> None:
+        try:
+            self.sandbox.run(
+                root,
+                argv,
+                binds=(*self._mounts(staged_writable=staged_writable), *self.binds),
+                env=self._environment(),
+                cwd="/build/src",
+                log=self.log,
+            )
+        except CommandError as error:
+            recipe = self.inputs.recipe
+            raise BuildError(
+                f"{recipe.name} {self.inputs.version}: {failure} (status {error.result.returncode})",
+                where=str(self.log),
+                why=error.why,
+                hint="these are the last lines of the log; the whole of it is in the file named above",
+            ) from error
+
+    def _mounts(self, *, staged_writable: bool) -> tuple[Bind, ...]:
+        work = self.work
+        files = (
+            Bind(host=package.path, inside=f"/build/needs/{package.name}", writable=False)
+            for built in self.needs
+            for package in built.packages
+            if package.form == "files"
+        )
+        unpacked = (
+            Bind(host=work / "needs" / package.name, inside=f"/build/needs/{package.name}", writable=False)
+            for built in self.needs
+            for package in built.packages
+            if package.form != "files"
+        )
+        return (
+            Bind(host=work / "src", inside="/build/src", writable=True),
+            Bind(host=work / "dest", inside="/build/dest", writable=staged_writable),
+            Bind(host=work / "tmp", inside="/build/tmp", writable=True),
+            Bind(host=self.inputs.recipe.folder, inside="/build/recipe", writable=False),
+            *files,
+            *unpacked,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "NAME": self.inputs.recipe.name,
+            "VERSION": self.inputs.version,
+            "SRC": "/build/src",
+            "DEST": "/build/dest",
+            "RECIPE": "/build/recipe",
+            "JOBS": str(len(os.sched_getaffinity(0))),
+            "ARCH": "x86_64",
+            "SOURCE_DATE_EPOCH": str(self.inputs.epoch),
+            "HOME": "/build/tmp",
+            "TMPDIR": "/build/tmp",
+            "PATH": PATH,
+            "LC_ALL": "C",
+            "TZ": "UTC",
+            **self.env,
+        }
+
+
+@contextmanager
+def following(log: Path, step: Step) -> Iterator[None]:
+    """Tell the last line of a growing log as the detail of ``step`` while the context lasts."""
+    over = threading.Event()
+
+    def follow() -> None:
+        told = ""
+        while not over.wait(_LOOK_EVERY):
+            line = last_line(log)
+            if line and line != told:
+                step.detail(line)
+                told = line
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def last_line(log: Path) -> str:
+    """Return the last non-empty line near the end of a file, shortened, without control characters."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 2000))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return "".join(char for char in lines[-1][:100] if char.isprintable()) if lines else ""

@@ -1,0 +1,71 @@
+"""Trees laid out on disk as one plain user: contents and links, no owners and no devices."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from typing import TYPE_CHECKING
+
+from tcz.tree import FileRef
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tcz.tree import Node, Tree
+
+
+def lay_out(tree: Tree, folder: Path, *, share: bool = False) -> None:
+    """Write a tree below ``folder``, which is made; device nodes and pipes are left out.
+
+    Modes are kept without set-uid bits and always let the owner write, so that the folder can be
+    removed again. With ``share`` whole files are hard-linked to where they are, not copied, where
+    the file system allows it: for readers only.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, node in tree.items():
+        if node.link is None:
+            _put(node, folder / path, share=share)
+    for path, node in tree.items():
+        if node.link is not None:
+            os.link(folder / node.link, folder / path)
+
+
+def _put(node: Node, target: Path, *, share: bool) -> None:
+    if node.is_dir:
+        target.mkdir(exist_ok=True)
+    elif node.is_link:
+        target.symlink_to(os.fsdecode(node.read()))
+    elif node.is_file and not (share and _linked(node, target)):
+        _copy(node, target)
+        target.chmod(stat.S_IMODE(node.mode) & 0o777 | 0o200)
+
+
+def _linked(node: Node, target: Path) -> bool:
+    ref = node.data
+    if not isinstance(ref, FileRef) or ref.offset != 0 or ref.path.stat().st_size != ref.size:
+        return False
+    try:
+        os.link(ref.path, target)
+    except OSError:
+        # Another file system, or one without hard links.
+        return False
+    return True
+
+
+def _copy(node: Node, target: Path) -> None:
+    if isinstance(node.data, bytes):
+        target.write_bytes(node.data)
+        return
+    with node.data.path.open("rb") as source, target.open("wb") as sink:
+        source.seek(node.data.offset)
+        if node.data.offset == 0 and node.data.path.stat().st_size == node.data.size:
+            shutil.copyfileobj(source, sink, 1 << 20)
+            return
+        left = node.data.size
+        while left:
+            block = source.read(min(left, 1 << 20))
+            if not block:
+                node.data.read()  # raises: the file is shorter than the reference says
+            sink.write(block)
+            left -= len(block)

@@ -1,0 +1,121 @@
+"""Run a program in a root file system of its own, through bubblewrap: no root rights, no network.
+
+The root is read-only, so one root serves many builds. ``/build`` is an empty folder in memory into
+which the binds go; ``/tmp``, ``/dev`` and ``/proc`` are private. Host name, user, umask and
+environment are the same everywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tcz.errors import ToolkitError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tcz.run import Result, Runner
+
+#: PATH of everything that runs in a sandbox.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+#: What a program needs of the machine to reach the network by name.
+_NETWORK_FILES = ("/etc/resolv.conf", "/etc/hosts")
+
+_NO_NAMESPACES = """\
+on Ubuntu 24.04 and later, allow it: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0
+on older Debian kernels: sudo sysctl -w kernel.unprivileged_userns_clone=1
+in a container, start that with --security-opt seccomp=unconfined --security-opt apparmor=unconfined"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bind:
+    """A file or folder of the machine, and where it appears in the sandbox."""
+
+    host: Path
+    inside: str
+    writable: bool = False
+
+
+class Sandbox:
+    """Runs programs under bubblewrap."""
+
+    def __init__(self, runner: Runner) -> None:
+        """Start nothing yet."""
+        self._runner = runner
+        self._works = False
+
+    def run(
+        self,
+        root: Path,
+        argv: Sequence[str],
+        *,
+        binds: Sequence[Bind] = (),
+        env: Mapping[str, str] | None = None,
+        network: bool = False,
+        cwd: str = "/build/src",
+        log: Path | None = None,
+        check: bool = True,
+    ) -> Result:
+        """Run ``argv`` in ``root`` with exactly the environment ``env`` (default: PATH and LC_ALL).
+
+        Binds must lie below /build, /tmp or on files that the root has. With ``network`` the
+        machine's network, name service and certificates are there. Raises what ``Runner.run`` does,
+        and ``ToolkitError`` with what to do where the machine forbids user namespaces.
+        """
+        self._probe()
+        full = ["bwrap", *_isolation(network=network), "--ro-bind", str(root), "/"]
+        full += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/build"]  # noqa: S108
+        for bind in (*(_network_binds(root) if network else ()), *binds):
+            full += ["--bind" if bind.writable else "--ro-bind", str(bind.host), bind.inside]
+        # The user's umask would show in the modes of what is built.
+        full += ["--chdir", cwd, "--", "/bin/sh", "-c", 'umask 022; exec "$@"', "sh", *argv]
+        inside = {"PATH": PATH, "LC_ALL": "C"} if env is None else env
+        return self._runner.run(full, env=inside, log=log, check=check)
+
+    def _probe(self) -> None:
+        """Find out once whether namespaces may be made, to tell that from a failing build."""
+        if self._works:
+            return
+        argv = ["bwrap", *_isolation(network=False), "--ro-bind", "/", "/", "--", "/bin/true"]
+        result = self._runner.run(argv, check=False)
+        if result.returncode != 0:
+            raise ToolkitError(
+                "bubblewrap cannot make a user namespace on this machine",
+                why=result.stderr.decode(errors="replace").strip() or None,
+                hint=_NO_NAMESPACES,
+            )
+        self._works = True
+
+
+def _isolation(*, network: bool) -> list[str]:
+    argv = ["--unshare-all", "--unshare-user"]
+    if network:
+        argv.append("--share-net")
+    # Inside, one is root of nothing; without this, real root would keep its capabilities.
+    argv += ["--uid", "0", "--gid", "0", "--cap-drop", "ALL"]
+    argv += ["--hostname", "build", "--die-with-parent", "--new-session"]
+    return argv
+
+
+def certificates() -> Path | None:
+    """Return the machine's bundle of certificate authorities."""
+    default = ssl.get_default_verify_paths().cafile
+    known = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", default)
+    for name in (os.environ.get("SSL_CERT_FILE"), *known):
+        if name and Path(name).is_file():
+            return Path(name)
+    return None
+
+
+def _network_binds(root: Path) -> list[Bind]:
+    # Resolved: resolv.conf is often a link into /run, which the sandbox has not.
+    binds = [Bind(host=Path(name).resolve(), inside=name) for name in _NETWORK_FILES if Path(name).is_file()]
+    bundle = certificates()
+    if bundle is not None and (root / "etc/ssl/certs").is_dir():
+        binds.append(Bind(host=bundle.resolve(), inside="/etc/ssl/certs/ca-certificates.crt"))
+    return binds

@@ -1,0 +1,132 @@
+"""Trees as tar archives: owners, devices and hard links without root, the same bytes each time.
+
+GNU's tar format: names are plain bytes whatever their encoding, long ones go into extra members,
+and nothing of the host (user names, clocks) gets in.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import tarfile
+from typing import IO, TYPE_CHECKING
+
+from tcz.errors import VerifyError
+from tcz.store import replacing
+from tcz.tree import FileRef, Node, Tree, safe_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_TYPES = {
+    stat.S_IFREG: tarfile.REGTYPE,
+    stat.S_IFDIR: tarfile.DIRTYPE,
+    stat.S_IFLNK: tarfile.SYMTYPE,
+    stat.S_IFCHR: tarfile.CHRTYPE,
+    stat.S_IFBLK: tarfile.BLKTYPE,
+    stat.S_IFIFO: tarfile.FIFOTYPE,
+}
+_MODES = {kind: mode for mode, kind in _TYPES.items()} | {tarfile.AREGTYPE: stat.S_IFREG}
+
+
+def write(tree: Tree, path: Path) -> None:
+    """Write ``tree`` to ``path`` (a temporary file beside it first, then renamed)."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        write_to(tree, file)
+
+
+def write_to(tree: Tree, file: IO[bytes]) -> None:
+    """Write ``tree`` to an open file. Hard links come last, after what they link to."""
+    with tarfile.open(
+        fileobj=file, mode="w", format=tarfile.GNU_FORMAT, encoding="utf-8", errors="surrogateescape"
+    ) as archive:
+        for path, node in tree.items():
+            if node.link is None:
+                _add(archive, _member(path, node), node)
+        for path, node in tree.items():
+            if node.link is not None:
+                _add(archive, _member(path, node), node)
+
+
+def _member(path: str, node: Node) -> tarfile.TarInfo:
+    kind = _TYPES.get(stat.S_IFMT(node.mode))
+    if kind is None:
+        raise VerifyError(f"a tar archive cannot hold this kind of file: {path}")
+    # "./" for the root: a bare "" would be dropped by every reader.
+    member = tarfile.TarInfo(path or "./")
+    member.type = tarfile.LNKTYPE if node.link is not None else kind
+    member.mode = stat.S_IMODE(node.mode)
+    member.uid, member.gid = node.uid, node.gid
+    member.mtime = node.mtime
+    member.devmajor, member.devminor = node.rdev
+    if node.link is not None:
+        member.linkname = node.link
+    elif node.is_link:
+        member.linkname = os.fsdecode(node.read())
+    elif node.is_file:
+        member.size = node.size
+    return member
+
+
+def _add(archive: tarfile.TarFile, member: tarfile.TarInfo, node: Node) -> None:
+    if not member.isreg():
+        archive.addfile(member)
+        return
+    if isinstance(node.data, bytes):
+        archive.addfile(member, io.BytesIO(node.data))
+        return
+    with node.data.path.open("rb") as file:
+        file.seek(node.data.offset)
+        try:
+            archive.addfile(member, file)
+        except OSError as error:
+            raise VerifyError(
+                "file changed or was truncated while it was read", where=str(node.data.path)
+            ) from error
+
+
+def read(path: Path) -> Tree:
+    """Return the tree of an uncompressed tar archive; files are references into it, nothing is copied.
+
+    Raises ``VerifyError`` for a damaged archive, for names that leave the tree, for sparse files
+    and for hard links to what the archive has not.
+    """
+    try:
+        with tarfile.open(path, "r:", encoding="utf-8", errors="surrogateescape") as archive:
+            nodes = dict(_nodes(archive, path))
+    except (tarfile.TarError, EOFError) as error:
+        raise VerifyError("not a whole tar archive", where=str(path), why=str(error)) from error
+    for name, node in nodes.items():
+        if node.link is not None and (node.link not in nodes or not nodes[node.link].is_file):
+            raise VerifyError(f"hard link {name} to {node.link}, which is not there", where=str(path))
+    return Tree(nodes)
+
+
+def _nodes(archive: tarfile.TarFile, path: Path) -> Iterator[tuple[str, Node]]:
+    size = path.stat().st_size
+    for member in archive:
+        name = safe_path(member.name)
+        kind = _MODES.get(member.type, stat.S_IFREG if member.islnk() else None)
+        if kind is None or member.issparse():
+            raise VerifyError(f"member of a kind that is not supported: {member.name}", where=str(path))
+        if member.isreg() and member.offset_data + member.size > size:
+            raise VerifyError("not a whole tar archive", where=str(path))
+        data: bytes | FileRef = b""
+        if member.issym():
+            data = os.fsencode(member.linkname)
+        elif member.isreg():
+            data = FileRef(path, member.offset_data, member.size)
+        yield (
+            name,
+            Node(
+                mode=kind | (0o777 if member.issym() else stat.S_IMODE(member.mode)),
+                uid=member.uid,
+                gid=member.gid,
+                mtime=int(member.mtime),
+                data=data,
+                rdev=(member.devmajor, member.devminor) if member.isdev() and not member.isfifo() else (0, 0),
+                link=safe_path(member.linkname) if member.islnk() else None,
+            ),
+        )

@@ -1,0 +1,269 @@
+"""The whole of it wired together: names in, builds in the right order and packages in load order out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tcz import resolve
+from tcz.apt import Apt
+from tcz.build import Builder, Settings
+from tcz.buildid import Need
+from tcz.buildroot import BuildRoots
+from tcz.errors import ConfigError, Problem
+from tcz.names import KERNEL, follows_kernel
+from tcz.recipe import Recipes
+from tcz.sandbox import Sandbox
+from tcz.sources import Sources
+from tcz.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from tcz.build import Ready
+    from tcz.deb import Pins
+    from tcz.model import Built, BuiltPackage, PackageSpec, Recipe
+    from tcz.paths import Dirs
+    from tcz.reporting import Reporter
+    from tcz.run import Runner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A recipe that a wish leads to, and whether it is built already."""
+
+    recipe: Recipe
+    version: str
+    build_id: str
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supplied:
+    """A package and the build it came from."""
+
+    package: BuiltPackage
+    built: Built
+
+
+class Workshop:
+    """Builds recipes with all they build upon, and hands out packages with all they need."""
+
+    def __init__(self, recipes: Recipes, builder: Builder, reporter: Reporter) -> None:
+        """Take parts that exist; ``open`` makes them."""
+        self.recipes = recipes
+        self.builder = builder
+        self._reporter = reporter
+        self._known: dict[str, Ready] = {}
+
+    @classmethod
+    def open(
+        cls,
+        dirs: Dirs,
+        runner: Runner,
+        reporter: Reporter,
+        recipe_folders: Sequence[Path],
+        *,
+        mirror: str | None = None,
+        update: bool = False,
+        lock: Pins | None = None,
+        settings: Settings | None = None,
+    ) -> Workshop:
+        """Wire a workshop for a user's folders; nothing is started and no network used.
+
+        ``mirror`` is the address of a Debian archive (``None``: as the machine knows it), ``update``
+        takes the newest Debian packages, ``lock`` holds versions that go before that. Raises
+        ``ConfigError`` for recipe folders that are none.
+        """
+        store = Store(dirs.cache / "store")
+        sandbox = Sandbox(runner)
+        apt = Apt(dirs, store, runner, reporter, mirror=mirror, update=update, lock=lock)
+        roots = BuildRoots(dirs, apt, reporter)
+        sources = Sources(dirs, store, runner, reporter, apt=apt, roots=roots, sandbox=sandbox)
+        builder = Builder(
+            dirs=dirs, sandbox=sandbox, roots=roots, sources=sources, reporter=reporter, settings=settings
+        )
+        return cls(Recipes(recipe_folders), builder, reporter)
+
+    # -- recipes --------------------------------------------------------------------------------
+
+    def build(self, names: Sequence[str]) -> tuple[Built, ...]:
+        """Build recipes, those they build upon and those whose packages theirs need.
+
+        Returns all of them in the order of building. Raises ``ConfigError`` for unknown recipes and
+        packages and for recipes that build upon each other, and what ``Builder`` raises.
+        """
+        return self._build(self._with_needs(names))
+
+    def plan(self, names: Sequence[str]) -> tuple[Planned, ...]:
+        """Tell what ``build`` would build and what is there already; nothing is fetched for it."""
+        return self._plan(self._with_needs(names))
+
+    def fetch(self, names: Sequence[str]) -> tuple[Planned, ...]:
+        """Fetch and verify all that ``build`` would fetch; tell what is built already as ``plan`` does."""
+        recipes = self._with_needs(names)
+        self._ready(recipes)
+        self._fetch(recipes)
+        return self._plan(recipes)
+
+    def plan_packages(self, names: Sequence[str]) -> tuple[Planned, ...]:
+        """Tell what ``packages`` would build and what is there already."""
+        return self._plan(self._makers(names))
+
+    def _plan(self, recipes: Sequence[Recipe]) -> tuple[Planned, ...]:
+        return tuple(
+            Planned(
+                recipe=one.inputs.recipe,
+                version=one.inputs.version,
+                build_id=one.id,
+                cached=one.built is not None,
+            )
+            for one in self._ready(recipes).values()
+        )
+
+    def _build(self, recipes: Sequence[Recipe]) -> tuple[Built, ...]:
+        ready = self._ready(recipes)
+        if any(one.built is None for one in ready.values()):
+            ready = self._fetch(recipes)
+        missing = [name for name, one in ready.items() if one.built is None]
+        done: dict[str, Built] = {}
+        for name, one in ready.items():
+            needs = [done[need] for need in one.inputs.recipe.build.recipes]
+            if one.built is not None:
+                done[name] = one.built
+                continue
+            title = f"[{missing.index(name) + 1}/{len(missing)}] {name} {one.inputs.version}"
+            with self._reporter.step(title):
+                done[name] = self.builder.make(one, needs)
+            self._known[name] = replace(one, built=done[name])
+        return tuple(done.values())
+
+    def _ready(self, recipes: Sequence[Recipe]) -> dict[str, Ready]:
+        known = self._known
+        for recipe in recipes:
+            if recipe.name not in known:
+                known[recipe.name] = self.builder.ready(recipe, self._needs(recipe))
+        return {recipe.name: known[recipe.name] for recipe in recipes}
+
+    def _fetch(self, recipes: Sequence[Recipe]) -> dict[str, Ready]:
+        """Fetch for all that is to be built before the first build: what cannot be had is known early."""
+        known = self._known
+        with self._reporter.step("fetch sources", total=len(recipes)) as step:
+            for count, recipe in enumerate(recipes):
+                step.progress(count, len(recipes))
+                step.detail(recipe.name)
+                one = known[recipe.name]
+                needs = self._needs(recipe)
+                # A need that turned out newer when it was fetched changes the ids of what follows.
+                if one.inputs.needs != needs:
+                    one = self.builder.ready(recipe, needs)
+                known[recipe.name] = one if one.built else self.builder.fetch(recipe, needs)
+        return {recipe.name: known[recipe.name] for recipe in recipes}
+
+    def _needs(self, recipe: Recipe) -> tuple[Need, ...]:
+        return tuple(Need(recipe=name, build_id=self._known[name].id) for name in recipe.build.recipes)
+
+    def _with_needs(self, names: Iterable[str]) -> tuple[Recipe, ...]:
+        """Return recipes with all they lead to, ordered."""
+        found: dict[str, Recipe] = {}
+        waiting = [self.recipes.get(name) for name in names]
+        while waiting:
+            recipe = waiting.pop(0)
+            if recipe.name in found:
+                continue
+            found[recipe.name] = recipe
+            waiting += [self.recipes.get(name) for name in recipe.build.recipes]
+            needs = dict.fromkeys(need for spec in recipe.packages for need in spec.needs)
+            waiting += [self.recipes.providing(need) for need in needs]
+        return self._ordered(found.values())
+
+    def _ordered(self, recipes: Iterable[Recipe]) -> tuple[Recipe, ...]:
+        """Put recipes after those they build upon, those included; what packages need has no say in it."""
+        result = resolve.closure(
+            [recipe.name for recipe in recipes], lambda name: self.recipes.get(name).build.recipes
+        )
+        if result.cycles:
+            problems = [
+                Problem(where=f"recipe {chain[0]}", message="builds upon itself: " + " -> ".join(chain))
+                for chain in result.cycles
+            ]
+            raise ConfigError("recipes that build upon each other cannot be built", problems)
+        return tuple(self.recipes.get(name) for name in result.order)
+
+    # -- packages -------------------------------------------------------------------------------
+
+    def packages(self, names: Sequence[str]) -> tuple[BuiltPackage, ...]:
+        """Return packages and all they need in Tiny Core's load order, built where they were not.
+
+        ``-KERNEL`` in names stands for the release of the kernel that the packages belong to. Raises
+        ``ConfigError`` for packages that no recipe makes (with what needs them), for two kernels,
+        and what ``build`` raises.
+        """
+        return tuple(supplied.package for supplied in self.supply(names))
+
+    def supply(self, names: Sequence[str]) -> tuple[Supplied, ...]:
+        """Do what ``packages`` does, and tell the build of each package."""
+        return self._in_order(names, self.builds_of(names))
+
+    def builds_of(self, names: Sequence[str]) -> tuple[Built, ...]:
+        """Build the recipes behind packages and all that these need, nothing beyond."""
+        return self._build(self._makers(names))
+
+    def _makers(self, names: Sequence[str]) -> tuple[Recipe, ...]:
+        found = resolve.closure(names, self._needs_of)
+        self._refuse_missing(found)
+        makers = {recipe.name: recipe for recipe in map(self.recipes.providing, found.order)}
+        return self._ordered(makers.values())
+
+    def _needs_of(self, name: str) -> Sequence[str] | None:
+        recipe = self.recipes.find_package(name)
+        if recipe is None:
+            return None
+        return self._spec(recipe, name).needs
+
+    @staticmethod
+    def _spec(recipe: Recipe, name: str) -> PackageSpec:
+        exact = [spec for spec in recipe.packages if spec.name == name]
+        follow = [
+            spec
+            for spec in recipe.packages
+            if follows_kernel(spec.name) and name.startswith(spec.name.removesuffix("KERNEL"))
+        ]
+        return (exact or sorted(follow, key=lambda spec: -len(spec.name)))[0]
+
+    def _refuse_missing(self, found: resolve.Resolution) -> None:
+        if not found.missing:
+            return
+        for missing in found.missing:
+            if len(missing.chain) == 1:
+                self.recipes.providing(missing.name)
+        problems = [
+            Problem(where=f"package {missing.chain[0]}", message="needs " + " -> ".join(missing.chain[1:]))
+            for missing in found.missing
+        ]
+        raise ConfigError("packages that no recipe makes are needed", problems)
+
+    def _in_order(self, names: Sequence[str], builts: Iterable[Built]) -> tuple[Supplied, ...]:
+        made: dict[str, Supplied] = {}
+        releases: dict[str, str] = {}
+        for built in builts:
+            specs = self.recipes.get(built.recipe).packages
+            for spec, package in zip(specs, built.packages, strict=True):
+                made[package.name] = Supplied(package=package, built=built)
+                if follows_kernel(spec.name):
+                    releases[package.name.removeprefix(spec.name.removesuffix(KERNEL) + "-")] = built.recipe
+        if len(releases) > 1:
+            problems = [
+                Problem(where=f"recipe {name}", message=release) for release, name in releases.items()
+            ]
+            raise ConfigError("packages for more than one kernel were asked for", problems)
+        kernel = next(iter(releases), None)
+        order = resolve.closure(names, lambda name: _needs_in(made, name), kernel)
+        self._refuse_missing(order)
+        return tuple(made[name] for name in order.order)
+
+
+def _needs_in(made: Mapping[str, Supplied], name: str) -> Sequence[str] | None:
+    supplied = made.get(name)
+    return None if supplied is None else supplied.package.needs

@@ -1,0 +1,89 @@
+"""A workshop with caches of its own; what comes from the Debian archive is shared between them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tcz.paths import Dirs
+from tcz.reporting import SilentReporter
+from tcz.run import HostRunner
+from tcz.workshop import Workshop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from tcz.build import Settings
+    from tcz.reporting import Step
+    from tcz.run import Result
+
+#: Parts of the cache that builds only read: fetched packages, their pins, unpacked roots.
+SHARED = ("apt", "roots", "store", "pins")
+
+
+class Counting:
+    """Runs programs of this machine and remembers which."""
+
+    def __init__(self) -> None:
+        self.inner = HostRunner()
+        self.started: list[tuple[str, ...]] = []
+
+    def run(self, argv: Sequence[str], **options: object) -> Result:
+        self.started.append(tuple(argv))
+        return self.inner.run(argv, **options)  # type: ignore[arg-type]
+
+    def which(self, program: str) -> Path | None:
+        return self.inner.which(program)
+
+
+class Titles(SilentReporter):
+    """Remembers the titles of steps."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def step(self, title: str, *, total: int | None = None) -> AbstractContextManager[Step]:
+        self.seen.append(title)
+        return super().step(title, total=total)
+
+
+class Bench:
+    """A workshop, with what it started and told."""
+
+    def __init__(self, place: Path, recipes: Sequence[Path], settings: Settings | None) -> None:
+        common = Dirs.from_env()
+        self.dirs = Dirs(cache=place / "cache", config=place / "config", state=place / "state")
+        self.dirs.cache.mkdir(parents=True, exist_ok=True)
+        for name in SHARED:
+            if not (self.dirs.cache / name).exists():
+                (self.dirs.cache / name).symlink_to(common.cache_folder(name))
+        self.runner = Counting()
+        self.reporter = Titles()
+        mirror = os.environ.get("TCZ_DEBIAN_MIRROR")
+        self.workshop = Workshop.open(
+            self.dirs, self.runner, self.reporter, recipes, mirror=mirror, settings=settings
+        )
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Callable[..., Bench]:
+    def make(name: str, *recipes: Path, settings: Settings | None = None) -> Bench:
+        return Bench(tmp_path / name, recipes, settings)
+
+    return make
+
+
+@pytest.fixture
+def write_recipe(tmp_path: Path) -> Callable[..., Path]:
+    def write(name: str, toml: str, files: Mapping[str, str], folder: str = "recipes") -> Path:
+        place = tmp_path / folder / name
+        for path, text in {"recipe.toml": toml, **files}.items():
+            (place / path).parent.mkdir(parents=True, exist_ok=True)
+            (place / path).write_text(text)
+        return place
+
+    return write

@@ -1,0 +1,117 @@
+"""Real images, built by the command that users type, and machines that run them."""
+
+from __future__ import annotations
+
+import http.server
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from remaster.vm import Machine, MachineSpec, free_port
+from tcz.run import HostRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+#: Emulation is slow and CI machines are shared: what takes 30 s here may take minutes there.
+BOOT_TIMEOUT = 420.0
+PROMPT = r"^tc@[\w.-]+:~\$ "
+
+
+def remaster(*words: str) -> None:
+    """Run the command as a user would; its progress is shown when the test fails."""
+    subprocess.run([sys.executable, "-m", "remaster", *words], check=True)
+
+
+@pytest.fixture(scope="session")
+def ssh_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    key = tmp_path_factory.mktemp("ssh") / "id_ed25519"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", key], check=True)
+    return key
+
+
+@pytest.fixture(scope="session")
+def linux_iso(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    iso = tmp_path_factory.mktemp("linux") / "floe-linux.iso"
+    remaster("--variant", "linux", "--output", str(iso))
+    return iso
+
+
+@pytest.fixture(scope="session")
+def docker_iso(tmp_path_factory: pytest.TempPathFactory, ssh_key: Path) -> Path:
+    iso = tmp_path_factory.mktemp("docker") / "floe-docker.iso"
+    remaster("--variant", "docker", "--output", str(iso), "--ssh-key", f"{ssh_key}.pub")
+    return iso
+
+
+@dataclass
+class HostServer:
+    """An HTTP server on the host's loopback, which a guest reaches as 10.0.2.2."""
+
+    port: int
+    seen: list[tuple[float, str]] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://10.0.2.2:{self.port}"
+
+    def asked_for(self, path: str) -> float | None:
+        """Return when a path was first asked for."""
+        return next((when for when, what in self.seen if what == path), None)
+
+
+@pytest.fixture(scope="session")
+def host_server() -> Iterator[HostServer]:
+    log: list[tuple[float, str]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            log.append((time.monotonic(), self.path))
+            body = b"hello from the host\n"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield HostServer(port=server.server_address[1], seen=log)
+    server.shutdown()
+    server.server_close()
+
+
+def media(mode: str, iso: Path) -> dict[str, object]:
+    """Return the parts of a machine's description that belong to a way of booting."""
+    firmware = "uefi" if mode.startswith("uefi") else "bios"
+    if mode.endswith("cd"):
+        return {"firmware": firmware, "cdrom": iso}
+    return {"firmware": firmware, "disk": iso, "usb": mode.endswith("usb")}
+
+
+@pytest.fixture(scope="module")
+def boot() -> Iterator[Callable[..., Machine]]:
+    """Start machines; they are ended with the module."""
+    running: list[Machine] = []
+
+    def start(**parts: object) -> Machine:
+        machine = Machine(MachineSpec(accel="tcg", **parts), HostRunner())  # type: ignore[arg-type]
+        machine.start()
+        running.append(machine)
+        return machine
+
+    yield start
+    for machine in running:
+        machine.stop()
+
+
+__all__ = ["BOOT_TIMEOUT", "PROMPT", "HostServer", "free_port", "media", "remaster"]

@@ -1,0 +1,170 @@
+"""The docker variant, booted by BIOS, by UEFI and as a disk, runs containers.
+
+The tests of one machine build on each other, in the order in which they stand.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from tests.boot.conftest import BOOT_TIMEOUT, PROMPT, free_port, media
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from remaster.vm import Machine
+    from tests.boot.conftest import HostServer
+
+pytestmark = pytest.mark.boot
+
+MODES = ["bios-cd", "uefi-cd", "bios-usb", "uefi-disk"]
+MEMORY_MIB = 512
+POWER_OFF_SECONDS = 20
+LIMIT_KILLED = 137
+
+
+@dataclass
+class Host:
+    """A booted docker host, and where its ports are on this machine."""
+
+    machine: Machine
+    mode: str
+    ssh_port: int
+    web_port: int
+
+    def sh(self, command: str, timeout: float = 240) -> str:
+        """Run a command on the serial console; it must succeed."""
+        status, output = self.machine.console.run(command, timeout)
+        assert status == 0, f"{command}\nended with {status}:\n{output}"
+        return output
+
+
+@pytest.fixture(scope="module", params=MODES)
+def host(request: pytest.FixtureRequest, docker_iso: Path, boot: Callable[..., Machine]) -> Host:
+    mode = str(request.param)
+    ssh_port, web_port = free_port(), free_port()
+    machine = boot(
+        memory_mib=MEMORY_MIB, cpus=2, forwards=((ssh_port, 22), (web_port, 8080)), **media(mode, docker_iso)
+    )
+    machine.console.expect(PROMPT, BOOT_TIMEOUT, never="Kernel panic|SELF-TEST FAILED")
+    return Host(machine=machine, mode=mode, ssh_port=ssh_port, web_port=web_port)
+
+
+@pytest.fixture(scope="module")
+def image(host: Host) -> str:
+    """An image made on the spot out of the base's static busybox, imported from a local file."""
+    host.sh("mkdir -p /tmp/img/bin /tmp/img/tmp && cp /bin/busybox /tmp/img/bin/")
+    host.sh("for a in sh wget httpd dd sleep cat echo mkdir; do ln -s busybox /tmp/img/bin/$a; done")
+    host.sh(
+        "tar -C /tmp/img -cf /tmp/img.tar . && docker import /tmp/img.tar tiny && rm -r /tmp/img /tmp/img.tar"
+    )
+    return "tiny"
+
+
+def test_root_is_not_rootfs_and_the_self_test_says_so(host: Host) -> None:
+    assert host.sh("awk '$2 == \"/\" { t = $3 } END { print t }' /proc/mounts").strip() == "tmpfs"
+    assert "FAIL" not in host.sh("cat /run/floe/self-test")
+
+
+def test_docker_uses_cgroup_v2_and_overlay(host: Host) -> None:
+    info = host.sh("docker info --format '{{.CgroupVersion}} {{.Driver}}'").split()
+    assert info[0] == "2"
+    assert info[1] in {"overlay2", "overlayfs"}
+
+
+def test_the_service_tells_its_status(host: Host) -> None:
+    host.sh("sudo /usr/local/etc/init.d/docker status")
+    host.sh("id -nG | grep -qw docker")
+    assert "max-size" in host.sh("cat /etc/docker/daemon.json")
+
+
+def test_a_container_reaches_the_host_over_its_own_network(
+    host: Host, image: str, host_server: HostServer
+) -> None:
+    path = f"/{host.mode}/hello"
+    said = host.sh(f"docker run --rm {image} wget -qO- {host_server.url}{path}")
+    assert "hello from the host" in said
+    assert host_server.asked_for(path)
+
+
+def test_an_image_saved_to_a_file_is_loaded_again(host: Host, image: str) -> None:
+    host.sh(f"docker save -o /tmp/saved.tar {image} && docker rmi {image}")
+    host.sh("docker load -i /tmp/saved.tar && rm /tmp/saved.tar")
+    assert image in host.sh("docker images --format '{{.Repository}}'")
+
+
+def test_docker_build_runs_a_two_line_dockerfile(host: Host, image: str) -> None:
+    host.sh(f"mkdir -p /tmp/b && printf 'FROM {image}\\nRUN echo built > /made\\n' > /tmp/b/Dockerfile")
+    host.sh("docker build -q -t made /tmp/b", 300)
+    assert host.sh("docker run --rm made cat /made").strip() == "built"
+
+
+def test_a_memory_limit_kills_what_exceeds_it(host: Host, image: str) -> None:
+    status, said = host.machine.console.run(
+        f"docker run --name eater -m 16m {image} dd if=/dev/zero of=/dev/null bs=64M count=1", 240
+    )
+    assert status == LIMIT_KILLED, said
+    assert host.sh("docker inspect -f '{{.State.OOMKilled}}' eater").strip() == "true"
+    host.sh("docker rm eater")
+
+
+def test_a_published_port_is_reached_from_the_host(host: Host, image: str) -> None:
+    serve = "mkdir /w && echo published > /w/index.html && exec httpd -f -p 80 -h /w"
+    host.sh(
+        f"docker run -d --name web -p 8080:80 {image} sh -c '{serve}'".replace("mkdir", "/bin/busybox mkdir")
+    )
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            answer = requests.get(f"http://127.0.0.1:{host.web_port}/", timeout=20)
+            break
+        except requests.ConnectionError:
+            assert time.monotonic() < deadline
+            time.sleep(1)
+    assert answer.text == "published\n"
+    host.sh("docker rm -f web")
+
+
+def test_ssh_takes_the_key_and_nothing_else(host: Host, ssh_key: Path) -> None:
+    base = [
+        "ssh",
+        "-p",
+        str(host.ssh_port),
+        "-o",
+        "StrictHostKeyChecking=no",
+        "-o",
+        "UserKnownHostsFile=/dev/null",
+    ]
+    base += ["-o", "ConnectTimeout=60", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"]
+    good = subprocess.run(
+        [*base, "-i", str(ssh_key), "tc@127.0.0.1", "docker version --format '{{.Server.Version}}'"],
+        capture_output=True, text=True, check=False, timeout=240,
+    )  # fmt: skip
+    assert good.returncode == 0, good.stderr
+    assert good.stdout.strip()
+    bad = subprocess.run(
+        [*base, "-o", "PubkeyAuthentication=no", "-v", "tc@127.0.0.1", "true"],
+        capture_output=True, text=True, check=False, timeout=240,
+    )  # fmt: skip
+    assert bad.returncode != 0
+    assert "Permission denied (publickey)" in bad.stderr
+
+
+def test_power_off_stops_the_container_first(host: Host, image: str, host_server: HostServer) -> None:
+    path = f"/{host.mode}/stopped"
+    trap = f'trap "wget -qO- {host_server.url}{path}; exit 0" TERM; while :; do sleep 1; done'
+    host.sh(f"docker run -d --name long {image} sh -c '{trap}'")
+    host.sh("sleep 3; docker inspect -f '{{.State.Running}}' long | grep true")
+    pressed = time.monotonic()
+    host.machine.powerdown()
+    host.machine.wait(POWER_OFF_SECONDS)
+    stopped = host_server.asked_for(path)
+    assert stopped is not None, host.machine.console.tail()
+    assert pressed < stopped < time.monotonic()

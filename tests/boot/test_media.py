@@ -1,0 +1,36 @@
+"""The base alone, started in the ways in which the docker variant is not: a disk by BIOS, a stick by UEFI."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from remaster.vm import Machine, MachineSpec
+from tcz.run import HostRunner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: Generous: another machine may be ten times slower, and these are told apart by how they fail.
+PATIENCE = 300
+FATAL = r"Kernel panic|Initramfs unpacking failed|boot: *$|grub rescue>|Shell>|No bootable device"
+
+
+@pytest.mark.boot
+@pytest.mark.parametrize(("firmware", "medium"), [("bios", "disk"), ("uefi", "usb")])
+def test_it_boots_to_a_prompt_and_powers_off(linux_iso: Path, firmware: Any, medium: str) -> None:
+    spec = MachineSpec(
+        firmware=firmware,
+        disk=linux_iso,
+        usb=medium == "usb",
+        memory_mib=512,
+    )
+    with Machine(spec, HostRunner()) as machine:
+        console = machine.console
+        console.expect(r"tc@[^\n]*[$#] ", PATIENCE, never=FATAL)
+        status, _ = console.run("test -d /sys/firmware/efi")
+        assert (status == 0) == (firmware == "uefi")
+        assert console.run("test -s /mnt/*/cde/onboot.lst")[0] == 0
+        machine.powerdown()
+        machine.wait(60)

@@ -1,0 +1,52 @@
+import shutil
+import struct
+import sys
+from pathlib import Path
+
+import pytest
+
+from tcz.job import last_line
+from tcz.package import is_strippable, kernel_releases
+from tcz.tree import Tree, directory, regular
+
+
+@pytest.mark.parametrize(
+    ("kind", "machine", "order", "expected"),
+    [
+        (2, 62, 1, True),
+        (3, 62, 1, True),
+        (3, 3, 1, True),
+        (1, 62, 1, False),
+        (3, 183, 1, False),
+        (3, 62, 2, False),
+    ],
+)
+def test_strippable(tmp_path: Path, kind: int, machine: int, order: int, *, expected: bool) -> None:
+    file = tmp_path / "x"
+    file.write_bytes(
+        b"\x7fELF" + bytes([2, order]) + bytes(10) + struct.pack("<HH", kind, machine) + bytes(44)
+    )
+    assert is_strippable(file) == expected
+
+
+def test_strippable_real_files(tmp_path: Path) -> None:
+    assert is_strippable(Path(sys.executable).resolve())
+    assert is_strippable(Path(shutil.which("ls") or "/bin/ls"))
+    for data in (b"", b"\x7fELF", b"#!/bin/sh\n" * 10):
+        (tmp_path / "x").write_bytes(data)
+        assert not is_strippable(tmp_path / "x")
+
+
+def test_kernel_releases() -> None:
+    tree = Tree({"usr/local/lib/modules/6.1-x/kernel/a.ko": regular(b""), "lib/modules/6.2": directory()})
+    assert kernel_releases(tree) == ("6.1-x", "6.2")
+    assert kernel_releases(Tree({"lib/modules/README": regular(b"")})) == ()
+
+
+def test_last_line(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert last_line(log) == ""
+    log.write_bytes(b"a\nCC \x1b[1mb.c\n\n  \n")
+    assert last_line(log) == "CC [1mb.c"
+    log.write_text("x" * 5000)
+    assert last_line(log) == "x" * 100

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from remaster.cli import cli
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from click.testing import Result
+
+VARIANT_OPTIONS = ["--variant", "docker"]
+
+
+def run(*argv: object) -> Result:
+    return CliRunner().invoke(cli, [str(arg) for arg in argv], prog_name="remaster")
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CACHE", "CONFIG", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
+
+
+@pytest.mark.parametrize("command", [(), ("build",)])
+def test_both_spellings_mean_the_same(command: tuple[str, ...]) -> None:
+    result = run(*command, "--variant", "dokcer")
+    assert result.exit_code == 2
+    assert "did you mean 'docker'?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--base", "flow"], "did you mean 'floe'?"),
+        (["--base", "./CorePure64.iso"], "builds on floe only"),
+        (["--base", "corepure64"], "builds on floe only"),
+        (["--boot-code", "noembd"], "did you mean 'noembed'"),
+        (["--boot-code", "isolcpus=2"], "would work as iso=2"),
+        (["--file", "nothing:/etc/x"], "cannot be read"),
+        (["--package", "htop.tcz"], "without .tcz"),
+        (["--ssh-key", "nothing.pub"], "No such file"),
+    ],
+)
+def test_wrong_arguments_are_told_before_anything_is_built(options: list[str], said: str) -> None:
+    result = run(*VARIANT_OPTIONS, *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_a_configured_base_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config/tcz").mkdir(parents=True)
+    (tmp_path / "config/tcz/config.toml").write_text('base = "corepure64"\n')
+    result = run(*VARIANT_OPTIONS)
+    assert result.exit_code == 2
+    assert "config.toml says" in result.stderr
+
+
+def test_options_before_a_command() -> None:
+    result = run(*VARIANT_OPTIONS, "build")
+    assert result.exit_code == 2
+    assert "write --variant after build" in result.stderr
+
+
+def test_no_variant() -> None:
+    result = run("build")
+    assert result.exit_code == 2
+    assert "docker, linux" in result.stderr
+
+
+def test_help_without_arguments() -> None:
+    assert run().output == run("--help").output
+
+
+def test_boot_codes() -> None:
+    assert "pivot_root" in run("boot-codes", "noembed").output
+    assert "pivot_root" in run("boot-codes", "noembed=").output
+    found = json.loads(run("boot-codes", "--json").stdout)
+    assert {"noembed", "console", "tce"} <= {code["name"] for code in found}
+    result = run("boot-codes", "noembd")
+    assert result.exit_code == 2
+    assert "did you mean 'noembed'" in result.stderr
+
+
+def test_variants() -> None:
+    listed = json.loads(run("variant", "list", "--json").stdout)
+    assert [one["name"] for one in listed] == ["docker", "linux"]
+    assert "/etc/docker/daemon.json" in run("variant", "show", "docker").output
+
+
+def test_an_image_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "x.iso").write_bytes(b"x" * 100_000)
+    result = run("inspect", tmp_path / "x.iso")
+    assert result.exit_code == 5
+    assert "no image of this toolkit" in result.stderr
+    assert run("inspect", tmp_path / "absent.iso").exit_code == 5
+
+
+@pytest.mark.parametrize("forward", ["80", "a:b", "0:80", "80:70000"])
+def test_bad_forwards(tmp_path: Path, forward: str) -> None:
+    (tmp_path / "x.iso").write_bytes(b"x")
+    result = run("run", tmp_path / "x.iso", "--forward", forward)
+    assert result.exit_code == 2
+    assert "two ports" in result.stderr
+
+
+def test_quick_commands_import_little() -> None:
+    slow = ("pycdlib", "requests", "rich")
+    code = f"import sys, remaster.cli; print([m for m in sys.modules if m.startswith({slow})])"
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert said.stdout.strip() == "[]"

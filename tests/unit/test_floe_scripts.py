@@ -34,9 +34,8 @@ def ash(script: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 def scripts() -> list[Path]:
-    """Every file under recipes/ of the base and the services that begins as a shell script does."""
-    folders = [RECIPES / name for name in ("floe-base", "container-host", "docker-engine", "dropbear")]
-    files = (path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file())
+    """Every file that recipes install and that begins as a shell script does."""
+    files = (path for path in sorted(RECIPES.glob("*/files/**/*")) if path.is_file())
     return [path for path in files if path.read_bytes()[:9] == b"#!/bin/sh"]
 
 

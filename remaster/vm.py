@@ -130,9 +130,11 @@ def _media(spec: MachineSpec) -> list[str]:
         argv += ["-append", spec.append]
     if spec.cdrom is not None:
         argv += ["-drive", f"file={_option(spec.cdrom)},format=raw,if=none,id=cd,media=cdrom,readonly=on"]
-        argv += ["-device", "ide-cd,drive=cd" + ("" if spec.disk else ",bootindex=0")]
+        # Two devices cannot both be the first to boot from; a kernel given directly is one of them.
+        first = spec.disk is None and spec.kernel is None
+        argv += ["-device", "ide-cd,drive=cd" + (",bootindex=0" if first else "")]
     if spec.disk is not None:
-        argv += _drive(spec.disk, 0, usb=spec.usb, boot=True)
+        argv += _drive(spec.disk, 0, usb=spec.usb, boot=spec.kernel is None)
     for number, path in enumerate(spec.extra_disks, 1):
         argv += _drive(path, number)
     return argv

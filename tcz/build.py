@@ -163,7 +163,8 @@ class Builder:
             return ready.built
         if ready.fetched is None:
             return self.build(ready.inputs.recipe, needs)
-        with self._locked(ready.id):
+        # The second lock is for a build that differs only in packing: it waits rather than compile the same.
+        with self._locked(ready.id), self._locked(stage_id(ready.inputs)):
             # Another process may have built it while this one waited.
             return self.find(ready.id) or self._make(ready, ready.fetched, tuple(needs))
 

@@ -6,10 +6,11 @@ export CGO_ENABLED=0
 for command in containerd containerd-shim-runc-v2; do
     # There is no git history in a module: the revision that clients show is the tag.
     go build \
-        -tags "netgo osusergo static_build no_btrfs urfave_cli_no_docs" \
+        -tags "netgo osusergo static_build no_btrfs no_cri urfave_cli_no_docs" \
         -ldflags "-s -w -buildid= -X $module/version.Version=v$VERSION -X $module/version.Revision=v$VERSION" \
         -o "$DEST/usr/local/bin/$command" "./cmd/$command"
 done
 
-mkdir -p "$DEST/usr/local/share/doc/containerd"
+mkdir -p "$DEST/usr/local/etc/init.d" "$DEST/usr/local/share/doc/containerd"
+install -m 755 "$RECIPE/files/init.d-containerd" "$DEST/usr/local/etc/init.d/containerd"
 cp LICENSE NOTICE "$DEST/usr/local/share/doc/containerd/"

@@ -11,6 +11,6 @@
 #define ECDSA_PRIV_FILENAME "/usr/local/etc/dropbear/dropbear_ecdsa_host_key"
 #define ED25519_PRIV_FILENAME "/usr/local/etc/dropbear/dropbear_ed25519_host_key"
 #define SFTPSERVER_PATH "/usr/local/libexec/sftp-server"
-#define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define DEFAULT_ROOT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define DROPBEAR_PATH_SSH_PROGRAM "/usr/local/bin/dbclient"

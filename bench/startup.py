@@ -1,0 +1,47 @@
+"""Starting the commands (goal G16).
+
+Peer: ``python -c pass``, the least that any program in Python takes.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from bench.harness import Case, Side
+from tcz.run import HostRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def python(*words: str) -> Callable[[], None]:
+    """Return a run of this interpreter."""
+
+    def run() -> None:
+        HostRunner().run([sys.executable, *words])
+
+    return run
+
+
+def nothing(goal: str) -> Side:
+    """Return the peer of all that start."""
+    return Side(name="python -c pass", run=python("-c", "pass"), goal=goal)
+
+
+def cases(_place: Path) -> tuple[Case, ...]:
+    commands = (
+        ("tcz", "--version", "<= 4.5"),
+        ("tcz", "--help", ""),
+        ("remaster", "--version", "<= 4.5"),
+        ("remaster", "--help", ""),
+    )
+    return tuple(
+        Case(
+            name=f"startup-{command}{option}",
+            ours=Side(name=f"{command} {option}", run=python("-m", command, option)),
+            peers=(nothing(goal),),
+        )
+        for command, option, goal in commands
+    )

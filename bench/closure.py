@@ -7,13 +7,12 @@ as ``tce-load`` does; and ``python -c pass``.
 from __future__ import annotations
 
 import random
-import sys
 from pathlib import Path
 from typing import Final
 
 from bench.harness import Case, Side, shell
 from bench.startup import nothing, python
-from tcz.resolve import closure
+from bench.needed import resolve
 
 _PACKAGES: Final = 3000
 #: How many .dep files the shell function opens, at most, for the package that is asked for.
@@ -49,16 +48,6 @@ def write_mirror(folder: Path) -> str:
     return f"p{max(range(_PACKAGES), key=lambda n: visits[n] if visits[n] <= _VISITS else 0)}"
 
 
-def resolve(folder: Path, name: str) -> int:
-    """Return how many packages ``name`` needs, reading only the .dep files that lead there."""
-
-    def needs(package: str) -> list[str]:
-        file = folder / f"{package}.tcz.dep"
-        return file.read_text().split() if file.is_file() else []
-
-    return len(closure([name], needs).order)
-
-
 def cases(place: Path) -> tuple[Case, ...]:
     folder = place / "mirror"
     name = write_mirror(folder)
@@ -70,10 +59,7 @@ def cases(place: Path) -> tuple[Case, ...]:
         goal="<= 1/12",
     )
     ours = Side(
-        name=f"tcz.resolve, {resolve(folder, name)} packages", run=python("-m", "bench.closure", str(folder), name)
+        name=f"tcz.resolve, {resolve(str(folder), name)} packages",
+        run=python("-m", "bench.needed", str(folder), name),
     )
     return (Case(name="closure", ours=ours, peers=(recursion, nothing("<= 3.0"))),)
-
-
-if __name__ == "__main__":
-    print(resolve(Path(sys.argv[1]), sys.argv[2]))

@@ -25,7 +25,8 @@ _LEAST_CPU: Final = 0.001
 class Side:
     """One way to do a job. ``run`` returns the size of its result, or ``None`` where that says nothing.
 
-    ``needs`` are programs of the host; ``before`` is done ahead of every run and not timed.
+    ``needs`` are programs of the host; ``before`` is done ahead of every run and not timed. ``counted`` is false where
+    its processes are not all children of this one, so that their processor time is not to be had.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Side:
     needs: tuple[str, ...] = ()
     before: Callable[[], object] | None = None
     goal: str = ""
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,27 +120,34 @@ def measure(case: Case, rounds: int) -> Outcome:
     """
     if missing(case.ours):
         raise Skipped(f"{missing(case.ours)} not installed")
+    present = [peer for peer in case.peers if not missing(peer)]
     absent = tuple(f"{peer.name}: {missing(peer)} not installed" for peer in case.peers if missing(peer))
-    sides = (case.ours, *(peer for peer in case.peers if not missing(peer)))
+    sides = (case.ours, *present)
     for side in sides:
         sample(side)
     table = [[sample(side) for side in sides] for _ in range(rounds)]
     ours = [row[0] for row in table]
+    compared = [
+        compare(peer, ours, [row[n] for row in table], counted=case.ours.counted and peer.counted)
+        for n, peer in enumerate(present, start=1)
+    ]
     return Outcome(
         case=case.name,
         ours=case.ours.name,
         seconds=statistics.median(one.wall for one in ours),
         size=ours[0].size,
-        compared=tuple(compare(side, ours, [row[n] for row in table]) for n, side in enumerate(sides) if n),
+        compared=tuple(compared),
         skipped=absent,
     )
 
 
-def compare(side: Side, ours: Sequence[Sample], theirs: Sequence[Sample]) -> Compared:
+def compare(
+    side: Side, ours: Sequence[Sample], theirs: Sequence[Sample], *, counted: bool = True
+) -> Compared:
     """Reduce the rounds of two sides."""
     pairs = list(zip(ours, theirs, strict=True))
     walls = [a.wall / b.wall for a, b in pairs]
-    enough = all(min(a.cpu, b.cpu) >= _LEAST_CPU for a, b in pairs)
+    enough = counted and all(min(a.cpu, b.cpu) >= _LEAST_CPU for a, b in pairs)
     return Compared(
         peer=side.name,
         goal=side.goal,

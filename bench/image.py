@@ -52,9 +52,7 @@ genisoimage -quiet -l -J -R -V bench -no-emul-boot -boot-load-size 4 -boot-info-
 def _ours(place: Path, made: Stock, compressor: Compression, level: int | None, *, warm: bool) -> Side:
     dirs = Dirs(cache=place / "cache", config=place / "config", state=place / "state")
     output = place / "out/x.iso"
-    request = image.Request(
-        variant=_VARIANT, base="floe", output=output, compressor=compressor, level=level
-    )
+    request = image.Request(variant=_VARIANT, base="floe", output=output, compressor=compressor, level=level)
 
     def forget() -> None:
         shutil.rmtree(output.parent, ignore_errors=True)

@@ -10,7 +10,7 @@ import shutil
 from typing import TYPE_CHECKING, Final
 
 from bench.data import EPOCH, program
-from bench.harness import Case, Side, Skipped, shell
+from bench.harness import Case, Side, shell
 from bench.shelf import LOADERS, need_loaders
 from remaster.iso import IsoPlan, write_iso
 
@@ -42,9 +42,10 @@ def cases(place: Path) -> tuple[Case, ...]:
         efi_image=None,
         mbr_code=LOADERS["isohdpfx.bin"].read_bytes(),
         epoch=EPOCH,
+        identity=b"bench",
     )
-    output, copied = place / "x.iso", place / "copy.iso"
-    write_iso(plan, output)
+    output, master, copied = place / "x.iso", place / "master.iso", place / "copy.iso"
+    write_iso(plan, master)
 
     def ours() -> int:
         write_iso(plan, output)
@@ -60,15 +61,17 @@ def cases(place: Path) -> tuple[Case, ...]:
         return run
 
     def remove() -> None:
-        copied.unlink(missing_ok=True)
+        for path in (output, copied):
+            path.unlink(missing_ok=True)
 
-    cp = Side(name="cp of the ISO", run=lambda: shell('cp "$1" "$2"', output, copied), before=remove)
+    def cp() -> None:
+        shell('cp "$1" "$2"', master, copied)
+
     peers = (
-        Side(name=cp.name, run=cp.run, before=remove, goal="<= 3.0"),
-        Side(name="genisoimage", run=peer("genisoimage"), needs=("genisoimage",), before=remove, goal="<= 1.0"),
+        Side(name="cp of the ISO", run=cp, before=remove, goal="<= 3.0"),
+        Side(
+            name="genisoimage", run=peer("genisoimage"), needs=("genisoimage",), before=remove, goal="<= 1.0"
+        ),
         Side(name="xorrisofs", run=peer("xorrisofs"), needs=("xorrisofs",), before=remove),
     )
-    return (Case(name="iso", ours=Side(name="remaster.iso.write_iso", run=ours), peers=peers),)
-
-
-__all__ = ["Skipped", "cases"]
+    return (Case(name="iso", ours=Side(name="remaster.iso.write_iso", run=ours, before=remove), peers=peers),)

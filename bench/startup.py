@@ -1,11 +1,14 @@
-"""Starting the commands (goal G16).
+"""Starting the commands (goal G16), compiled modules at hand.
 
 Peer: ``python -c pass``, the least that any program in Python takes.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.harness import Case, Side
@@ -13,14 +16,15 @@ from tcz.run import HostRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 def python(*words: str) -> Callable[[], None]:
-    """Return a run of this interpreter."""
+    """Return a run of this interpreter, which keeps compiled modules whatever the environment says."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "bench-compiled")
 
     def run() -> None:
-        HostRunner().run([sys.executable, *words])
+        HostRunner().run([sys.executable, *words], env=env)
 
     return run
 

@@ -21,7 +21,17 @@ _VARIANTS: Final = ("linux", "docker")
 
 
 def _built(variant: str) -> bool:
-    argv = [sys.executable, "-m", "remaster", "--variant", variant, "--dry-run", "--json", "--progress", "none"]
+    argv = [
+        sys.executable,
+        "-m",
+        "remaster",
+        "--variant",
+        variant,
+        "--dry-run",
+        "--json",
+        "--progress",
+        "none",
+    ]
     try:
         told = json.loads(HostRunner().run(argv).stdout)
     except CommandError:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from bench.harness import Case, Side, shell
-from bench.startup import nothing, python
 from bench.needed import resolve
+from bench.startup import nothing, python
 
 _PACKAGES: Final = 3000
 #: How many .dep files the shell function opens, at most, for the package that is asked for.

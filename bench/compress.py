@@ -1,4 +1,4 @@
-"""Packing an initrd, in time and size (goals G4 and G5: no larger than ``gzip -9``, in a fraction of its time).
+"""Packing an initrd, in time and size (goals G4 and G5).
 
 Peer: ``gzip -9``, what the wiki's procedure ends with.
 """

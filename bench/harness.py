@@ -25,8 +25,8 @@ _LEAST_CPU: Final = 0.001
 class Side:
     """One way to do a job. ``run`` returns the size of its result, or ``None`` where that says nothing.
 
-    ``needs`` are programs of the host; ``before`` is done ahead of every run and not timed. ``counted`` is false where
-    its processes are not all children of this one, so that their processor time is not to be had.
+    ``needs`` are programs of the host; ``before`` is done ahead of every run and not timed. ``counted`` is
+    false where its processes are not all children of this one, so that their processor time is not to be had.
     """
 
     name: str

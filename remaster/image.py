@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -229,6 +228,8 @@ def medium_files(job: Job, initrd: Path) -> tuple[MediumFile, ...]:
 
 
 def _lock_text(job: Job) -> str:
+    from importlib import metadata  # noqa: PLC0415 - slow to import, and only a new image needs it
+
     variant = job.request.variant
     tools = [lock.Tool(name="tinycore-toolkit", version=tcz.__version__)]
     tools += [lock.Tool(name=name, version=metadata.version(name)) for name in _DECIDING_LIBRARIES]

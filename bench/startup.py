@@ -37,9 +37,9 @@ def nothing(goal: str) -> Side:
 def cases(_place: Path) -> tuple[Case, ...]:
     commands = (
         ("tcz", "--version", "<= 4.5"),
-        ("tcz", "--help", ""),
+        ("tcz", "--help", "<= 3.0"),
         ("remaster", "--version", "<= 4.5"),
-        ("remaster", "--help", ""),
+        ("remaster", "--help", "<= 3.0"),
     )
     return tuple(
         Case(

@@ -1,6 +1,19 @@
-"""``python -m remaster``: the command ``remaster``."""
+"""``python -m remaster`` and the command ``remaster``; ``--version`` alone needs no parser."""
 
-from remaster.cli import main
+import sys
+
+from tcz import __version__
+
+
+def main() -> None:
+    """Run ``remaster``."""
+    if sys.argv[1:] == ["--version"]:
+        sys.stdout.write(f"remaster {__version__}\n")
+        return
+    from remaster.cli import main as run  # noqa: PLC0415 - takes five times as long as the rest
+
+    run()
+
 
 if __name__ == "__main__":
     main()

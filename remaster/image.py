@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -189,7 +188,7 @@ def make(job: Job, dirs: Dirs, reporter: Reporter) -> Finished:
         initrd, unpacked = make_initrd(job, dirs)
     with reporter.step("ISO"):
         finished = _write(job, outputs, initrd, unpacked)
-    records.remember(outputs, job.key)
+    records.remember(outputs, job.key, finished.sha256)
     return finished
 
 
@@ -229,6 +228,8 @@ def medium_files(job: Job, initrd: Path) -> tuple[MediumFile, ...]:
 
 
 def _lock_text(job: Job) -> str:
+    from importlib import metadata  # noqa: PLC0415 - slow to import, and only a new image needs it
+
     variant = job.request.variant
     tools = [lock.Tool(name="tinycore-toolkit", version=tcz.__version__)]
     tools += [lock.Tool(name=name, version=metadata.version(name)) for name in _DECIDING_LIBRARIES]
@@ -247,11 +248,14 @@ def _write(job: Job, outputs: Outputs, initrd: Path, unpacked: int) -> Finished:
     total = sum(file.size for file in files)
     need_space(outputs.image.parent, total + _ISO_OVERHEAD, "the image")
     variant, facts, loaders = job.request.variant, job.facts, _loaders(job)
+    initrd_sha256, document = sha256_file(initrd), manifest.document(facts)
     medium = iso.IsoPlan(
         volume_id=plan.volume_id(variant.volume_id, name=variant.name, version=facts.version),
         files=tuple((file.path, file.content) for file in files),
         mbr_code=loaders.mbr.read_bytes(),
         epoch=facts.epoch,
+        # The manifest holds the hash of every package.
+        identity=document + initrd_sha256.encode(),
     )
     with outputs.replacing() as new:
         iso.write_iso(medium, new.image)
@@ -259,7 +263,7 @@ def _write(job: Job, outputs: Outputs, initrd: Path, unpacked: int) -> Finished:
         new.lock.write_text(_lock_text(job))
         artefacts = (
             Artefact(name=outputs.image.name, size=size, sha256=sha256),
-            Artefact(name="initrd", size=initrd.stat().st_size, sha256=sha256_file(initrd)),
+            Artefact(name="initrd", size=initrd.stat().st_size, sha256=initrd_sha256),
         )
         new.manifest.write_bytes(manifest.document_beside(facts, artefacts))
         loader = sum(file.size for file in files if "linux/" in file.path or "efiboot" in file.path)

@@ -13,7 +13,7 @@ import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import Lock
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -45,8 +45,9 @@ class IsoPlan:
     that is copied. ``isolinux_bin``, ``boot_catalog`` and ``efi_image`` are paths inside the image;
     the first and the last must be among ``files``, ``None`` leaves that way of booting out.
     ``mbr_code`` is isohdpfx.bin; with ``None`` the image starts from CD only. ``epoch`` is the time
-    of everything in it. ``volume_id`` keeps its case and has at most 32 bytes; tools that compare
-    versions look for ``-v<version>`` in it.
+    of everything in it. ``identity`` tells this image from others and decides its disk's id; without it
+    the whole image is read once more to be hashed. ``volume_id`` keeps its case and has at most 32
+    bytes; tools that compare versions look for ``-v<version>`` in it.
     """
 
     volume_id: str
@@ -57,6 +58,7 @@ class IsoPlan:
     efi_image: str | None = "EFI/BOOT/efiboot.img"
     mbr_code: bytes | None = None
     application: str = ""
+    identity: bytes = b""
 
 
 class _Content(io.RawIOBase):
@@ -139,7 +141,7 @@ def _checked(plan: IsoPlan) -> dict[str, Path | bytes]:
             raise ToolkitError(f"the name is too long for an ISO image: {path!r}")
         files[path] = source
     for path in files:
-        if any(path.startswith(f"{other}/") for other in files if len(other) < len(path)):
+        if any(parent.as_posix() in files for parent in PurePosixPath(path).parents):
             raise ToolkitError(f"{path!r} lies below something that is a file")
     for boot in (plan.isolinux_bin, plan.efi_image):
         if boot is not None and safe_path(boot) not in files:
@@ -268,12 +270,12 @@ def _make_hybrid(
     if plan.efi_image is not None and efi_block is not None:
         efi = hybrid.Extent(block=efi_block, size=_Content(files[safe_path(plan.efi_image)]).size)
     with output.open("r+b") as file:
-        digest = hashlib.file_digest(file, "sha256").digest()
+        digest = hashlib.sha256(plan.identity) if plan.identity else hashlib.file_digest(file, "sha256")
         size = file.seek(0, io.SEEK_END)
         size += hybrid.padding(size)
         file.truncate(size)
         # The id tells this disk from others; derived from all that is on it, and never 0.
-        disk_id = int.from_bytes(digest[:4], "little") | 1
+        disk_id = int.from_bytes(digest.digest()[:4], "little") | 1
         file.seek(0)
         file.write(hybrid.mbr(plan.mbr_code or b"", size=size, isolinux=isolinux, disk_id=disk_id, efi=efi))
 

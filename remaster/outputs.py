@@ -75,9 +75,11 @@ class Records:
         name = hashlib.sha256(str(outputs.image.resolve()).encode()).hexdigest()[:32]
         return self._folder / f"{name}.json"
 
-    def remember(self, outputs: Outputs, key: str) -> None:
-        """Note that ``outputs`` were made from the inputs of ``key``."""
-        seen = [asdict(_look(path, sha256_file(path))) for path in outputs.all()]
+    def remember(self, outputs: Outputs, key: str, sha256: str) -> None:
+        """Note that ``outputs`` were made from the inputs of ``key``; ``sha256`` is the image's."""
+        image, *others = outputs.all()
+        files = [_look(image, sha256), *(_look(path, sha256_file(path)) for path in others)]
+        seen = [asdict(file) for file in files]
         with replacing(self._file(outputs)) as temporary:
             temporary.write_text(json.dumps({"key": key, "files": seen}))
 

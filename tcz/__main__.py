@@ -1,6 +1,19 @@
-"""``python -m tcz`` is the same as the command ``tcz``."""
+"""``python -m tcz`` and the command ``tcz``; ``--version`` alone needs no parser."""
 
-from tcz.cli import main
+import sys
+
+from tcz import __version__
+
+
+def main() -> None:
+    """Run ``tcz``."""
+    if sys.argv[1:] == ["--version"]:
+        sys.stdout.write(f"tcz {__version__}\n")
+        return
+    from tcz.cli import main as run  # noqa: PLC0415 - takes five times as long as the rest
+
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -1,12 +1,13 @@
-"""What the command lines of ``tcz`` and ``remaster`` share: errors, exit codes, help, options."""
+"""What the command lines of ``tcz`` and ``remaster`` share: errors, exit codes, help, options.
+
+Whatever ``--help`` and ``--version`` do without is imported where it is used.
+"""
 
 from __future__ import annotations
 
 import errno
-import json
 import signal
 import sys
-from dataclasses import asdict, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -14,15 +15,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from tcz.errors import MissingToolError, NoSpaceError, ToolkitError
-from tcz.paths import Dirs
-from tcz.report import MODES, Mode, reporter_for
-from tcz.run import HostRunner
+from tcz.reporting import MODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
 
-    from tcz.reporting import Reporter
+    from tcz.reporting import Mode, Reporter
 
 EXIT_CODES = (
     (0, "done"),
@@ -143,6 +142,8 @@ def progress_option(function: _F) -> _F:
 
 
 def _reporter(_ctx: click.Context, _param: click.Parameter, value: Mode) -> Reporter:
+    from tcz.report import reporter_for  # noqa: PLC0415 - not for --help and --version
+
     return reporter_for(value, sys.stderr)
 
 
@@ -155,10 +156,14 @@ def json_option(function: _F) -> _F:
 
 def echo_json(value: object) -> None:
     """Write a value made of dataclasses, tuples and plain types as JSON."""
+    import json  # noqa: PLC0415
+
     click.echo(json.dumps(value, default=_plain, indent=2, sort_keys=True))
 
 
 def _plain(value: object) -> object:
+    from dataclasses import asdict, is_dataclass  # noqa: PLC0415
+
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     if isinstance(value, Path):
@@ -171,6 +176,8 @@ def _plain(value: object) -> object:
 def run_doctor(*, as_json: bool) -> None:
     """Show what ``tcz.doctor`` finds, and exit with 6 when something that is needed is missing."""
     from tcz.doctor import examine, healthy, lines  # noqa: PLC0415 - only one command needs it
+    from tcz.paths import Dirs  # noqa: PLC0415
+    from tcz.run import HostRunner  # noqa: PLC0415
 
     checks = examine(Dirs.from_env(), HostRunner())
     if as_json:

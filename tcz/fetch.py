@@ -9,15 +9,14 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import requests
-import urllib3
-
 from tcz.errors import FetchError, VerifyError
 from tcz.paths import need_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import requests
 
     from tcz.reporting import Reporter, Step
     from tcz.store import Store
@@ -105,6 +104,10 @@ class Fetcher:
 
     def _complete(self, url: str, part: IO[bytes], step: Step, what: str) -> None:
         """Bring ``part`` to its full length, in several attempts if need be."""
+        # A third of the time of a run that fetches nothing would go into this import.
+        import requests  # noqa: PLC0415
+        import urllib3  # noqa: PLC0415
+
         host = urlsplit(url).netloc
         pause = self._pause
         reached = False
@@ -135,6 +138,8 @@ class Fetcher:
         if have:
             headers["Range"] = f"bytes={have}-"
         if self._session is None:
+            import requests  # noqa: PLC0415 - see _complete
+
             self._session = requests.Session()
         with self._session.get(url, headers=headers, stream=True, timeout=self._timeout) as answer:
             if answer.status_code == _RANGE_REFUSED and have:

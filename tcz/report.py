@@ -22,15 +22,13 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
-from tcz.reporting import Reporter, SilentReporter, Step
+from tcz.reporting import Mode, Reporter, SilentReporter, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Mode = Literal["auto", "bar", "plain", "json", "none"]
-MODES: tuple[Mode, ...] = ("auto", "bar", "plain", "json", "none")
 #: Seconds after which a plain log is told that a long step is still alive.
 HEARTBEAT = 15.0
 _EVENT_GAP = 0.25

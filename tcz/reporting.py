@@ -6,11 +6,15 @@ Work modules take a ``Reporter``; ``tcz.report`` holds those that print.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
+
+#: How ``tcz.report`` may show what is reported.
+Mode = Literal["auto", "bar", "plain", "json", "none"]
+MODES: Final[tuple[Mode, ...]] = ("auto", "bar", "plain", "json", "none")
 
 
 class Step(Protocol):

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import stat
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from tcz.errors import VerifyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def safe_path(raw: str) -> str:
     """Normalise a path out of an archive; raise ``VerifyError`` where it would leave the tree."""
     if "\0" in raw:
         raise VerifyError(f"archive member has a NUL in its name: {raw!r}")
-    parts = [part for part in PurePosixPath(raw).parts if part not in ("/", "//", ".")]
+    parts = [part for part in raw.split("/") if part not in ("", ".")]
     if ".." in parts:
         raise VerifyError(f"archive member leaves its tree: {raw!r}")
     return "/".join(parts)

@@ -83,9 +83,12 @@ class Archives:
         return ArchivePart(source=source, resolved=resolve(source, version), file=self._file(source))
 
     def _file(self, source: Archive) -> Path:
-        if self._store.has(source.sha256):
-            return self._store.path(source.sha256)
         name = file_name(source)
+        if self._store.has(source.sha256):
+            kept = self._store.sound(source.sha256)
+            if kept is not None:
+                return kept
+            self._reporter.warn(f"{name}: the copy in the cache was damaged, so it is fetched anew")
         tried: list[str] = []
         wrong: list[VerifyError] = []
         bases = self._mirrors

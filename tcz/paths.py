@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,8 +71,12 @@ def check_writable(file: Path) -> None:
             place = place.parent
         if not place.is_dir():
             problem = f"{place} is no folder"
-        elif not os.access(place, os.W_OK | os.X_OK):
-            problem = f"you may not write in {place.resolve()}"
+        else:
+            try:
+                # Asking for permissions is not enough: root has them all on a read-only disk.
+                tempfile.TemporaryFile(dir=place).close()
+            except OSError as error:
+                problem = f"nothing can be written in {place.resolve()}: {error.strerror}"
     if problem:
         raise ConfigError(
             "the output cannot be written",

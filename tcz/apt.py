@@ -209,7 +209,8 @@ class Apt:
                     result = self._run(["apt-get", "download", "-qq", "--", *names], cwd=folder, check=False)
                 for deb in missing:
                     file = folder / deb.file_name
-                    if file.exists():
+                    # What an interrupted run left, and apt could not complete now, is not whole.
+                    if file.exists() and (result.returncode == 0 or file.stat().st_size == deb.size):
                         self._store.take(file, deb.sha256, what=deb.file_name)
                 missing = [deb for deb in missing if not self._store.has(deb.sha256)]
                 if not missing:

@@ -328,7 +328,7 @@ def test_hostile_and_damaged_archives(home: Home, upstream: Upstream, kind: str)
         pytest.skip("this machine allows no user namespaces")
     told = failed(said, 5)
     assert "x.tar.gz" in told
-    assert not [path for path in home.folder.rglob("evil")]
+    assert not list(home.folder.rglob("evil"))
     assert home.leftovers() == []
     assert not Path("/evil").exists()
 

@@ -161,7 +161,7 @@ def stand_ins(home: Home) -> None:
         script = f'mkdir "$DEST/{name}"\nseq 1 200000 >"$DEST/{name}/x"\n'
         home.recipe(name, script=script, packages=LAYER.format(name=name))
     kernel = FILES.format(name="kernel").replace("*", "vmlinuz") + LAYER.format(name="kernel-base")
-    script = 'seq 1 5000000 >"$DEST/vmlinuz"\nmkdir -p "$DEST/lib/modules/6.1"\necho x >"$DEST/lib/modules/6.1/x"\n'
+    script = 'seq 1 5000000 >"$DEST/vmlinuz"\nmkdir -p "$DEST/lib/modules"\necho x >"$DEST/lib/modules/x"\n'
     home.recipe("kernel", script=script, packages=kernel.replace('["*"]', '["lib"]'))
     copy = 'cp -r "$SRC/." "$DEST"\n'
     for name in ("syslinux", "grub-efi"):
@@ -230,21 +230,20 @@ def test_a_damaged_cache_gives_the_same_image(works: Home) -> None:
         for path in (cache / "builds").glob("*/*")
         if path.name in ("glibc.tar", "sudo.tar", "busybox.tar", "floe-base.tar")
     }
-    damages = {
-        "record": [*(cache / "images").glob("*.json")],
-        "initrd": [path for path in (cache / "initrds").iterdir() if path.suffix != ".sha256"],
-        "initrd's sum": [*(cache / "initrds").glob("*.sha256")],
-        "layer": [folder["glibc.tar"] / "glibc.tar"],
-        "build.json": [folder["sudo.tar"] / "build.json"],
-    }
-    for what, files in damages.items():
-        assert files, what
+    initrds = [*(cache / "initrds").iterdir()]
+    damages = (
+        [*(cache / "images").glob("*.json"), *(path for path in initrds if path.suffix != ".sha256")],
+        [folder["glibc.tar"] / "glibc.tar", *(path for path in initrds if path.suffix == ".sha256")],
+        [folder["sudo.tar"] / "build.json"],
+    )
+    for files in damages:
         for file in files:
-            file.write_bytes(file.read_bytes()[:-9] if file.stat().st_size > 100 else b"")
+            data = file.read_bytes()
+            file.write_bytes(data[: len(data) // 2])
         (works.folder / "out/floe-linux.iso").unlink()
         said = image(works)
-        assert said.returncode == 0, (what, said.stderr)
-        assert sums_hold(works) == before, what
+        assert said.returncode == 0, said.stderr
+        assert sums_hold(works) == before
 
 
 def test_damage_that_keeps_the_size_is_not_put_into_an_image(works: Home) -> None:

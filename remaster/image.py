@@ -18,7 +18,7 @@ from remaster import base as bases
 from remaster import cpio, iso, manifest, plan
 from remaster.manifest import Artefact, Facts, Part
 from remaster.outputs import Outputs, Records, sums_text
-from tcz import lock
+from tcz import lock, record
 from tcz.errors import ConfigError, VerifyError
 from tcz.paths import need_space
 from tcz.store import replacing, sha256_file
@@ -184,6 +184,9 @@ def make(job: Job, dirs: Dirs, reporter: Reporter) -> Finished:
     sha256 = records.unchanged(outputs, job.key)
     if sha256 is not None:
         return Finished(outputs=outputs, sha256=sha256, size=outputs.image.stat().st_size, changed=False)
+    # A cache may be damaged without a change of sizes; what goes into an image is looked at again.
+    for built in manifest.builds(job.facts.parts):
+        record.check(built)
     with reporter.step("initrd"):
         initrd, unpacked = make_initrd(job, dirs)
     with reporter.step("ISO"):
@@ -205,13 +208,23 @@ def make_initrd(job: Job, dirs: Dirs) -> tuple[Path, int]:
     tree = plan.root_tree(bases.assemble(job.part(name) for name in job.spec.layers), content)
     unpacked = plan.unpacked_size(tree)
     place = dirs.cache_folder("initrds") / job.key
-    if not place.is_file():
+    sums = place.with_name(f"{place.name}.sha256")
+    if not _is_as_written(place, sums):
         need_space(place.parent, unpacked, "the initrd")
         buffer = io.BytesIO()
         cpio.write(tree, file=buffer)
         with replacing(place) as temporary:
             temporary.write_bytes(cpio.compress(buffer.getvalue(), request.compressor, request.level))
+        with replacing(sums) as temporary:
+            temporary.write_text(sha256_file(place))
     return place, unpacked
+
+
+def _is_as_written(file: Path, sums: Path) -> bool:
+    try:
+        return sums.read_bytes() == sha256_file(file).encode()
+    except OSError:
+        return False
 
 
 def medium_files(job: Job, initrd: Path) -> tuple[MediumFile, ...]:

@@ -15,6 +15,7 @@ from remaster.supply import WorkshopSupplier
 from tcz import commands
 from tcz.clikit import size_text
 from tcz.errors import ConfigError
+from tcz.paths import check_writable
 
 if TYPE_CHECKING:
     from remaster.compress import Compression
@@ -84,6 +85,7 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
         base=choice.name,
     )
     keys = sshkey.load(wish.ssh_keys)
+    check_writable(output_path(wish, asked))
     reporter.note(f"variant {asked.name} on the base {choice.name}, {choice.why}")
     return image.Request(
         variant=asked,

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from tcz import aptconf
-from tcz.deb import DebFile, Pin, Pins
+from tcz.deb import DebFile, Pin, Pins, debs_of_json
 from tcz.errors import ConfigError, FetchError
 from tcz.paths import need_space
 from tcz.run import CommandError
@@ -42,6 +42,8 @@ __all__ = ["SUITE", "Apt", "DebFile", "GoneError", "Pin", "Pins"]
 
 SUITE = "trixie"
 _FRESH_FOR = 6 * 3600
+#: What the archive's lists take, packed, unpacked and indexed, with some room.
+_LISTS = 300_000_000
 _URI = re.compile(r"'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})")
 
 
@@ -183,6 +185,12 @@ class Apt:
         Raises ``GoneError`` where apt no longer offers a version, ``VerifyError`` for wrong bytes.
         """
         wanted = tuple(debs)
+        damaged = [
+            deb.name for deb in wanted if self._store.has(deb.sha256) and not self._store.sound(deb.sha256)
+        ]
+        if damaged:
+            listed = ", ".join(damaged)
+            self._reporter.warn(f"{listed}: the copies in the cache were damaged, so they are fetched anew")
         missing = [deb for deb in wanted if not self._store.has(deb.sha256)]
         if missing:
             self._download(missing)
@@ -201,7 +209,8 @@ class Apt:
                     result = self._run(["apt-get", "download", "-qq", "--", *names], cwd=folder, check=False)
                 for deb in missing:
                     file = folder / deb.file_name
-                    if file.exists():
+                    # What an interrupted run left, and apt could not complete now, is not whole.
+                    if file.exists() and (result.returncode == 0 or file.stat().st_size == deb.size):
                         self._store.take(file, deb.sha256, what=deb.file_name)
                 missing = [deb for deb in missing if not self._store.has(deb.sha256)]
                 if not missing:
@@ -294,6 +303,7 @@ class Apt:
         if self._refreshed:
             return
         self._refreshed = True
+        need_space(self._root, _LISTS, "reading the lists of the Debian archive")
         with self._reporter.step("reading the lists of the Debian archive"):
             argv = ["apt-get", "update", "-qq", "-o", "APT::Update::Error-Mode=any"]
             result = self._run(argv, check=False)
@@ -384,6 +394,6 @@ def _from_pin(pin: Pin, architecture: str) -> DebFile:
 def _read_pins(file: Path) -> tuple[DebFile, ...] | None:
     """Return what was resolved before; a file of another age or a damaged one counts as none."""
     try:
-        return tuple(DebFile(**entry) for entry in json.loads(file.read_text()))
-    except (OSError, ValueError, TypeError):
+        return debs_of_json(file.read_text())
+    except (OSError, ValueError):
         return None

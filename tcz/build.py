@@ -25,7 +25,7 @@ from tcz.paths import need_space
 from tcz.squash import Squasher, SquashOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tcz.buildroot import BuildRoot, BuildRoots
     from tcz.model import Recipe
@@ -144,9 +144,26 @@ class Builder:
     def find(self, wanted: str) -> Built | None:
         """Return the finished build of an id; ``None`` where there is none, or it is damaged."""
         built = record.read(self.builds / wanted)
-        if built is None or not record.is_whole(built, thorough=self._settings.thorough):
+        if (
+            built is None
+            or built.build_id != wanted
+            or not record.is_whole(built, thorough=self._settings.thorough)
+        ):
             return None
         return built
+
+    def check_host(self, recipes: Iterable[Recipe]) -> None:
+        """Look whether this machine can build at all and has room, before anything is fetched for it.
+
+        Raises ``MissingToolError``, ``NoSpaceError``, and ``ToolkitError`` where sandboxes are forbidden.
+        """
+        self._sandbox.probe()
+        for recipe in recipes:
+            self._need_space(recipe)
+
+    def _need_space(self, recipe: Recipe) -> None:
+        go = any(isinstance(source, GoModule | GoToolchain) for source in recipe.sources)
+        need_space(self._dirs.cache, _SPACE_GO if go else _SPACE, f"building {recipe.name}")
 
     def build(self, recipe: Recipe, needs: Sequence[Built] = ()) -> Built:
         """Return the build of a recipe, fetched for and made now if it does not exist; see ``make``."""
@@ -175,8 +192,7 @@ class Builder:
     def _make(self, ready: Ready, fetched: Fetched, needs: tuple[Built, ...]) -> Built:
         inputs = ready.inputs
         recipe = inputs.recipe
-        go = any(isinstance(source, GoModule | GoToolchain) for source in recipe.sources)
-        need_space(self._dirs.cache, _SPACE_GO if go else _SPACE, f"building {recipe.name}")
+        self._need_space(recipe)
         log = self.log_path(recipe.name, ready.id)
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(f"--- {recipe.name} {inputs.version}, build {ready.id}\n")

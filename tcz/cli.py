@@ -84,12 +84,14 @@ def build(
     A NAME is a recipe or one of its packages. The paths of the finished packages go to standard output.
     """
     from tcz import commands, lock
-    from tcz.paths import Dirs
+    from tcz.paths import Dirs, check_writable
     from tcz.run import HostRunner
 
     recipes = commands.open_recipes(recipe_folders)
     wanted = commands.recipes_named(recipes, names, everything=everything)
     locked = lock.read(lock_file) if lock_file else None
+    if write_lock is not None:
+        check_writable(write_lock)
     if jobs is not None:
         commands.limit_processors(jobs)
     workshop = commands.open_workshop(

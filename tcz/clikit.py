@@ -6,8 +6,10 @@ Whatever ``--help`` and ``--version`` do without is imported where it is used.
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
+import time
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -37,11 +39,26 @@ EXIT_CODES = (
 )
 
 _INTERRUPTED = "interrupted; nothing half-written was kept; run again to resume"
+#: Where a click context keeps the reporter of the command that runs.
+_REPORTER = "tcz.reporter"
+#: Seconds after a signal in which another one is not a new wish.
+_PATIENCE = 5.0
+#: Errors that name a path and are no mistake of this program.
+_OF_THE_MACHINE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+)
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
 
 class _Ended(KeyboardInterrupt):
-    """A signal other than Ctrl-C asked us to end; treated alike, so that child processes end too."""
+    """A signal asked us to end; all are treated as Ctrl-C is, so that child processes end too."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -85,36 +102,64 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except ToolkitError as error:
-            for line in error.lines():
-                click.echo(line, err=True)
-            ctx.exit(error.exit_code)
+            _fail(ctx, error, error.exit_code)
         except KeyboardInterrupt as error:
-            click.echo(f"\n{_INTERRUPTED}", err=True)
-            ctx.exit(128 + (error.number if isinstance(error, _Ended) else signal.SIGINT))
+            number = error.number if isinstance(error, _Ended) else signal.SIGINT
+            _fail(ctx, ToolkitError(_INTERRUPTED), 128 + number)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            told = _told(error)
+            if told is None:
                 raise
-            full = NoSpaceError(
-                "the disk is full", where=error.filename, hint="free some space, then run again"
-            )
-            for line in full.lines():
-                click.echo(line, err=True)
-            ctx.exit(full.exit_code)
+            _fail(ctx, told, told.exit_code)
+
+
+def _fail(ctx: click.Context, error: ToolkitError, code: int) -> NoReturn:
+    """Tell an error in the way progress was told, and end with its code."""
+    from tcz.report import PrintingReporter  # noqa: PLC0415 - only errors need it
+
+    reporter = ctx.meta.get(_REPORTER)
+    if not (isinstance(reporter, PrintingReporter) and reporter.fail(error, code)):
+        if code > 128 and sys.stderr.isatty():  # noqa: PLR2004 - ended by a signal
+            click.echo(err=True)  # the terminal has written ^C
+        for line in error.lines():
+            click.echo(line, err=True)
+    ctx.exit(code)
+
+
+def _told(error: OSError) -> ToolkitError | None:
+    """Return what to say of a fault of the machine; ``None`` for one that tells of a mistake of ours."""
+    where = None if error.filename is None else os.fsdecode(error.filename)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpaceError("the disk is full", where=where, hint="free some space, then run again")
+    if where is not None and error.errno in _OF_THE_MACHINE:
+        return ToolkitError(
+            f"cannot be used: {error.strerror}", where=where, hint="check the path and who may write there"
+        )
+    return None
 
 
 def run(group: click.Group, name: str) -> NoReturn:
     """Run a command line as the program ``name`` and exit."""
+    last = -_PATIENCE
 
-    def end(number: int, _frame: FrameType | None) -> NoReturn:
-        raise _Ended(number)
+    def end(number: int, _frame: FrameType | None) -> None:
+        nonlocal last
+        before, last = last, time.monotonic()
+        # An impatient second Ctrl-C must not stop the tidying up that the first began.
+        if last - before >= _PATIENCE:
+            raise _Ended(number)
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end)
     try:
-        group.main(prog_name=name)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    sys.exit(0)
+        status = group.main(prog_name=name, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo(_INTERRUPTED, err=True)
+        sys.exit(128 + signal.SIGINT)
+    sys.exit(status if isinstance(status, int) else 0)
 
 
 def recipes_option(function: _F) -> _F:
@@ -141,10 +186,12 @@ def progress_option(function: _F) -> _F:
     )(function)
 
 
-def _reporter(_ctx: click.Context, _param: click.Parameter, value: Mode) -> Reporter:
+def _reporter(ctx: click.Context, _param: click.Parameter, value: Mode) -> Reporter:
     from tcz.report import reporter_for  # noqa: PLC0415 - not for --help and --version
 
-    return reporter_for(value, sys.stderr)
+    reporter = reporter_for(value, sys.stderr)
+    ctx.meta[_REPORTER] = reporter
+    return reporter
 
 
 def json_option(function: _F) -> _F:
@@ -156,7 +203,7 @@ def json_option(function: _F) -> _F:
 
 def echo_json(value: object) -> None:
     """Write a value made of dataclasses, tuples and plain types as JSON."""
-    import json  # noqa: PLC0415
+    import json  # noqa: PLC0415 - not for --help and --version
 
     click.echo(json.dumps(value, default=_plain, indent=2, sort_keys=True))
 

@@ -5,6 +5,7 @@ The container is the common ``ar`` format with fixed 60-byte headers, as deb(5) 
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -60,6 +61,20 @@ class Pins:
     def matching(self, pattern: str) -> tuple[Pin, ...]:
         """Return the pins whose names match a glob."""
         return tuple(pin for pin in self.debian if fnmatchcase(pin.name, pattern))
+
+
+def debs_of_json(text: str) -> tuple[DebFile, ...]:
+    """Read back a list of packages, the fields of each; raise ``ValueError`` where it is none."""
+    try:
+        debs = tuple(DebFile(**entry) for entry in json.loads(text))
+    except (TypeError, RecursionError) as error:
+        raise ValueError("not a list of Debian packages") from error
+    texts = (text for d in debs for text in (d.name, d.version, d.architecture, d.sha256, d.uri))
+    if not debs or not all(isinstance(text, str) for text in texts):
+        raise ValueError("not a list of Debian packages")
+    if not all(isinstance(deb.size, int) for deb in debs):
+        raise ValueError("a size that is no number")
+    return debs
 
 
 def upstream_version(version: str) -> str:

@@ -164,6 +164,7 @@ class Fetcher:
         total = part.tell() + int(length) if length.isdigit() else None
         if total is not None:
             need_space(self._store.root, total - part.tell(), "a download")
+        answer.raw.enforce_content_length = False  # it is looked at below, and told in our words
         for block in answer.raw.stream(_BLOCK, decode_content=False):
             part.write(block)
             step.progress(part.tell(), total, "B")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcz.errors import NoSpaceError
+from tcz.errors import ConfigError, NoSpaceError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +58,31 @@ def shipped(package_root: Path, name: str) -> Path:
     """Return a folder of data such as ``recipes``: in an installed package, or beside it in a checkout."""
     installed = package_root / "_data" / name
     return installed if installed.is_dir() else package_root.parent / name
+
+
+def check_writable(file: Path) -> None:
+    """Raise ``ConfigError`` unless ``file`` can be written, so that this is known before long work."""
+    problem = None
+    if file.is_dir():
+        problem = "is a folder, not a file"
+    else:
+        place = file.parent
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        if not place.is_dir():
+            problem = f"{place} is no folder"
+        else:
+            try:
+                # Asking for permissions is not enough: root has them all on a read-only disk.
+                tempfile.TemporaryFile(dir=place).close()
+            except OSError as error:
+                problem = f"nothing can be written in {place.resolve()}: {error.strerror}"
+    if problem:
+        raise ConfigError(
+            "the output cannot be written",
+            [Problem(where=str(file), message=problem)],
+            hint="name another file",
+        )
 
 
 def need_space(folder: Path, size: int, what: str) -> None:

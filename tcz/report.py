@@ -11,6 +11,8 @@ JSON lines, one event each, with ``event`` and ``time`` (seconds since the repor
 * ``detail``: ``id``, ``text`` (likewise)
 * ``end``: ``id``, ``title``, ``outcome`` (``done``, ``failed``, ``interrupted``), ``seconds``
 * ``note`` and ``warning``: ``text``
+* ``error``, the last one where a command fails: ``code`` (its exit status), ``what``, and ``where``,
+  ``why`` and ``hint``, which may be null
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ from tcz.reporting import Mode, Reporter, SilentReporter, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tcz.errors import ToolkitError
 
 #: Seconds after which a plain log is told that a long step is still alive.
 HEARTBEAT = 15.0
@@ -163,6 +167,14 @@ class PrintingReporter:
         with self._lock:
             self._display.say(text, self._now(), warning=True)
 
+    def fail(self, error: ToolkitError, code: int) -> bool:
+        """Tell the error that ends the program; false when that is left to the caller, as text."""
+        if not isinstance(self._display, JsonLines):
+            return False
+        with self._lock:
+            self._display.fail(error, code, self._now())
+        return True
+
     def updated(self, step: Running, *, detail: bool) -> None:
         """Show what a step has just told."""
         with self._lock:
@@ -277,6 +289,11 @@ class JsonLines:
     def say(self, text: str, now: float, *, warning: bool) -> None:
         """Write ``note`` or ``warning``."""
         self._event("warning" if warning else "note", now, text=text)
+
+    def fail(self, error: ToolkitError, code: int, now: float) -> None:
+        """Write ``error``."""
+        parts = {"what": error.what, "where": error.where, "why": error.why, "hint": error.hint}
+        self._event("error", now, code=code, **parts)
 
     def tick(self, running: tuple[Running, ...], now: float) -> None:
         """Never called."""

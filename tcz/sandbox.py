@@ -67,7 +67,7 @@ class Sandbox:
         machine's network, name service and certificates are there. Raises what ``Runner.run`` does,
         and ``ToolkitError`` with what to do where the machine forbids user namespaces.
         """
-        self._probe()
+        self.probe()
         full = ["bwrap", *_isolation(network=network), "--ro-bind", str(root), "/"]
         full += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/build"]  # noqa: S108
         for bind in (*(_network_binds(root) if network else ()), *binds):
@@ -77,8 +77,11 @@ class Sandbox:
         inside = {"PATH": PATH, "LC_ALL": "C"} if env is None else env
         return self._runner.run(full, env=inside, log=log, check=check)
 
-    def _probe(self) -> None:
-        """Find out once whether namespaces may be made, to tell that from a failing build."""
+    def probe(self) -> None:
+        """Find out once whether namespaces may be made, to tell that from a failing build.
+
+        Raises ``MissingToolError`` without bubblewrap, ``ToolkitError`` where it may not work.
+        """
         if self._works:
             return
         argv = ["bwrap", *_isolation(network=False), "--ro-bind", "/", "/", "--", "/bin/true"]

@@ -56,6 +56,19 @@ class Store:
         """Tell whether the file is there."""
         return self.path(sha256).is_file()
 
+    def sound(self, sha256: str) -> Path | None:
+        """Return the file of this hash after hashing it again; a damaged one is removed first.
+
+        A disk that was full or lost its power may leave a file that its name does not fit.
+        """
+        path = self.path(sha256)
+        if not path.is_file():
+            return None
+        if sha256_file(path) != sha256:
+            path.unlink()
+            return None
+        return path
+
     def take(self, file: Path, sha256: str | None, *, what: str) -> Path:
         """Move ``file`` in and return its new path.
 

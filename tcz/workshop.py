@@ -125,6 +125,7 @@ class Workshop:
     def _build(self, recipes: Sequence[Recipe]) -> tuple[Built, ...]:
         ready = self._ready(recipes)
         if any(one.built is None for one in ready.values()):
+            self.builder.check_host(recipe for recipe in recipes if ready[recipe.name].built is None)
             ready = self._fetch(recipes)
         missing = [name for name, one in ready.items() if one.built is None]
         done: dict[str, Built] = {}

@@ -10,6 +10,13 @@
 set -eu
 cd "$(dirname "$0")/.."
 purpose=${1:-iso}
+case $purpose in
+iso | boot | test) ;;
+*)
+    echo "tools/setup.sh: unknown purpose '$purpose': iso, boot or test" >&2
+    exit 2
+    ;;
+esac
 
 missing=
 want() { missing="$missing $1"; }
@@ -43,17 +50,10 @@ if ! apt-get indextargets --format '$(ORIGIN)' 2>/dev/null | grep -qx Debian; th
     need mmdebstrap mmdebstrap
 fi
 
-case $purpose in
-iso) ;;
-boot | test)
+if [ "$purpose" != iso ]; then
     need qemu-system-x86_64 qemu-system-x86
     ls /usr/share/OVMF/OVMF_CODE*.fd >/dev/null 2>&1 || want ovmf
-    ;;
-*)
-    echo "tools/setup.sh: unknown purpose '$purpose': iso, boot or test" >&2
-    exit 2
-    ;;
-esac
+fi
 if [ "$purpose" = test ]; then
     need unsquashfs squashfs-tools
     need xorriso xorriso
@@ -72,7 +72,13 @@ if [ -n "$missing" ]; then
             missing=$(printf '%s' "$missing" | sed 's/libarchive13/libarchive13t64/')
         fi ;;
     esac
-    if [ "$(id -u)" = 0 ]; then
+    if ! have apt-get; then
+        echo "This needs a Debian or Ubuntu machine: there is no apt-get to install$missing" >&2
+        exit 6
+    elif [ "${2:-}" = again ]; then
+        echo "Still not found after apt installed it:$missing" >&2
+        exit 6
+    elif [ "$(id -u)" = 0 ]; then
         as_root=
     elif sudo -n true 2>/dev/null; then
         as_root=sudo
@@ -85,7 +91,7 @@ if [ -n "$missing" ]; then
     $as_root apt-get update -q
     # shellcheck disable=SC2086 # a list of package names
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
-    exec "$0" "$purpose"
+    exec tools/setup.sh "$purpose" again
 fi
 
 extra=
@@ -94,7 +100,8 @@ stamp=.venv/ready-$purpose
 wanted="$(cksum <pyproject.toml) $python"
 if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     echo "setup: making the virtual environment .venv"
-    [ -x .venv/bin/python ] || "$python" -m venv .venv
+    # One that was interrupted while it was made has a python and no pip.
+    .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".$extra"
     printf '%s\n' "$wanted" >"$stamp"
 fi

@@ -53,12 +53,23 @@ class ArchivePart:
             target = folder / file_name(self.source)
             shutil.copyfile(self.file, target)
             target.chmod(0o644)
-        elif not unpack(self.file, folder, strip=self.source.strip):
+        elif not self._unpacked(folder):
             raise VerifyError(
                 f"nothing is left of the archive without its first {self.source.strip} path parts",
                 where=file_name(self.source),
                 hint="lower `strip` of this source, or set `unpack = false`",
             )
+
+    def _unpacked(self, folder: Path) -> int:
+        try:
+            return unpack(self.file, folder, strip=self.source.strip)
+        except VerifyError as error:
+            raise VerifyError(
+                f"{file_name(self.source)}: {error.what}",
+                where=str(self.file),
+                why=error.why,
+                hint=f"it has the hash that its recipe names; look at what {self.source.url} is",
+            ) from error
 
 
 class Archives:
@@ -83,9 +94,12 @@ class Archives:
         return ArchivePart(source=source, resolved=resolve(source, version), file=self._file(source))
 
     def _file(self, source: Archive) -> Path:
-        if self._store.has(source.sha256):
-            return self._store.path(source.sha256)
         name = file_name(source)
+        if self._store.has(source.sha256):
+            kept = self._store.sound(source.sha256)
+            if kept is not None:
+                return kept
+            self._reporter.warn(f"{name}: the copy in the cache was damaged, so it is fetched anew")
         tried: list[str] = []
         wrong: list[VerifyError] = []
         bases = self._mirrors

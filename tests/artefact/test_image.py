@@ -53,7 +53,10 @@ class Shelf:
 
     def put(self, name: str, form: Form, path: Path, needs: tuple[str, ...] = ()) -> None:
         files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-        digest = hashlib.sha256(b"".join(p.read_bytes() for p in files)).hexdigest()
+        if form == "files":
+            rows = (f"{sha256_file(file)}  {file.relative_to(path)}\n" for file in files)
+            (path / "SHA256SUMS").write_text("".join(rows))
+        digest = sha256_file(path / "SHA256SUMS" if form == "files" else path)
         size = sum(p.stat().st_size for p in files)
         package = BuiltPackage(
             name=name, form=form, path=path, sha256=digest, size=size, installed=2 * size, needs=needs

@@ -96,7 +96,7 @@ def test_terminated_by_a_signal() -> None:
         (BuildError("it broke", where="a.log", why="line 1\nline 2", hint="read it"), 8,
          "a.log: it broke\n  line 1\n  line 2\n  -> read it\n"),
         (ToolkitError("odd"), 1, "odd\n"),
-        (KeyboardInterrupt(), 130, "\ninterrupted; nothing half-written was kept; run again to resume\n"),
+        (KeyboardInterrupt(), 130, "interrupted; nothing half-written was kept; run again to resume\n"),
         (OSError(errno.ENOSPC, "x", "/full"), 7,
          "/full: the disk is full\n  -> free some space, then run again\n"),
     ],

@@ -236,13 +236,19 @@ class Workshop:
     def _refuse_missing(self, found: resolve.Resolution) -> None:
         if not found.missing:
             return
+        problems: list[Problem] = []
         for missing in found.missing:
-            if len(missing.chain) == 1:
+            where = f"package {missing.chain[0]}"
+            if len(missing.chain) > 1:
+                problems.append(Problem(where=where, message="needs " + " -> ".join(missing.chain[1:])))
+                continue
+            try:
                 self.recipes.providing(missing.name)
-        problems = [
-            Problem(where=f"package {missing.chain[0]}", message="needs " + " -> ".join(missing.chain[1:]))
-            for missing in found.missing
-        ]
+            except ConfigError as error:
+                # One alone is told as it is; a recipe with mistakes always is, for it has many.
+                if len(found.missing) == 1 or error.problems:
+                    raise
+                problems.append(Problem(where=where, message="no recipe makes it", hint=error.hint))
         raise ConfigError("packages that no recipe makes are needed", problems)
 
     def _in_order(self, names: Sequence[str], builts: Iterable[Built]) -> tuple[Supplied, ...]:

@@ -86,7 +86,7 @@ def test_what_another_list_took_is_left_out(select: object) -> None:
 
 
 def test_paths_keep_their_suffix(select: object) -> None:
-    assert select("llc\n").stdout == "net/llc/llc.ko.xz\n"  # type: ignore[attr-defined,operator]
+    assert select("llc\n").stdout == "net/llc/llc.ko.xz\n"  # type: ignore[operator]
 
 
 def test_unknown_names_are_all_told(select: object) -> None:

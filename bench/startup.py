@@ -5,10 +5,12 @@ Peer: ``python -c pass``, the least that any program in Python takes.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import shutil
 import sys
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.harness import Case, Side
@@ -16,12 +18,21 @@ from tcz.run import HostRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+
+@functools.cache
+def _compiled() -> str:
+    """Return a folder of our own for compiled modules; it goes when the program ends."""
+    folder = tempfile.mkdtemp(prefix="bench-compiled-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def python(*words: str) -> Callable[[], None]:
     """Return a run of this interpreter, which keeps compiled modules whatever the environment says."""
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    env["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "bench-compiled")
+    env["PYTHONPYCACHEPREFIX"] = _compiled()
 
     def run() -> None:
         HostRunner().run([sys.executable, *words], env=env)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.boot
 
-MODES = ["bios-cd", "uefi-cd", "bios-usb", "uefi-disk"]
+MODES = ["bios-cd", "uefi-cd", "bios-usb"]
 MEMORY_MIB = 512
 POWER_OFF_SECONDS = 20
 LIMIT_KILLED = 137

@@ -14,7 +14,7 @@ iso: ## build out/floe-docker.iso from source (VARIANT=linux for the base alone)
 	@tools/setup.sh iso
 	$(BIN)/remaster --variant $(VARIANT) --output $(OUTPUT) $(ARGS)
 
-boot: ## start the ISO in QEMU on this terminal (Ctrl-A X ends it)
+boot: ## start the ISO in QEMU on this terminal (Ctrl-] ends it)
 	@tools/setup.sh boot
 	$(BIN)/remaster --variant $(VARIANT) --output $(OUTPUT) $(ARGS)
 	$(BIN)/remaster run $(OUTPUT)

@@ -7,7 +7,7 @@ import os
 import select
 import termios
 import tty
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from remaster.serial import Console, ConsoleError
@@ -32,25 +32,35 @@ def _raw(terminal: int) -> Iterator[None]:
         tty.setraw(terminal)
         yield
     finally:
-        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+        with suppress(termios.error):  # it may be gone
+            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+def _typed(source: int) -> bytes:
+    """Read what was typed; nothing when there will be no more, as on a terminal that was closed."""
+    try:
+        return os.read(source, _CHUNK)
+    except OSError:
+        return b""
 
 
 def attach(console: Console, running: Callable[[], bool], *, source: int = 0) -> bool:
     """Type what comes from the file descriptor ``source`` into the console.
 
-    Returns ``True`` when the user left with Ctrl-], ``False`` when ``running`` says that the
-    machine is off. What the machine says is for the console's listener to print (see ``printer``).
-    The end of ``source`` ends the typing only.
+    Returns ``True`` when the user left with Ctrl-] or the terminal went away, ``False`` when
+    ``running`` says that the machine is off. What the machine says is for the console's listener to
+    print (see ``printer``). The end of a pipe ends the typing only.
     """
     sources = [source]
+    is_terminal = os.isatty(source)
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
     with _raw(source):
         while running():
             ready, _, _ = select.select(sources, [], [], _POLL)
             if not ready:
                 continue
-            keys = os.read(source, _CHUNK)
-            if LEAVE in keys:
+            keys = _typed(source)
+            if LEAVE in keys or (is_terminal and not keys):
                 return True
             if not keys:
                 sources = []

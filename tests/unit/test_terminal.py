@@ -45,6 +45,14 @@ def test_keys_reach_the_machine_raw_and_the_terminal_is_restored(ends: tuple[Con
     os.close(terminal)
 
 
+def test_a_terminal_that_is_closed_is_left(ends: tuple[Console, socket.socket]) -> None:
+    console, _ = ends
+    keyboard, terminal = pty.openpty()
+    os.close(keyboard)
+    assert attach(console, lambda: True, source=terminal) is True
+    os.close(terminal)
+
+
 def test_it_ends_with_the_machine_though_the_input_ended_before(ends: tuple[Console, socket.socket]) -> None:
     console, machine = ends
     reading, writing = os.pipe()

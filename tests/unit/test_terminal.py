@@ -5,6 +5,7 @@ import pty
 import socket
 import termios
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,8 +49,18 @@ def test_keys_reach_the_machine_raw_and_the_terminal_is_restored(ends: tuple[Con
 def test_a_terminal_that_is_closed_is_left(ends: tuple[Console, socket.socket]) -> None:
     console, _ = ends
     keyboard, terminal = pty.openpty()
+    before = termios.tcgetattr(terminal)
+    deadline = time.monotonic() + 30
+    left: list[bool] = []
+    thread = threading.Thread(
+        target=lambda: left.append(attach(console, lambda: time.monotonic() < deadline, source=terminal))
+    )
+    thread.start()
+    while termios.tcgetattr(terminal) == before:
+        pass
     os.close(keyboard)
-    assert attach(console, lambda: True, source=terminal) is True
+    thread.join()
+    assert left == [True]
     os.close(terminal)
 
 

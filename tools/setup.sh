@@ -57,6 +57,11 @@ fi
 if [ "$purpose" = test ]; then
     need unsquashfs squashfs-tools
     need xorriso xorriso
+    need isoinfo genisoimage
+    need mmdebstrap mmdebstrap
+    need zstd zstd
+    need xz xz-utils
+    need mke2fs e2fsprogs
     need cpio cpio
     need shellcheck shellcheck
     need file file

@@ -21,10 +21,9 @@ class WorkshopSupplier:
 
     def packages(self, names: Sequence[str]) -> tuple[BuiltPackage, ...]:
         """Return the closure of packages in load order, built where need be."""
-        packages = self._workshop.packages(names)
-        for built in self._workshop.builds_of(names):
-            self._built |= {package.name: built for package in built.packages}
-        return packages
+        supplied = self._workshop.supply(names)
+        self._built |= {one.package.name: one.built for one in supplied}
+        return tuple(one.package for one in supplied)
 
     def built(self, package: str) -> Built:
         """Return the build that a package of an earlier answer came from."""
@@ -32,5 +31,4 @@ class WorkshopSupplier:
 
     def planned(self, names: Sequence[str]) -> tuple[Planned, ...]:
         """Tell which recipes the packages lead to, and which of them are built already."""
-        recipes = dict.fromkeys(self._workshop.recipes.providing(name).name for name in names)
-        return self._workshop.plan(tuple(recipes))
+        return self._workshop.plan_packages(names)

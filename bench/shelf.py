@@ -69,6 +69,7 @@ class Shelf:
             recipe=name,
             version="1",
             build_id=digest,
+            content_id=digest,
             folder=path.parent,
             packages=(package,),
             sources=(source,),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcz import package, record
-from tcz.buildid import Inputs, Need, build_id, stage_id
+from tcz.buildid import Inputs, Need, build_id, content_id, stage_id
 from tcz.buildroot import remove_tree
 from tcz.errors import ConfigError
 from tcz.job import Job
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 DEFAULT_EPOCH = 1735689600
 
 #: What packing runs, in a root of its own so that its versions do not follow a recipe's needs.
-PACK_TOOLS = ("binutils", "patch", "squashfs-tools")
+PACK_TOOLS = ("binutils", "patch")
+SQUASH_TOOLS = ("squashfs-tools",)
 
 _SPACE = 500_000_000
 _SPACE_GO = 3_000_000_000
@@ -167,7 +168,7 @@ class Builder:
 
     def build(self, recipe: Recipe, needs: Sequence[Built] = ()) -> Built:
         """Return the build of a recipe, fetched for and made now if it does not exist; see ``make``."""
-        ids = [Need(recipe=built.recipe, build_id=built.build_id) for built in needs]
+        ids = [Need(recipe=built.recipe, content_id=built.content_id) for built in needs]
         return self.ready(recipe, ids).built or self.make(self.fetch(recipe, ids), needs)
 
     def make(self, ready: Ready, needs: Sequence[Built] = ()) -> Built:
@@ -203,7 +204,7 @@ class Builder:
                 sandbox=self._sandbox,
                 root=ready.root.path,
                 pack_root=ready.pack_root.path,
-                squasher=Squasher(self._sandbox, ready.pack_root.path, work),
+                squasher=Squasher(self._sandbox, self._roots.get(SQUASH_TOOLS).path, work),
                 work=work,
                 log=log,
                 binds=fetched.binds,
@@ -257,6 +258,7 @@ class Builder:
                 recipe=recipe.name,
                 version=inputs.version,
                 build_id=ready.id,
+                content_id=content_id(inputs),
                 folder=out,
                 packages=packages,
                 sources=inputs.sources,

@@ -1,7 +1,10 @@
-"""The id of a build: the hash of everything that goes in, so that the same id is never built twice.
+"""The ids of a build: hashes of everything that goes in, so that the same id is never built twice.
 
-It is the sha256 of lines of text; change ``SCHEMA`` whenever this toolkit itself would make other
-bytes out of the same inputs.
+Each is the sha256 of lines of text, and each holds the lines of the one before: the stage id (what a
+build installs), the content id (how that is divided into packages, and what they say of themselves) and
+the build id (how the packages are compressed). Fields that keep their defaults are left out, so a new
+kind of field changes no id. Change ``SCHEMA`` whenever this toolkit itself would make other bytes out
+of the same inputs.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import hashlib
 import json
 import os
 import stat
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,15 +25,15 @@ if TYPE_CHECKING:
     from tcz.model import Recipe, ResolvedSource
     from tcz.squash import SquashOptions
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """A build that another builds upon, by its id: it need not exist yet."""
+    """A build that another builds upon, by its content id: it need not exist yet."""
 
     recipe: str
-    build_id: str
+    content_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +51,12 @@ class Inputs:
 
 
 def canonical(value: object) -> object:
-    """Return a value of the model as plain JSON data: with class names, without paths of this machine."""
+    """Return a value of the model as plain JSON data: class names and what differs from the defaults.
+
+    Paths of this machine are left out.
+    """
     if is_dataclass(value) and not isinstance(value, type):
-        found = {field.name: getattr(value, field.name) for field in fields(value)}
+        found = {field.name: getattr(value, field.name) for field in fields(value) if _is_set(value, field)}
         kept = {key: canonical(item) for key, item in found.items() if not isinstance(item, Path)}
         return {"": type(value).__name__} | kept
     if isinstance(value, tuple | list):
@@ -58,6 +64,11 @@ def canonical(value: object) -> object:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     raise TypeError(f"no canonical form for {type(value).__name__}")
+
+
+def _is_set(value: object, field: Field[object]) -> bool:
+    default = field.default if field.default_factory is MISSING else field.default_factory()
+    return bool(default is MISSING or getattr(value, field.name) != default)
 
 
 def folder_lines(folder: Path) -> Iterator[str]:
@@ -81,14 +92,17 @@ def folder_lines(folder: Path) -> Iterator[str]:
 
 
 def stage_lines(inputs: Inputs) -> Sequence[str]:
-    """Return what decides the files that a build installs: all but how they are packed."""
+    """Return what decides the files that a build installs: all but how they are divided and packed."""
+    recipe = inputs.recipe
     sources = (f"source {s.kind} {s.name} {s.version} {s.hash}" for s in inputs.sources)
-    needs = (f"needs {need.recipe} {need.build_id}" for need in inputs.needs)
+    needs = (f"needs {need.recipe} {need.content_id}" for need in inputs.needs)
     return [
         f"schema {SCHEMA}",
-        f"recipe {json.dumps(canonical(inputs.recipe), sort_keys=True)}",
+        f"name {recipe.name}",
         f"version {inputs.version}",
-        *folder_lines(inputs.recipe.folder),
+        f"build {_json(recipe.build)}",
+        f"unpack {_json(recipe.sources)}",
+        *folder_lines(recipe.folder),
         *sources,
         f"root {inputs.root}",
         f"pack {inputs.pack_root}",
@@ -97,19 +111,33 @@ def stage_lines(inputs: Inputs) -> Sequence[str]:
     ]
 
 
+def content_lines(inputs: Inputs) -> Sequence[str]:
+    """Return what decides the packages of a build, unpacked, and their companion files."""
+    return [*stage_lines(inputs), f"recipe {_json(inputs.recipe)}"]
+
+
 def lines(inputs: Inputs) -> Sequence[str]:
     """Return the lines that are hashed; worth reading when two ids differ unexpectedly."""
-    return [*stage_lines(inputs), f"squashfs {json.dumps(canonical(inputs.options), sort_keys=True)}"]
+    return [*content_lines(inputs), f"squashfs {_json(inputs.options)}"]
 
 
 def stage_id(inputs: Inputs) -> str:
-    """Return the id of what a build installs, whatever way it is packed afterwards: 64 hex digits."""
+    """Return the id of what a build installs, whatever becomes of it afterwards: 64 hex digits."""
     return _hash(stage_lines(inputs))
+
+
+def content_id(inputs: Inputs) -> str:
+    """Return the id of the packages' contents, however they are compressed: 64 hex digits."""
+    return _hash(content_lines(inputs))
 
 
 def build_id(inputs: Inputs) -> str:
     """Return the id: 64 hex digits."""
     return _hash(lines(inputs))
+
+
+def _json(value: object) -> str:
+    return json.dumps(canonical(value), sort_keys=True)
 
 
 def _hash(found: Sequence[str]) -> str:

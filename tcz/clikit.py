@@ -20,7 +20,7 @@ from tcz.errors import MissingToolError, NoSpaceError, ToolkitError
 from tcz.reporting import MODES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import FrameType
 
     from tcz.reporting import Mode, Reporter
@@ -236,7 +236,7 @@ def run_doctor(*, as_json: bool) -> None:
         click.get_current_context().exit(MissingToolError.exit_code)
 
 
-def echo_completion(group: click.Group, name: str, shell: str) -> None:
+def echo_completion(group: click.Command, name: str, shell: str) -> None:
     """Write the completion script of a program for a shell."""
     from click.shell_completion import get_completion_class  # noqa: PLC0415 - only here
 
@@ -245,6 +245,12 @@ def echo_completion(group: click.Group, name: str, shell: str) -> None:
         raise click.UsageError(f"no completion for {shell}")
     variable = f"_{name.replace('-', '_').upper()}_COMPLETE"
     click.echo(found(group, {}, name, variable).source())
+
+
+def echo_lines(lines: Iterable[str]) -> None:
+    """Write lines to standard output."""
+    for line in lines:
+        click.echo(line)
 
 
 def columns(rows: Sequence[Sequence[str]]) -> tuple[str, ...]:

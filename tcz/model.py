@@ -27,7 +27,6 @@ class Archive:
     strip: int = 1
     dest: str = ""
     unpack: bool = True
-    signature: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +155,6 @@ class BuildSpec:
     debian: tuple[str, ...] = ()
     recipes: tuple[str, ...] = ()
     strip: bool = True
-    network: Literal[False] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,11 +199,12 @@ class BuiltPackage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A finished build: its id, its products, and every input by version and hash."""
+    """A finished build: its ids (see ``tcz.buildid``), its products, and every input by version and hash."""
 
     recipe: str
     version: str
     build_id: str
+    content_id: str
     folder: Path
     packages: tuple[BuiltPackage, ...]
     sources: tuple[ResolvedSource, ...]

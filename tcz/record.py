@@ -1,4 +1,4 @@
-"""What a build left, as a JSON file beside its products, and back: ``build.json``, version 1."""
+"""What a build left, as a JSON file beside its products, and back: ``build.json``, version 2."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "build.json"
-_VERSION = 1
+_VERSION = 2
 
 
 def write(built: Built) -> None:
@@ -37,7 +37,7 @@ def read(folder: Path) -> Built | None:
 
 
 def _built(data: dict[str, Any], folder: Path) -> Built:
-    texts = ("recipe", "version", "build_id", "license", "homepage", "summary")
+    texts = ("recipe", "version", "build_id", "content_id", "license", "homepage", "summary")
     return Built(
         **{key: _text(data[key]) for key in texts},
         folder=folder,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tcz import resolve
 from tcz.apt import Apt
 from tcz.build import Builder, Settings
-from tcz.buildid import Need
+from tcz.buildid import Need, content_id
 from tcz.buildroot import BuildRoots
 from tcz.errors import ConfigError, Problem
 from tcz.names import KERNEL, follows_kernel
@@ -163,7 +163,10 @@ class Workshop:
         return {recipe.name: known[recipe.name] for recipe in recipes}
 
     def _needs(self, recipe: Recipe) -> tuple[Need, ...]:
-        return tuple(Need(recipe=name, build_id=self._known[name].id) for name in recipe.build.recipes)
+        return tuple(
+            Need(recipe=name, content_id=content_id(self._known[name].inputs))
+            for name in recipe.build.recipes
+        )
 
     def _with_needs(self, names: Iterable[str]) -> tuple[Recipe, ...]:
         """Return recipes with all they lead to, ordered."""

@@ -71,6 +71,7 @@ class Shelf:
             recipe=name,
             version="1.0",
             build_id=digest[:40],
+            content_id=digest[40:],
             folder=self.folder,
             packages=(package,),
             sources=(source,),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tcz.build import PACK_TOOLS
+from tcz.build import SQUASH_TOOLS
 from tcz.errors import ConfigError, VerifyError
 from tcz.squash import Squasher, SquashOptions, pseudo_file
 from tcz.tree import FileRef, Node, Tree, directory, regular, symlink
@@ -25,7 +25,7 @@ EPOCH = 1735689600
 @pytest.fixture
 def squasher(bench: Any, tmp_path: Path) -> Squasher:
     builder = bench("squash").workshop.builder
-    return Squasher(builder._sandbox, builder._roots.get(PACK_TOOLS).path, tmp_path)
+    return Squasher(builder._sandbox, builder._roots.get(SQUASH_TOOLS).path, tmp_path)
 
 
 def sample(folder: Path) -> Tree:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tcz.buildid import Inputs, Need, build_id, lines
+from tcz.buildid import Inputs, Need, build_id, content_id, lines, stage_id
 from tcz.model import Archive, Local, PackageSpec, Recipe, ResolvedSource
 from tcz.squash import SquashOptions
 
@@ -33,7 +33,7 @@ def inputs(tmp_path: Path) -> Inputs:
         sources=(SOURCE,),
         root="r",
         pack_root="p",
-        needs=(Need(recipe="n", build_id="1"),),
+        needs=(Need(recipe="n", content_id="1"),),
         options=SquashOptions(),
         epoch=0,
     )
@@ -47,7 +47,7 @@ def test_everything_counts(inputs: Inputs) -> None:
         replace(inputs, root="q"),
         replace(inputs, pack_root="q"),
         replace(inputs, needs=()),
-        replace(inputs, needs=(Need(recipe="n", build_id="2"),)),
+        replace(inputs, needs=(Need(recipe="n", content_id="2"),)),
         replace(inputs, options=SquashOptions(block=4096)),
         replace(inputs, epoch=1),
         replace(inputs, recipe=replace(recipe, summary="t")),
@@ -87,3 +87,22 @@ def test_the_place_does_not_count(inputs: Inputs, tmp_path: Path) -> None:
     moved = replace(inputs, recipe=replace(inputs.recipe, folder=folder))
     assert build_id(moved) == before
     assert str(tmp_path) not in "\n".join(lines(moved))
+
+
+def test_what_packages_say_compiles_nothing_again(inputs: Inputs) -> None:
+    spec = PackageSpec(name="x", files=("opt",))
+    divided = replace(inputs, recipe=replace(inputs.recipe, summary="t", packages=(spec,)))
+    assert stage_id(divided) == stage_id(inputs)
+    assert content_id(divided) != content_id(inputs)
+
+
+def test_compression_changes_no_content(inputs: Inputs) -> None:
+    other = replace(inputs, options=SquashOptions(block=4096))
+    assert content_id(other) == content_id(inputs)
+    assert build_id(other) != build_id(inputs)
+
+
+def test_a_field_at_its_default_is_left_out(inputs: Inputs) -> None:
+    assert "tags" not in "".join(lines(inputs))
+    tagged = PackageSpec(name="x", files=("usr",), tags=("t",))
+    assert "tags" in "".join(lines(replace(inputs, recipe=replace(inputs.recipe, packages=(tagged,)))))

@@ -117,6 +117,7 @@ def test_lock_of_builds() -> None:
             recipe=name,
             version="1",
             build_id="i",
+            content_id="c",
             folder=Path("f"),
             packages=(package,),
             sources=(module,),

@@ -29,7 +29,14 @@ def built(folder: Path) -> Built:
         needs=("b", "c-KERNEL"),
     )
     return Built(
-        recipe="a", version="1", build_id="0" * 64, folder=folder, packages=(package,), sources=(), root=()
+        recipe="a",
+        version="1",
+        build_id="0" * 64,
+        content_id="1" * 64,
+        folder=folder,
+        packages=(package,),
+        sources=(),
+        root=(),
     )
 
 

@@ -1,0 +1,35 @@
+"""The command ``tcz``: parses, calls one function, shows what comes back.
+
+Modules are imported by the command that needs them, so that ``tcz --version`` and completion are quick.
+"""
+
+from __future__ import annotations
+
+import click
+
+from tcz import __version__, clikit
+from tcz.cli import build, recipe, system
+
+
+@click.group(cls=clikit.Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def cli() -> None:
+    """Build Tiny Core extensions (.tcz) from recipes, from source, without root."""
+
+
+for _command in (
+    build.build,
+    build.fetch,
+    build.deps,
+    build.log,
+    recipe.recipe,
+    system.cache,
+    system.doctor,
+    system.completion,
+):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Run ``tcz``."""
+    clikit.run(cli, "tcz")

@@ -1,0 +1,174 @@
+"""Commands that build: build, fetch, deps, log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tcz import clikit
+from tcz.cli import arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tcz.reporting import Reporter
+    from tcz.workshop import Planned
+
+
+@click.command(
+    cls=clikit.Command,
+    examples=[
+        "tcz build runc                   build one recipe and all that its packages need",
+        "tcz build --all --jobs 2         build everything on two processors",
+        "tcz build docker --dry-run       say what would be built",
+        "tcz build docker --lock my.lock  with the Debian packages that a lock names",
+    ],
+    codes=[4, 5, 6, 7, 8],
+)
+@arguments.names
+@click.option("--all", "everything", is_flag=True, help="Build every recipe there is.")
+@click.option("--dry-run", is_flag=True, help="Say what would be built, in order; build and fetch nothing.")
+@click.option(
+    "--update", is_flag=True, help="Take the newest Debian packages instead of those taken last time."
+)
+@click.option(
+    "--lock", "lock_file", metavar="FILE", type=click.Path(path_type=Path), help="Take versions from FILE."
+)
+@click.option(
+    "--write-lock", metavar="FILE", type=click.Path(path_type=Path), help="Write what was used to FILE."
+)
+@click.option("--jobs", type=click.IntRange(min=1), help="Use at most this many processors.")
+@clikit.recipes_option
+@clikit.progress_option
+@clikit.json_option
+def build(
+    names: tuple[str, ...],
+    everything: bool,
+    dry_run: bool,
+    update: bool,
+    lock_file: Path | None,
+    write_lock: Path | None,
+    jobs: int | None,
+    recipe_folders: tuple[Path, ...],
+    progress: Reporter,
+    as_json: bool,
+) -> None:
+    """Build recipes; what is built already is not built again.
+
+    A NAME is a recipe or one of its packages. The paths of the finished packages go to standard output.
+    """
+    from tcz import commands, lock
+    from tcz.paths import Dirs, check_writable
+    from tcz.run import HostRunner
+
+    recipes = commands.open_recipes(recipe_folders)
+    wanted = commands.recipes_named(recipes, names, everything=everything)
+    locked = lock.read(lock_file) if lock_file else None
+    if write_lock is not None:
+        check_writable(write_lock)
+    if jobs is not None:
+        commands.limit_processors(jobs)
+    workshop = commands.open_workshop(
+        Dirs.from_env(), HostRunner(), progress, recipe_folders, update=update, lock=locked
+    )
+    if dry_run:
+        _echo_planned(workshop.plan(wanted), as_json=as_json)
+        return
+    builds = workshop.build(wanted)
+    if write_lock is not None:
+        commands.write_lock(write_lock, builds, wanted)
+    if as_json:
+        clikit.echo_json(builds)
+    else:
+        clikit.echo_lines(commands.built_lines(builds))
+
+
+@click.command(
+    cls=clikit.Command,
+    examples=["tcz fetch --all                  fetch all sources, to build without a network later"],
+    codes=[4, 5, 6, 7],
+)
+@arguments.names
+@click.option("--all", "everything", is_flag=True, help="Fetch the sources of every recipe.")
+@click.option(
+    "--update", is_flag=True, help="Take the newest Debian packages instead of those taken last time."
+)
+@clikit.recipes_option
+@clikit.progress_option
+@clikit.json_option
+def fetch(
+    names: tuple[str, ...],
+    everything: bool,
+    update: bool,
+    recipe_folders: tuple[Path, ...],
+    progress: Reporter,
+    as_json: bool,
+) -> None:
+    """Fetch and verify the sources and build roots of recipes, without building."""
+    from tcz import commands
+    from tcz.paths import Dirs
+    from tcz.run import HostRunner
+
+    wanted = commands.recipes_named(commands.open_recipes(recipe_folders), names, everything=everything)
+    workshop = commands.open_workshop(Dirs.from_env(), HostRunner(), progress, recipe_folders, update=update)
+    _echo_planned(workshop.fetch(wanted), as_json=as_json)
+
+
+@click.command(
+    cls=clikit.Command,
+    examples=[
+        "tcz deps docker               the load order",
+        "tcz deps docker --tree        as a tree",
+        "tcz deps docker --why runc    how docker comes to need runc",
+    ],
+)
+@arguments.name
+@click.option("--tree", is_flag=True, help="Draw a tree instead of listing the load order.")
+@click.option("--why", metavar="PACKAGE", help="Show the shortest chain that leads to PACKAGE.")
+@clikit.recipes_option
+@clikit.json_option
+def deps(name: str, tree: bool, why: str | None, recipe_folders: tuple[Path, ...], as_json: bool) -> None:
+    """Show what a package (or all packages of a recipe) needs, in the order Tiny Core loads it."""
+    from tcz import commands
+    from tcz.errors import ConfigError
+
+    found, problems = commands.dependencies(commands.open_recipes(recipe_folders), name)
+    if as_json:
+        clikit.echo_json(commands.told(found, why))
+    elif why is not None:
+        clikit.echo_lines([commands.chain_text(found, why)])
+    elif tree:
+        clikit.echo_lines(commands.tree(found))
+    else:
+        clikit.echo_lines(found.order)
+    for cycle in found.cycles:
+        click.echo(f"warning: goes round: {' -> '.join(cycle)}", err=True)
+    if problems:
+        raise ConfigError("something that is needed is not to be had", problems)
+
+
+@click.command(cls=clikit.Command, examples=["tcz log runc -n 100", "less $(tcz log runc --path)"])
+@arguments.name
+@click.option("-n", "--lines", "count", type=click.IntRange(min=0), default=40, show_default=True)
+@click.option("--path", "path_only", is_flag=True, help="Write only where the log is.")
+def log(name: str, count: int, path_only: bool) -> None:
+    """Show the end of the log of a recipe's last build."""
+    from tcz import commands
+    from tcz.paths import Dirs
+
+    path = commands.newest_log(Dirs.from_env(), name)
+    if path_only:
+        click.echo(path)
+    else:
+        click.echo(f"{path}:", err=True)
+        clikit.echo_lines(commands.last_lines(path, count))
+
+
+def _echo_planned(planned: Sequence[Planned], *, as_json: bool) -> None:
+    if as_json:
+        clikit.echo_json(planned)
+    else:
+        states = {True: "built already", False: "to be built"}
+        clikit.echo_lines(clikit.columns([(p.recipe.name, p.version, states[p.cached]) for p in planned]))

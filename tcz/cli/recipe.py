@@ -1,0 +1,73 @@
+"""The group ``tcz recipe``: look at recipes and write them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tcz import clikit
+from tcz.cli import arguments
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.group(cls=clikit.Group)
+def recipe() -> None:
+    """Look at recipes."""
+
+
+@recipe.command("list", examples=["tcz recipe list --json | jq -r '.[].name'"])
+@clikit.recipes_option
+@clikit.json_option
+def recipe_list(recipe_folders: tuple[Path, ...], as_json: bool) -> None:
+    """List all recipes with version and summary."""
+    from tcz.commands import open_recipes
+    from tcz.errors import ConfigError
+
+    found, problems = open_recipes(recipe_folders).readable()
+    if as_json:
+        clikit.echo_json(found)
+    else:
+        clikit.echo_lines(clikit.columns([(r.name, r.version, r.summary) for r in found]))
+    if problems:
+        raise ConfigError("some recipes have mistakes and are not listed", problems)
+
+
+@recipe.command("show", examples=["tcz recipe show runc"])
+@arguments.name
+@clikit.recipes_option
+@clikit.json_option
+def recipe_show(name: str, recipe_folders: tuple[Path, ...], as_json: bool) -> None:
+    """Show a recipe as it is understood, with versions filled in."""
+    from tcz.commands import open_recipes
+    from tcz.recipe_text import render
+
+    found = open_recipes(recipe_folders).get(name)
+    if as_json:
+        clikit.echo_json(found)
+    else:
+        click.echo(f"# {found.folder}\n{render(found)}", nl=False)
+
+
+@recipe.command(
+    "lint",
+    examples=[
+        "tcz recipe lint                       check all recipes",
+        "tcz recipe lint --recipes mine hello  check one of your own",
+    ],
+)
+@arguments.names
+@clikit.recipes_option
+def recipe_lint(names: tuple[str, ...], recipe_folders: tuple[Path, ...]) -> None:
+    """Check recipes, each by itself and how they fit together; none named: all."""
+    from tcz import commands
+    from tcz.errors import ConfigError
+
+    recipes = commands.open_recipes(recipe_folders)
+    problems = commands.lint(recipes, names)
+    if problems:
+        raise ConfigError(f"{len(problems)} mistakes" if len(problems) > 1 else "a mistake", problems)
+    count = len(names or recipes.names())
+    click.echo("1 recipe is right" if count == 1 else f"{count} recipes are right")

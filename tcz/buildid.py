@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tcz.squash import SquashOptions
 
 SCHEMA = 2
+_NOT_BUILT = ("recipe.toml", "boot-test.sh")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +73,10 @@ def _is_set(value: object, field: Field[object]) -> bool:
 
 
 def folder_lines(folder: Path) -> Iterator[str]:
-    """Describe a recipe's folder but for recipe.toml, whose meaning counts and not its comments.
+    """Describe a recipe's folder: a build sees it, so every file counts, with its executable bit.
 
-    A build sees the whole folder, so every file of it counts, with its executable bit.
+    Left out are recipe.toml, whose meaning counts and not its comments, and boot-test.sh, which is for
+    the machine that the finished package is tried on.
     """
     for place, names, files in os.walk(folder):
         names[:] = sorted(name for name in names if name not in ("__pycache__", ".git"))
@@ -82,7 +84,7 @@ def folder_lines(folder: Path) -> Iterator[str]:
         for name in sorted([*files, *links]):
             path = Path(place) / name
             inside = path.relative_to(folder).as_posix()
-            if inside == "recipe.toml":
+            if inside in _NOT_BUILT:
                 continue
             if path.is_symlink():
                 yield f"link {inside} {path.readlink()}"

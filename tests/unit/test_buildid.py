@@ -68,6 +68,7 @@ def test_the_folder_counts_and_comments_do_not(inputs: Inputs) -> None:
         return len(seen) > before
 
     (folder / "recipe.toml").write_text("# a comment")
+    (folder / "boot-test.sh").write_text("# run on a booted machine")
     assert not differs()
     (folder / "build.sh").write_text("other")
     assert differs()

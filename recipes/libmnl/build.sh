@@ -10,7 +10,7 @@ cp usr/share/doc/libmnl0/copyright "$DEST/usr/local/share/doc/$NAME/copyright"
 
 mkdir "$DEST/usr/local/lib/pkgconfig"
 cp -R usr/include "$DEST/usr/local/"
-for file in $multiarch/pkgconfig/*.pc; do
+for file in "$multiarch"/pkgconfig/*.pc; do
     sed -e 's|^prefix=.*|prefix=/usr/local|' -e "s|/lib/x86_64-linux-gnu|/lib|" "$file" \
         >"$DEST/usr/local/lib/pkgconfig/${file##*/}"
 done

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from tcz import recipe_checks as check
 from tcz import recipe_sources, toml
 from tcz.errors import ConfigError, Problem
-from tcz.model import BuildSpec, DebianBinary, Device, Form, OwnerRule, PackageSpec, Recipe
+from tcz.model import BuildSpec, DebianBinary, DebianSource, Device, Form, OwnerRule, PackageSpec, Recipe
 from tcz.paths import shipped
 from tcz.recipe_sources import DEBIAN_VERSION
 
@@ -62,8 +62,12 @@ class _Loader:
             sources=recipe_sources.load(root, self.folder, self.version),
             packages=self._packages(),
         )
-        if self.version == DEBIAN_VERSION and not any(isinstance(s, DebianBinary) for s in recipe.sources):
-            root.fail("version", "'debian' needs a source of the kind debian-binary to take it from")
+        debian = any(isinstance(source, DebianBinary | DebianSource) for source in recipe.sources)
+        if self.version == DEBIAN_VERSION and not debian:
+            root.fail(
+                "version",
+                "'debian' needs a source of the kind debian-binary or debian-source to take it from",
+            )
         return recipe
 
     def _own_name(self, text: str) -> str | None:

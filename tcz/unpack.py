@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+_ZIP = b"PK\x03\x04"
 _MAX_LINKS = 40
 _LATEST = 1 << 33
 _FOLDER = 0o755
@@ -91,13 +92,46 @@ def unpack(
     writer = _Writer(root=into, system=system, skip=skip)
     try:
         with io.BufferedReader(_Region(region), 1 << 18) as raw:
-            if raw.peek(4).startswith(b"PK\x03\x04"):
+            if raw.peek(4).startswith(_ZIP):
                 return _unpack_zip(region, writer, strip)
             return _unpack_tar(raw, writer, strip)
     except VerifyError as error:
         raise VerifyError(error.what, where=error.where or str(region.path), why=error.why) from error
     except _DAMAGE as error:
         raise VerifyError("damaged archive", where=str(region.path), why=str(error)) from error
+
+
+def listing(archive: Path | FileRef) -> Iterator[str]:
+    """Yield the paths of an archive's members as it has them, folders with a slash at their end.
+
+    Raises ``VerifyError`` for damaged archives.
+    """
+    region = archive if isinstance(archive, FileRef) else _whole(archive)
+    try:
+        with io.BufferedReader(_Region(region), 1 << 18) as raw:
+            if raw.peek(4).startswith(_ZIP):
+                with zipfile.ZipFile(region.path) as found:
+                    yield from found.namelist()
+                return
+            with _decompressed(raw) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+                for info in tar:
+                    yield info.name.rstrip("/") + "/" * info.isdir()
+                    tar.members = []  # type: ignore[attr-defined] # as in _unpack_tar
+    except _DAMAGE as error:
+        raise VerifyError("damaged archive", where=str(region.path), why=str(error)) from error
+
+
+def one_folder(archive: Path) -> str | None:
+    """Return the name of the folder that holds all of an archive, or ``None`` where there is no such one."""
+    tops: set[str] = set()
+    for name in listing(archive):
+        path = safe_path(name)
+        if path:
+            top, _, rest = path.partition("/")
+            tops.add(top)
+            if len(tops) > 1 or not (rest or name.endswith("/")):
+                return None
+    return tops.pop() if tops else None
 
 
 def make_folder(path: Path) -> None:

@@ -9,6 +9,7 @@ failed or was interrupted leaves nothing behind but its log. What it installed i
 from __future__ import annotations
 
 import fcntl
+import os
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,12 +21,14 @@ from tcz.buildid import Inputs, Need, build_id, content_id, stage_id
 from tcz.buildroot import remove_tree
 from tcz.errors import ConfigError
 from tcz.job import Job
+from tcz.limits import Limits
 from tcz.model import Built, GoModule, GoToolchain
 from tcz.paths import need_space
 from tcz.squash import Squasher, SquashOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from tcz.buildroot import BuildRoot, BuildRoots
     from tcz.model import Recipe
@@ -47,12 +50,19 @@ _SPACE_GO = 3_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The choices of whoever builds. ``thorough`` hashes cached products instead of measuring them."""
+    """The choices of whoever builds.
+
+    ``thorough`` hashes cached products instead of measuring them. ``debug_shell`` opens a shell where a
+    script fails, and builds one at a time for it. ``keep_going`` builds on after a failure.
+    """
 
     options: SquashOptions = field(default_factory=SquashOptions)
     epoch: int = DEFAULT_EPOCH
     keep_failed: bool = False
     thorough: bool = False
+    debug_shell: bool = False
+    keep_going: bool = False
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +100,11 @@ class Builder:
         self._sources = sources
         self._reporter = reporter
         self._settings = settings or Settings()
+
+    @property
+    def settings(self) -> Settings:
+        """The choices it was made with."""
+        return self._settings
 
     @property
     def builds(self) -> Path:
@@ -153,6 +168,10 @@ class Builder:
             return None
         return built
 
+    def halting(self) -> AbstractContextManager[None]:
+        """End all builds that run in other threads; see ``Runner.halting``."""
+        return self._sandbox.halting()
+
     def check_host(self, recipes: Iterable[Recipe]) -> None:
         """Look whether this machine can build at all and has room, before anything is fetched for it.
 
@@ -171,8 +190,8 @@ class Builder:
         ids = [Need(recipe=built.recipe, content_id=built.content_id) for built in needs]
         return self.ready(recipe, ids).built or self.make(self.fetch(recipe, ids), needs)
 
-    def make(self, ready: Ready, needs: Sequence[Built] = ()) -> Built:
-        """Build what ``fetch`` returned, unless it is built already.
+    def make(self, ready: Ready, needs: Sequence[Built] = (), *, jobs: int | None = None) -> Built:
+        """Build what ``fetch`` returned, unless it is built already; ``jobs`` processors may be used.
 
         Raises ``BuildError`` (with the last lines of the log) when a script fails, ``ConfigError``
         when staged files and packages do not fit, and ``NoSpaceError``.
@@ -184,13 +203,15 @@ class Builder:
         # The second lock is for a build that differs only in packing: it waits rather than compile the same.
         with self._locked(ready.id), self._locked(stage_id(ready.inputs)):
             # Another process may have built it while this one waited.
-            return self.find(ready.id) or self._make(ready, ready.fetched, tuple(needs))
+            return self.find(ready.id) or self._make(ready, ready.fetched, tuple(needs), jobs)
 
     def log_path(self, name: str, wanted: str) -> Path:
         """Return where the log of a build is."""
         return self._dirs.state / "logs" / f"{name}-{wanted[:12]}.log"
 
-    def _make(self, ready: Ready, fetched: Fetched, needs: tuple[Built, ...]) -> Built:
+    def _make(
+        self, ready: Ready, fetched: Fetched, needs: tuple[Built, ...], jobs: int | None = None
+    ) -> Built:
         inputs = ready.inputs
         recipe = inputs.recipe
         self._need_space(recipe)
@@ -210,6 +231,9 @@ class Builder:
                 binds=fetched.binds,
                 env=fetched.env,
                 preamble=fetched.preamble,
+                jobs=jobs or processors(),
+                limits=self._settings.limits,
+                debug=self._reporter if self._settings.debug_shell else None,
             )
             staged = self._dirs.cache_folder("stages") / stage_id(inputs)
             if not self._adopt(job, staged):
@@ -317,6 +341,11 @@ class Builder:
                 self._reporter.note(f"waiting for another process that builds {wanted[:12]}")
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def _packages(recipe: Recipe) -> tuple[str, ...]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tcz import resolve
+from tcz import resolve, schedule
 from tcz.apt import Apt
-from tcz.build import Builder, Settings
+from tcz.build import Builder, Settings, processors
 from tcz.buildid import Need, content_id
 from tcz.buildroot import BuildRoots
-from tcz.errors import ConfigError, Problem
+from tcz.errors import BuildError, ConfigError, Problem, ToolkitError
 from tcz.names import KERNEL, follows_kernel
 from tcz.recipe import Recipes
 from tcz.sandbox import Sandbox
@@ -127,18 +127,33 @@ class Workshop:
         if any(one.built is None for one in ready.values()):
             self.builder.check_host(recipe for recipe in recipes if ready[recipe.name].built is None)
             ready = self._fetch(recipes)
-        missing = [name for name, one in ready.items() if one.built is None]
-        done: dict[str, Built] = {}
-        for name, one in ready.items():
+        done = {name: one.built for name, one in ready.items() if one.built is not None}
+        self._make([one for one in ready.values() if one.built is None], done)
+        return tuple(done[name] for name in ready)
+
+    def _make(self, missing: Sequence[Ready], done: dict[str, Built]) -> None:
+        """Build all that is missing, what can be beside each other at the same time; fill ``done``."""
+        settings = self.builder.settings
+        places = {one.inputs.recipe.name: (n, one) for n, one in enumerate(missing, 1)}
+
+        def work(name: str, jobs: int) -> None:
+            place, one = places[name]
             needs = [done[need] for need in one.inputs.recipe.build.recipes]
-            if one.built is not None:
-                done[name] = one.built
-                continue
-            title = f"[{missing.index(name) + 1}/{len(missing)}] {name} {one.inputs.version}"
-            with self._reporter.step(title):
-                done[name] = self.builder.make(one, needs)
+            title = f"[{place}/{len(missing)}] {name} {one.inputs.version}"
+            with self._reporter.step(title, recipe=name):
+                done[name] = self.builder.make(one, needs, jobs=jobs)
             self._known[name] = replace(one, built=done[name])
-        return tuple(done.values())
+
+        queue = schedule.Queue(
+            (
+                schedule.Task(name=name, after=one.inputs.recipe.build.recipes)
+                for name, (_, one) in places.items()
+            ),
+            slots=processors(),
+            at_once=1 if settings.debug_shell else None,
+            keep_going=settings.keep_going,
+        )
+        _refuse_failures(schedule.run(queue, work, self.builder.halting), self._reporter)
 
     def _ready(self, recipes: Sequence[Recipe]) -> dict[str, Ready]:
         known = self._known
@@ -277,3 +292,17 @@ class Workshop:
 def _needs_in(made: Mapping[str, Supplied], name: str) -> Sequence[str] | None:
     supplied = made.get(name)
     return None if supplied is None else supplied.package.needs
+
+
+def _refuse_failures(outcome: schedule.Outcome, reporter: Reporter) -> None:
+    """Raise what went wrong: one failure as it is, several as one error."""
+    if not outcome.failed:
+        return
+    if outcome.left:
+        reporter.note(f"not built: {', '.join(outcome.left)}")
+    errors = list(outcome.failed.values())
+    strange = [error for error in errors if not isinstance(error, ToolkitError)]
+    if strange or len(errors) == 1:
+        raise (strange or errors)[0]
+    told = "\n".join(line for error in errors if isinstance(error, ToolkitError) for line in error.lines())
+    raise BuildError(f"{len(errors)} builds failed: {', '.join(outcome.failed)}", why=told) from errors[0]

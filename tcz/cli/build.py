@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from tcz import clikit
-from tcz.cli import arguments
+from tcz.cli import arguments, limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tcz.limits import Limits
     from tcz.reporting import Reporter
     from tcz.workshop import Planned
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
         "tcz build --all --jobs 2         build everything on two processors",
         "tcz build docker --dry-run       say what would be built",
         "tcz build docker --lock my.lock  with the Debian packages that a lock names",
+        "tcz build runc --debug-shell     look around where a build fails",
+        "tcz build runc --memory 2G --timeout 30m",
     ],
     codes=[4, 5, 6, 7, 8],
 )
@@ -39,7 +42,15 @@ if TYPE_CHECKING:
 @click.option(
     "--write-lock", metavar="FILE", type=click.Path(path_type=Path), help="Write what was used to FILE."
 )
-@click.option("--jobs", type=click.IntRange(min=1), help="Use at most this many processors.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Use at most this many processors; as many recipes are built at a time, and share them.",
+)
+@click.option("--keep-going", is_flag=True, help="After a failure build all that does not build upon it.")
+@click.option("--keep-failed", is_flag=True, help="Keep the work folder of a build that fails.")
+@click.option("--debug-shell", is_flag=True, help="Open a shell where a script fails; builds one at a time.")
+@limits.limit_options
 @clikit.recipes_option
 @clikit.progress_option
 @clikit.json_option
@@ -51,6 +62,10 @@ def build(
     lock_file: Path | None,
     write_lock: Path | None,
     jobs: int | None,
+    keep_going: bool,
+    keep_failed: bool,
+    debug_shell: bool,
+    limit: Limits,
     recipe_folders: tuple[Path, ...],
     progress: Reporter,
     as_json: bool,
@@ -60,9 +75,12 @@ def build(
     A NAME is a recipe or one of its packages. The paths of the finished packages go to standard output.
     """
     from tcz import commands, lock
+    from tcz.build import Settings
     from tcz.paths import Dirs, check_writable
     from tcz.run import HostRunner
 
+    if debug_shell:
+        clikit.refuse_without_terminal("--debug-shell")
     recipes = commands.open_recipes(recipe_folders)
     wanted = commands.recipes_named(recipes, names, everything=everything)
     locked = lock.read(lock_file) if lock_file else None
@@ -70,8 +88,9 @@ def build(
         check_writable(write_lock)
     if jobs is not None:
         commands.limit_processors(jobs)
+    settings = Settings(keep_failed=keep_failed, debug_shell=debug_shell, keep_going=keep_going, limits=limit)
     workshop = commands.open_workshop(
-        Dirs.from_env(), HostRunner(), progress, recipe_folders, update=update, lock=locked
+        Dirs.from_env(), HostRunner(), progress, recipe_folders, update=update, lock=locked, settings=settings
     )
     if dry_run:
         _echo_planned(workshop.plan(wanted), as_json=as_json)

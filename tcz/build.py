@@ -17,14 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcz import package, record
-from tcz.buildid import Inputs, Need, build_id, content_id, stage_id
+from tcz.buildid import Inputs, Need, build_id, content_id, lines, stage_id
 from tcz.buildroot import remove_tree
 from tcz.errors import ConfigError
 from tcz.job import Job
+from tcz.journal import Journal
 from tcz.limits import Limits
 from tcz.model import Built, GoModule, GoToolchain
 from tcz.paths import need_space
 from tcz.squash import Squasher, SquashOptions
+from tcz.why import Past, reasons
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from tcz.reporting import Reporter
     from tcz.sandbox import Sandbox
     from tcz.sources import Fetched, Identity, Sources
+    from tcz.why import Reason
 
 #: 2025-01-01T00:00:00Z: every time stamp in what is built.
 DEFAULT_EPOCH = 1735689600
@@ -100,6 +103,7 @@ class Builder:
         self._sources = sources
         self._reporter = reporter
         self._settings = settings or Settings()
+        self._journal = Journal(dirs.state / "inputs")
 
     @property
     def settings(self) -> Settings:
@@ -167,6 +171,13 @@ class Builder:
         ):
             return None
         return built
+
+    def why(self, ready: Ready) -> tuple[Reason, ...]:
+        """Tell what differs from the last finished build of a recipe; nothing where this one is built."""
+        if ready.built is not None:
+            return ()
+        present = past(ready)
+        return reasons(self._journal.last(ready.inputs.recipe.name, present), present)
 
     def halting(self) -> AbstractContextManager[None]:
         """End all builds that run in other threads; see ``Runner.halting``."""
@@ -292,7 +303,9 @@ class Builder:
                 summary=recipe.summary,
             )
             record.write(built)
-            return self._publish(built)
+            published = self._publish(built)
+            self._journal.write(recipe.name, past(ready))
+            return published
 
     def _publish(self, built: Built) -> Built:
         """Move a finished build to its place; what stood there is damaged and goes."""
@@ -341,6 +354,11 @@ class Builder:
                 self._reporter.note(f"waiting for another process that builds {wanted[:12]}")
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def past(ready: Ready) -> Past:
+    """Return what is to be remembered of a build."""
+    return Past(build_id=ready.id, lines=tuple(lines(ready.inputs)), root=ready.root.contents)
 
 
 def processors() -> int:

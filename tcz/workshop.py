@@ -27,16 +27,18 @@ if TYPE_CHECKING:
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner
+    from tcz.why import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A recipe that a wish leads to, and whether it is built already."""
+    """A recipe that a wish leads to, whether it is built already, and if not why it is to be built."""
 
     recipe: Recipe
     version: str
     build_id: str
     cached: bool
+    reasons: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,10 @@ class Workshop:
         """Tell what ``build`` would build and what is there already; nothing is fetched for it."""
         return self._plan(self._with_needs(names))
 
+    def plan_upon(self, name: str) -> tuple[Planned, ...]:
+        """Tell of a recipe and of all that it builds upon, itself last; packages' needs have no say in it."""
+        return self._plan(self._ordered([self.recipes.get(name)]))
+
     def fetch(self, names: Sequence[str]) -> tuple[Planned, ...]:
         """Fetch and verify all that ``build`` would fetch; tell what is built already as ``plan`` does."""
         recipes = self._with_needs(names)
@@ -118,6 +124,7 @@ class Workshop:
                 version=one.inputs.version,
                 build_id=one.id,
                 cached=one.built is not None,
+                reasons=self.builder.why(one),
             )
             for one in self._ready(recipes).values()
         )

@@ -168,6 +168,32 @@ def deps(name: str, tree: bool, why: str | None, recipe_folders: tuple[Path, ...
         raise ConfigError("something that is needed is not to be had", problems)
 
 
+@click.command(
+    "why-rebuild",
+    cls=clikit.Command,
+    examples=["tcz why-rebuild runc", "tcz why-rebuild --json runc | jq '.[].reasons'"],
+    codes=[4],
+)
+@arguments.name
+@clikit.recipes_option
+@clikit.json_option
+def why_rebuild(name: str, recipe_folders: tuple[Path, ...], as_json: bool) -> None:
+    """Say what has changed since a recipe was last built, for it and all that it builds upon."""
+    from tcz import commands
+    from tcz.paths import Dirs
+    from tcz.reporting import SilentReporter
+    from tcz.run import HostRunner
+
+    recipes = commands.open_recipes(recipe_folders)
+    (recipe,) = commands.recipes_named(recipes, [name])
+    workshop = commands.open_workshop(Dirs.from_env(), HostRunner(), SilentReporter(), recipe_folders)
+    planned = workshop.plan_upon(recipe)
+    if as_json:
+        clikit.echo_json(planned)
+        return
+    clikit.echo_lines(commands.why_lines(planned))
+
+
 @click.command(cls=clikit.Command, examples=["tcz log runc -n 100", "less $(tcz log runc --path)"])
 @arguments.name
 @click.option("-n", "--lines", "count", type=click.IntRange(min=0), default=40, show_default=True)
@@ -189,5 +215,11 @@ def _echo_planned(planned: Sequence[Planned], *, as_json: bool) -> None:
     if as_json:
         clikit.echo_json(planned)
     else:
-        states = {True: "built already", False: "to be built"}
-        clikit.echo_lines(clikit.columns([(p.recipe.name, p.version, states[p.cached]) for p in planned]))
+        clikit.echo_lines(clikit.columns([(p.recipe.name, p.version, _state(p)) for p in planned]))
+
+
+def _state(planned: Planned) -> str:
+    if planned.cached:
+        return "built already"
+    more = f", and {len(planned.reasons) - 1} more" if planned.reasons[1:] else ""
+    return "to be built: " + planned.reasons[0].text + more

@@ -6,7 +6,6 @@ Inside the sandbox every path is the same for everybody: /build/src (the sources
 
 from __future__ import annotations
 
-import os
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from tcz import tar
 from tcz.errors import BuildError
 from tcz.layout import lay_out
 from tcz.limits import ExceededError, Limits, Watch
-from tcz.run import CommandError
+from tcz.run import CommandError, processors
 from tcz.sandbox import PATH, Bind
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class Job:
     binds: tuple[Bind, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     preamble: tuple[tuple[str, ...], ...] = ()
-    jobs: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    jobs: int = field(default_factory=processors)
     limits: Limits = field(default_factory=Limits)
     debug: Reporter | None = None
 

@@ -162,6 +162,7 @@ class Recipe:
     """A recipe as loaded and checked; ``folder`` holds recipe.toml, build.sh, files/ and patches/.
 
     ``version`` may be ``"debian"``: the upstream part of the first Debian binary's version.
+    ``irreproducible`` says why two builds differ, where they do.
     """
 
     name: str
@@ -174,6 +175,7 @@ class Recipe:
     build: BuildSpec = field(default_factory=BuildSpec)
     sources: tuple[Source, ...] = ()
     packages: tuple[PackageSpec, ...] = ()
+    irreproducible: str | None = None
 
 
 # -- what a build leaves --------------------------------------------------------------------------

@@ -79,6 +79,7 @@ class _Loader:
             build=self._build(),
             sources=self._sources(),
             packages=self._packages(),
+            irreproducible=root.maybe_string("irreproducible", check=check.one_line),
         )
         if self.version == DEBIAN_VERSION and not any(isinstance(s, DebianBinary) for s in recipe.sources):
             root.fail("version", "'debian' needs a source of the kind debian-binary to take it from")

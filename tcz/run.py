@@ -38,6 +38,11 @@ PACKAGE_OF = {
 }
 
 
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What a finished process left: exit status and, where not sent to a log, its output."""

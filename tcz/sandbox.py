@@ -96,6 +96,10 @@ class Sandbox:
         said = {"TERM": os.environ.get("TERM", "dumb"), "PS1": "[build] $PWD $ "}
         self._runner.interact(full, env={**env, **said})
 
+    def like(self, identity: Identity) -> Sandbox:
+        """Return a sandbox of the same kind for another identity."""
+        return Sandbox(self._runner, identity)
+
     def halting(self) -> AbstractContextManager[None]:
         """End all that runs; see ``Runner.halting``."""
         return self._runner.halting()

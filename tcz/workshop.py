@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from tcz import resolve, schedule
 from tcz.apt import Apt
-from tcz.build import Builder, Settings, processors
+from tcz.build import Builder, Settings
 from tcz.buildid import Need, content_id
 from tcz.buildroot import BuildRoots
 from tcz.errors import BuildError, ConfigError, Problem, ToolkitError
 from tcz.names import KERNEL, follows_kernel
 from tcz.recipe import Recipes
+from tcz.run import processors
 from tcz.sandbox import Sandbox
 from tcz.sources import Sources
 from tcz.store import Store
@@ -105,6 +106,14 @@ class Workshop:
     def plan_upon(self, name: str) -> tuple[Planned, ...]:
         """Tell of a recipe and of all that it builds upon, itself last; packages' needs have no say in it."""
         return self._plan(self._ordered([self.recipes.get(name)]))
+
+    def prepared(self, name: str) -> tuple[Ready, tuple[Built, ...]]:
+        """Return a recipe with all fetched for it, whether it is built or not, and what it builds upon."""
+        recipe = self.recipes.get(name)
+        made = {built.recipe: built for built in self._build(self._ordered([recipe])[:-1])}
+        needs = tuple(made[need] for need in recipe.build.recipes)
+        self.builder.check_host([recipe])
+        return self.builder.fetch(recipe, self._needs(recipe)), needs
 
     def fetch(self, names: Sequence[str]) -> tuple[Planned, ...]:
         """Fetch and verify all that ``build`` would fetch; tell what is built already as ``plan`` does."""

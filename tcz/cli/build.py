@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tcz.limits import Limits
     from tcz.reporting import Reporter
-    from tcz.workshop import Planned
+    from tcz.workshop import Planned, Workshop
 
 
 @click.command(
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
         "tcz build docker --lock my.lock  with the Debian packages that a lock names",
         "tcz build runc --debug-shell     look around where a build fails",
         "tcz build runc --memory 2G --timeout 30m",
+        "tcz build --check runc           build it twice in different surroundings and compare",
     ],
-    codes=[4, 5, 6, 7, 8],
+    codes=[4, 5, 6, 7, 8, 9],
 )
 @arguments.names
 @click.option("--all", "everything", is_flag=True, help="Build every recipe there is.")
+@click.option("--check", is_flag=True, help="Build each NAME twice from nothing, and compare.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built, in order; build and fetch nothing.")
 @click.option(
     "--update", is_flag=True, help="Take the newest Debian packages instead of those taken last time."
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
 def build(
     names: tuple[str, ...],
     everything: bool,
+    check: bool,
     dry_run: bool,
     update: bool,
     lock_file: Path | None,
@@ -94,6 +97,9 @@ def build(
     )
     if dry_run:
         _echo_planned(workshop.plan(wanted), as_json=as_json)
+        return
+    if check:
+        _check(workshop, wanted, progress, as_json=as_json)
         return
     builds = workshop.build(wanted)
     if write_lock is not None:
@@ -216,6 +222,27 @@ def _echo_planned(planned: Sequence[Planned], *, as_json: bool) -> None:
         clikit.echo_json(planned)
     else:
         clikit.echo_lines(clikit.columns([(p.recipe.name, p.version, _state(p)) for p in planned]))
+
+
+def _check(workshop: Workshop, names: Sequence[str], progress: Reporter, *, as_json: bool) -> None:
+    from tcz.check import Checker, lines
+    from tcz.errors import CheckError
+    from tcz.paths import Dirs
+
+    checker = Checker(workshop, progress, Dirs.from_env().cache_folder("check"))
+    found = []
+    for name in names:
+        found.append(checker.check(name))
+        if not as_json:
+            clikit.echo_lines(lines(found[-1]))
+    if as_json:
+        clikit.echo_json(found)
+    failed = [checked.recipe for checked in found if not checked.passed]
+    if failed:
+        raise CheckError(
+            f"not the same when built twice: {', '.join(failed)}",
+            hint='mend it, or say why in the recipe: irreproducible = "..."',
+        )
 
 
 def _state(planned: Planned) -> str:

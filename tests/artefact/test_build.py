@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tcz.build import Settings, processors
+from tcz.build import Settings
 from tcz.errors import BuildError, ConfigError
 from tcz.limits import Limits
+from tcz.run import processors
 from tcz.squash import SquashOptions
 
 if TYPE_CHECKING:

@@ -215,6 +215,7 @@ class Recipe:
     """A recipe as loaded and checked; ``folder`` holds recipe.toml, build.sh, files/ and patches/.
 
     ``version`` may be ``"debian"``: the upstream part of the first Debian package's version.
+    ``irreproducible`` says why two builds differ, where they do.
     """
 
     name: str
@@ -227,6 +228,7 @@ class Recipe:
     build: BuildSpec = field(default_factory=BuildSpec)
     sources: tuple[Source, ...] = ()
     packages: tuple[PackageSpec, ...] = ()
+    irreproducible: str | None = None
 
 
 # -- what a build leaves --------------------------------------------------------------------------

@@ -61,6 +61,7 @@ class _Loader:
             build=self._build(),
             sources=recipe_sources.load(root, self.folder, self.version),
             packages=self._packages(),
+            irreproducible=root.maybe_string("irreproducible", check=check.one_line),
         )
         debian = any(isinstance(source, DebianBinary | DebianSource) for source in recipe.sources)
         if self.version == DEBIAN_VERSION and not debian:

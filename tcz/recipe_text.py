@@ -27,7 +27,9 @@ def _recipe(recipe: Recipe) -> Iterator[str]:
     yield "schema = 1"
     for key in ("name", "version", "summary", "license", "homepage"):
         yield f"{key} = {quote(getattr(recipe, key))}"
-    yield from _pairs(release=None if recipe.release == 1 else recipe.release)
+    yield from _pairs(
+        release=None if recipe.release == 1 else recipe.release, irreproducible=recipe.irreproducible
+    )
     build = recipe.build
     lines = [
         *_pairs(root=None if build.root == "debian" else build.root, strip=None if build.strip else False),

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     "--write-lock", metavar="FILE", type=click.Path(path_type=Path), help="Write what was used to FILE."
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Use at most this many processors.")
+@click.option(
+    "--no-zsync", is_flag=True, help="Leave out the .zsync files, which a mirror's clients update by."
+)
 @clikit.recipes_option
 @clikit.progress_option
 @clikit.json_option
@@ -51,6 +54,7 @@ def build(
     lock_file: Path | None,
     write_lock: Path | None,
     jobs: int | None,
+    no_zsync: bool,
     recipe_folders: tuple[Path, ...],
     progress: Reporter,
     as_json: bool,
@@ -77,6 +81,7 @@ def build(
         _echo_planned(workshop.plan(wanted), as_json=as_json)
         return
     builds = workshop.build(wanted)
+    workshop.complete(builds, zsync=not no_zsync)
     if write_lock is not None:
         commands.write_lock(write_lock, builds, wanted)
     if as_json:

@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 @click.option("--keep-going", is_flag=True, help="After a failure build all that does not build upon it.")
 @click.option("--keep-failed", is_flag=True, help="Keep the work folder of a build that fails.")
 @click.option("--debug-shell", is_flag=True, help="Open a shell where a script fails; builds one at a time.")
+@click.option(
+    "--no-zsync", is_flag=True, help="Leave out the .zsync files, which a mirror's clients update by."
+)
 @limits.limit_options
 @clikit.recipes_option
 @clikit.progress_option
@@ -69,6 +72,7 @@ def build(
     keep_failed: bool,
     debug_shell: bool,
     limit: Limits,
+    no_zsync: bool,
     recipe_folders: tuple[Path, ...],
     progress: Reporter,
     as_json: bool,
@@ -102,6 +106,7 @@ def build(
         _check(workshop, wanted, progress, as_json=as_json)
         return
     builds = workshop.build(wanted)
+    workshop.complete(builds, zsync=not no_zsync)
     if write_lock is not None:
         commands.write_lock(write_lock, builds, wanted)
     if as_json:

@@ -1,17 +1,8 @@
 #!/bin/sh
 set -eu
 
-# Repacked as Debian builds it; Tiny Core has no folders named after the machine.
-multiarch=usr/lib/x86_64-linux-gnu
-
-mkdir -p "$DEST/usr/local/lib" "$DEST/usr/local/share/doc/$NAME"
-cp -P $multiarch/lib*.so* "$DEST/usr/local/lib/"
-cp usr/share/doc/zlib1g/copyright "$DEST/usr/local/share/doc/$NAME/copyright"
-
-mkdir "$DEST/usr/local/lib/pkgconfig"
-mkdir "$DEST/usr/local/include"
-find usr/include -name '*.h' -exec cp {} "$DEST/usr/local/include/" \;
-for file in "$multiarch"/pkgconfig/*.pc; do
-    sed -e 's|^prefix=.*|prefix=/usr/local|' -e "s|/lib/x86_64-linux-gnu|/lib|" "$file" \
-        >"$DEST/usr/local/lib/pkgconfig/${file##*/}"
-done
+CFLAGS="-O2" ./configure --prefix=/usr/local
+make -j"$JOBS"
+make install DESTDIR="$DEST"
+rm -f "$DEST/usr/local/lib/libz.a"
+install -Dm 644 LICENSE "$DEST/usr/local/share/doc/zlib/LICENSE"

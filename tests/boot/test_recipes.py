@@ -87,7 +87,7 @@ def test_it_works_on_a_booted_machine(name: str, workshop: Workshop, request: py
         pytest.skip(f"it takes minutes to compile; `tcz build {name}` has it tried from then on")
     machine: Machine = request.getfixturevalue("machine")
     console = machine.console
-    loaded = f"cd /cde/optional && tce-load -is {' '.join(packages(workshop, name))} && cd"
+    loaded = f"cd $(cat /etc/sysconfig/cde) && tce-load -is {' '.join(packages(workshop, name))} && cd"
     try:
         status, output = console.run(f"{loaded} && sudo sh -eux {ON_TARGET}/{name}", LIMIT)
     except ConsoleError as error:

@@ -13,7 +13,8 @@ set -eu
 
 user="nsenter unshare lsns lsblk findmnt mount umount mountpoint flock fallocate prlimit taskset uuidgen lscpu ipcs getopt"
 system="losetup blkid blockdev blkdiscard fdisk sfdisk partx wipefs fstrim swapon swapoff mkswap pivot_root zramctl findfs fsck"
-libraries="libblkid.la libfdisk.la libmount.la libsmartcols.la libuuid.la"
+# Each after those that it is linked to.
+libraries="libuuid.la libblkid.la libsmartcols.la libfdisk.la libmount.la"
 # shellcheck disable=SC2086 # lists of words
 make -j"$JOBS" $libraries $user $system
 

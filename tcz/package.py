@@ -8,10 +8,9 @@ import re
 import stat
 import struct
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tcz import metadata, stage, tar
+from tcz import companions, metadata, stage, tar
 from tcz.errors import ConfigError, Problem
 from tcz.layout import lay_out
 from tcz.model import BuiltPackage
@@ -20,7 +19,7 @@ from tcz.sandbox import Bind
 from tcz.store import sha256_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tcz.model import PackageSpec, Recipe
@@ -142,7 +141,7 @@ def _write(
     if spec.form == "extension":
         path = out / file_name(name)
         how.squasher.pack(tree, path, how.options, epoch=how.epoch)
-        _companions(recipe, version, spec, path, tree, how.epoch)
+        companions.write(path, tree, needs=spec.needs, info=_info(recipe, version, spec, path, how.epoch))
     elif spec.form == "layer":
         path = out / f"{name}.tar"
         tar.write(tree, path)
@@ -180,24 +179,7 @@ def _sums(folder: Path, tree: Tree) -> Iterator[tuple[str, str]]:
             yield path, sha256_file(folder / path)
 
 
-def _companions(recipe: Recipe, version: str, spec: PackageSpec, path: Path, tree: Tree, epoch: int) -> None:
-    """Write what lies beside a .tcz: .dep (where it needs something), .info, .list, .md5.txt."""
-    dep = metadata.dep_text(spec.needs)
-    with path.open("rb") as file:
-        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    texts = {
-        ".list": metadata.list_text(p for p, node in tree.items() if not node.is_dir),
-        ".md5.txt": metadata.md5_text(metadata.Md5(md5=md5, name=path.name)),
-        ".info": metadata.info_text(_info(recipe, version, spec, path, epoch)),
-    }
-    if dep is not None:
-        texts[".dep"] = dep
-    for suffix, text in texts.items():
-        path.with_name(path.name + suffix).write_text(text, encoding="utf-8", errors="surrogateescape")
-
-
 def _info(recipe: Recipe, version: str, spec: PackageSpec, path: Path, epoch: int) -> metadata.Info:
-    date = datetime.fromtimestamp(epoch, UTC).strftime("%Y/%m/%d")
     return metadata.Info(
         title=path.name,
         description=spec.summary or recipe.summary,
@@ -210,14 +192,5 @@ def _info(recipe: Recipe, version: str, spec: PackageSpec, path: Path, epoch: in
         tags=" ".join(spec.tags),
         comments=f"Built by tcz from the recipe {recipe.name}.",
         change_log="",
-        current=f"{date} {version}, release {recipe.release}",
+        current=f"{companions.day(epoch)} {version}, release {recipe.release}",
     )
-
-
-def companions(package: BuiltPackage) -> Sequence[Path]:
-    """Return the files of an extension: the .tcz itself and those that lie beside it."""
-    beside = (
-        package.path.with_name(package.path.name + suffix)
-        for suffix in (".dep", ".info", ".list", ".md5.txt")
-    )
-    return (package.path, *(path for path in beside if path.exists()))

@@ -14,7 +14,7 @@ Kind = Literal["main", "dev", "doc", "locale"]
 _PREFIX = r"(?:usr/(?:local/)?)?"
 _DOC: Final = re.compile(rf"{_PREFIX}(?:share/)?(?:man|info|gtk-doc|doc|doc-base|help)(?:/|\Z)", re.ASCII)
 _LICENCE: Final = re.compile(
-    rf"{_PREFIX}share/doc/[^/]+/(?:copyright|copying|licen[cs]e|notice|authors)[^/]*\Z",
+    rf"{_PREFIX}share/doc/[^/]+/(?:copyright|copying|licen[cs]e|notice)[^/]*\Z",
     re.ASCII | re.IGNORECASE,
 )
 _LOCALE: Final = re.compile(rf"{_PREFIX}(?:share/locale|share/i18n|lib/locale)(?:/|\Z)", re.ASCII)

@@ -55,7 +55,13 @@ def _layer(_ctx: click.Context, _param: click.Parameter, value: str) -> int | Li
 )
 @click.option("--merge", metavar="NAME", help="Make one extension of a Debian package and all it needs.")
 @click.option("--prefer-recipes", is_flag=True, help="Take what recipes make instead of Debian's packages.")
-@click.option("--split/--no-split", default=True, help="Divide off -doc and -locale (the default).")
+@click.option(
+    "--docs",
+    type=click.Choice(("split", "keep", "drop")),
+    default="split",
+    show_default=True,
+    help="Manuals and translations: extensions NAME-doc and NAME-locale, part of NAME, or nothing.",
+)
 @click.option("--strip", type=click.IntRange(min=0), default=0, help="Drop leading path parts of an archive.")
 @click.option(
     "--layer",
@@ -84,7 +90,7 @@ def import_(
     closure: bool | None,
     merge: str | None,
     prefer_recipes: bool,
-    split: bool,
+    docs: Literal["split", "keep", "drop"],
     strip: int,
     layer: int | Literal["all"],
     image: str | None,
@@ -110,7 +116,7 @@ def import_(
         version=version,
         prefix=prefix,
         closure=closure,
-        split=split,
+        docs=docs,
         merge=merge,
         strip=strip,
         layer=layer,

@@ -56,6 +56,7 @@ class _Walk:
     wish: Wish
     spool: Spool
     files: Mapping[str, Path]
+    titles: Mapping[str, str]
     controls: Mapping[str, Control]
     read: dict[str, debian.Imported] = field(default_factory=dict)
     found: dict[str, programs.Programs] = field(default_factory=dict)
@@ -70,6 +71,7 @@ def gather(wish: Wish, apt: Callable[[], Apt], spool: Spool, reporter: Reporter)
     """
     own = _own(wish, spool)
     files = dict(own)
+    titles = {name: path.name for name, path in own.items()}
     depends = [
         text for path in own.values() if (text := depends_text(debian.read_control(path, spool).depends))
     ]
@@ -81,8 +83,9 @@ def gather(wish: Wish, apt: Callable[[], Apt], spool: Spool, reporter: Reporter)
         more = archive.satisfy(", ".join(depends)) if wish.closure and depends else ()
         wanted = {deb.name: deb for deb in (*more, *debs) if deb.name not in own}
         files |= dict(zip(wanted, archive.fetch(wanted.values()), strict=True))
+        titles |= {name: deb.file_name for name, deb in wanted.items()}
     controls = {name: debian.read_control(path, spool) for name, path in files.items()}
-    walk = _Walk(wish=wish, spool=spool, files=files, controls=controls)
+    walk = _Walk(wish=wish, spool=spool, files=files, titles=titles, controls=controls)
     roots = (*own, *wish.names)
     with reporter.step("reading Debian packages", total=len(files)) as step:
         waiting = list(roots)
@@ -119,7 +122,7 @@ def _visit(walk: _Walk, name: str, *, root: bool) -> list[str]:
         if rule is not None:
             walk.provided[name] = rule
             return []
-    imported = debian.read(walk.files[name], walk.spool, wish.options)
+    imported = debian.read(walk.files[name], walk.spool, wish.options, title=walk.titles[name])
     found = programs.examine(imported.drafts[0].tree)
     same = None if root else mapping.by_libraries(name, imported.drafts[0].tree, found, base)
     if same is not None:

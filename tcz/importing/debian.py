@@ -6,7 +6,7 @@ import posixpath
 import re
 import shlex
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from tcz import deb
 from tcz.errors import VerifyError
@@ -36,16 +36,18 @@ _USELESS: Final = (
     ),
     (r"usr/share/runit(?:/|\Z)|etc/sv(?:/|\Z)", "runit's"),
 )
+#: What becomes of manuals and translations: packages of their own, part of the package, nothing.
+Docs = Literal["split", "keep", "drop"]
 _LICENCE_PLACE: Final = "usr/local/share/doc"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebOptions:
-    """How a package is laid out: where its files go, and whether manuals and translations are split off."""
+    """How a package is laid out: where its files go, what becomes of manuals and translations."""
 
     base: Base
     prefix: Prefix = "keep"
-    split: bool = True
+    docs: Docs = "split"
     #: Configuration files are put where programs may change them, by the start-up script.
     copy_conffiles: bool = True
 
@@ -77,9 +79,10 @@ class _Work:
         self.notes.append(Note(verdict=verdict, where=where, text=text))  # type: ignore[arg-type]
 
 
-def read(path: Path, spool: archive.Spool, options: DebOptions) -> Imported:
+def read(path: Path, spool: archive.Spool, options: DebOptions, *, title: str | None = None) -> Imported:
     """Read a .deb file. Nothing of it is run, and nothing but ``spool`` is written to.
 
+    ``title`` is what the file is to be called, where it lies under another name.
     Raises ``VerifyError`` for a file that is damaged, hostile or for another architecture.
     """
     files = _control_files(path, spool)
@@ -94,7 +97,7 @@ def read(path: Path, spool: archive.Spool, options: DebOptions) -> Imported:
     conffiles = _conffiles(files)
     _place(work)
     _configuration(work, conffiles)
-    origin = Origin(kind="Debian package", name=path.name, sha256=sha256_file(path))
+    origin = Origin(kind="Debian package", name=title or path.name, sha256=sha256_file(path))
     main = Draft(
         name=package_name(control.package),
         version=control.version,
@@ -108,7 +111,7 @@ def read(path: Path, spool: archive.Spool, options: DebOptions) -> Imported:
         startup=tuple(work.lines),
         notes=tuple(work.notes),
     )
-    return Imported(control=control, drafts=_split(main) if options.split else (main,), links=work.links)
+    return Imported(control=control, drafts=_split(main, options.docs), links=work.links)
 
 
 def read_control(path: Path, spool: archive.Spool) -> Control:
@@ -314,11 +317,16 @@ def _configuration(work: _Work, conffiles: tuple[str, ...]) -> None:
     ]
 
 
-def _split(draft: Draft) -> tuple[Draft, ...]:
+def _split(draft: Draft, docs: Docs) -> tuple[Draft, ...]:
     parts = placing.divided(draft.tree)
+    own = draft.name.endswith(("-doc", "-locale"))
+    if docs == "keep" or own:
+        return (draft,)
+    if docs == "drop":
+        return (replace(draft, tree=parts["main"]),)
     drafts = [replace(draft, tree=parts["main"])]
     for kind, what in (("doc", "documentation"), ("locale", "translations")):
-        if kind in parts and not draft.name.endswith(f"-{kind}"):
+        if kind in parts:
             drafts.append(
                 replace(
                     draft,

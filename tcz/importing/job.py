@@ -34,7 +34,7 @@ class Request:
     version: str | None = None
     prefix: str = "keep"
     closure: bool | None = None
-    split: bool = True
+    docs: debian.Docs = "split"
     merge: str | None = None
     strip: int = 0
     layer: int | Literal["all"] = "all"
@@ -132,7 +132,7 @@ def _wish(
         names=tuple(names),
         # A file is what it is; a name stands for something that works.
         closure=bool(names) if request.closure is None else request.closure,
-        options=debian.DebOptions(base=base, prefix=prefix, split=request.split),
+        options=debian.DebOptions(base=base, prefix=prefix, docs=request.docs),
         recipe_of=parts.recipe_of,
         merge=request.merge,
         rename=request.name,

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: How many commands of one script are told before the rest is only counted.
 _TOLD = 12
+#: Quotes that stay open for longer than this were none.
+_LONGEST = 20_000
 _BEGIN = re.compile(r"#\s*Automatically added by (\S+?)(?:/\S*)?\s*$")
 _END = re.compile(r"#\s*End automatically added section")
 
@@ -247,12 +249,16 @@ def why_nothing(tool: str) -> str | None:
 
 def _commands(script: str) -> Iterator[tuple[list[str], str]]:
     """Yield the simple commands that a first installation may reach, as words and as text."""
+    own = set(re.findall(r"^\s*(?:function\s+)?([\w-]+)\s*\(\s*\)", script, re.MULTILINE))
     for line in _reached(_lines(script)):
-        for part in re.split(r"\s*(?:;;|;|&&|\|\||\||\bthen\b|\bdo\b|\belse\b)\s*", line):
-            text = part.strip()
-            text = re.sub(r"^(?:(?:if|elif|while|until|!|\{|\})\s+)+", "", text)
+        for part in _parts(line):
+            text = re.sub(r"^(?:(?:if|then|elif|else|do|while|until|!|\{|\})(?:\s+|\Z))+", "", part.strip())
             text = re.sub(r"\s*(?:\d?>>?\s*(?:&\d|/dev/\S+)|<\s*\S+)", "", text).strip()
-            if not text or text in _KEYWORDS or re.match(r"(?:for|case|function)\b|\w+\s*\(\)|[)(}]", text):
+            if (
+                not text
+                or text in _KEYWORDS
+                or re.match(r"(?:for|case|function)\b|[\w-]+\s*\(\s*\)|[)(}]", text)
+            ):
                 continue
             if re.match(r"[A-Za-z_]\w*\+?=", text) or text.startswith((". ", "source ", "$", '"', "'", "#")):
                 continue
@@ -260,27 +266,73 @@ def _commands(script: str) -> Iterator[tuple[list[str], str]]:
                 words = shlex.split(text)
             except ValueError:
                 words = text.split()
-            if words:
-                yield words, text
+            # What a function of the script does is told where it is defined.
+            if words and words[0] not in own:
+                yield words, " ".join(text.split())
+
+
+def _parts(line: str) -> Iterator[str]:
+    """Divide a line into simple commands at ``;``, ``&`` and ``|`` outside of quotes and parentheses."""
+    start, quote, depth, skip = 0, "", 0, False
+    for at, char in enumerate(line):
+        if skip:
+            skip = False
+        elif char == "\\" and quote != "'":
+            skip = True
+        elif quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"`":
+            quote = char
+        elif char == "(" and line[:at].endswith("$"):
+            depth += 1
+        elif char == ")" and depth:
+            depth -= 1
+        elif char in ";&|\n" and not depth and not (char == "&" and line[at - 1 : at] in (">", "<")):
+            yield line[start:at]
+            start = at + 1
+    yield line[start:]
+
+
+def _is_open(line: str) -> bool:
+    """Tell a line that ends within quotes."""
+    quote, skip = "", False
+    for at, char in enumerate(line):
+        if skip:
+            skip = False
+        elif char == "\\" and quote != "'":
+            skip = True
+        elif quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char == "#" and (at == 0 or line[at - 1] in " \t;"):
+            return False
+    return bool(quote)
 
 
 def _lines(script: str) -> Iterator[str]:
     """Yield lines without comments, here-documents and sections with nothing to do; continued ones joined."""
     ignored = False
     until: str | None = None
+    begun = ""
     for line in re.sub(r"\\\n\s*", " ", script).splitlines():
         if until is not None:
             until = None if line.strip() == until else until
             continue
-        begin = _BEGIN.match(line.strip())
+        begin = None if begun else _BEGIN.match(line.strip())
         if begin is not None:
             ignored = begin[1] in _SECTIONS
-        elif _END.match(line.strip()):
+        elif not begun and _END.match(line.strip()):
             ignored = False
-        elif not ignored and line.strip() and not line.lstrip().startswith("#"):
-            here = re.search(r"<<-?\s*[\"']?(\w+)", line)
+        elif not ignored and (begun or (line.strip() and not line.lstrip().startswith("#"))):
+            whole = f"{begun}{line}"
+            if _is_open(whole) and len(whole) < _LONGEST:
+                begun = whole + " "
+                continue
+            begun = ""
+            here = re.search(r"<<-?\s*[\"']?(\w+)", whole)
             until = here[1] if here else None
-            yield re.sub(r"\s#\s.*$", "", line)
+            yield re.sub(r"\s#\s.*$", "", whole)
 
 
 def _reached(lines: Iterator[str]) -> Iterator[str]:

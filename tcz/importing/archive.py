@@ -9,9 +9,11 @@ import os
 import shutil
 import stat
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tcz.errors import NoSpaceError, VerifyError
@@ -22,7 +24,6 @@ from tcz.unpack import DAMAGE, opened, zip_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from tcz.bases import Base
 
@@ -39,15 +40,19 @@ class Spool:
     """A folder for decompressed archives; trees refer into its files, so it lives as long as they do."""
 
     folder: Path
-    _count: int = 0
+
+    def new(self) -> Path:
+        """Return an empty file that nothing else uses."""
+        handle, name = tempfile.mkstemp(dir=self.folder)
+        os.close(handle)
+        return Path(name)
 
     def add(self, archive: Path | FileRef) -> Path:
         """Return the decompressed bytes of an archive as a file; an uncompressed one is used in place.
 
         Raises ``VerifyError`` for damage, ``NoSpaceError`` before the disk is full.
         """
-        self._count += 1
-        place = self.folder / f"{self._count}.tar"
+        place = self.new()
         where = archive.path if isinstance(archive, FileRef) else archive
         try:
             with opened(archive) as stream, place.open("wb") as sink:
@@ -208,8 +213,9 @@ def _member(path: Path, info: tarfile.TarInfo, owners: Owners) -> Member | None:
 
 
 def _zip(path: Path, spool: Spool) -> Iterable[Member]:
+    place = spool.new()
     try:
-        with zipfile.ZipFile(path) as archive, (spool.folder / "zip").open("wb") as sink:
+        with zipfile.ZipFile(path) as archive, place.open("wb") as sink:
             for info in archive.infolist():
                 mode = info.external_attr >> 16
                 mtime = min(zip_time(info), _LATEST)
@@ -225,7 +231,7 @@ def _zip(path: Path, spool: Spool) -> Iterable[Member]:
                 with archive.open(info) as content:
                     shutil.copyfileobj(content, sink, _BLOCK)
                 sink.flush()
-                data = FileRef(spool.folder / "zip", start, sink.tell() - start)
+                data = FileRef(place, start, sink.tell() - start)
                 if stat.S_ISLNK(mode):
                     node = Node(mode=stat.S_IFLNK | 0o777, mtime=mtime, data=data.read())
                 else:

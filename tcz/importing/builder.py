@@ -46,6 +46,8 @@ class TreeBuilder:
             real = self._through(path, _MAX_LINKS)
             self._folder(real)
             return real
+        elif node.is_dir and here is not None and not here.is_dir and not self.replacing:
+            raise VerifyError(f"archive member goes through a file: {raw!r}")
         self._enter(path, node)
         return path
 
@@ -75,7 +77,9 @@ class TreeBuilder:
 
     def real(self, raw: str) -> str:
         """Return the real path that ``raw`` names, links to folders on the way followed."""
-        return self._place(raw)
+        parent, _, name = safe_path(raw).rpartition("/")
+        folder = self._resolve(parent, _MAX_LINKS)
+        return f"{folder}/{name}" if folder else name
 
     def finish(self) -> Tree:
         """Return the tree. Of the names of one file the first in order holds the content."""
@@ -114,7 +118,9 @@ class TreeBuilder:
                 self._folder(posixpath.dirname(path))
                 self._enter(path, directory())
         elif not node.is_dir:
-            raise VerifyError(f"archive member goes through a file: {path!r}")
+            if not self.replacing:
+                raise VerifyError(f"archive member goes through a file: {path!r}")
+            self._enter(path, directory())
         return path
 
     def _resolve(self, path: str, budget: int) -> str:

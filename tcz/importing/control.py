@@ -15,7 +15,7 @@ _FIELD = re.compile(r"([!-9;-~]+):[ \t]*(.*)")
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")
 _VERSION = re.compile(r"(?:\d+:)?[0-9A-Za-z.+~-]*[0-9A-Za-z.+~]\Z")
 _RELATION = re.compile(
-    r"(?P<name>[a-z0-9][a-z0-9+.-]*)(?::\w+)?\s*(?:\((?P<how><<|<=|=|>=|>>|<|>)\s*(?P<version>[^\s)]+)\s*\))?"
+    r"(?P<name>[a-z0-9][a-z0-9+.-]*)(?::\w+)?\s*(?:\(\s*(?P<how><<|<=|=|>=|>>|<|>)\s*(?P<version>[\w.+:~-]+)\s*\))?"
     r"\s*(?:\[[^]]*\])?\s*(?:<[^>]*>\s*)*\Z"
 )
 

@@ -287,7 +287,7 @@ def _place(work: _Work) -> None:
         work.note(
             "changed", taken[0], f"the base has this already and keeps its own, unless loaded with -f{more}"
         )
-    work.tree = placing.on_base(placing.without(tree, ()), base)
+    work.tree = placing.on_base(tree, base)
 
 
 def _configuration(work: _Work, conffiles: tuple[str, ...]) -> None:
@@ -304,9 +304,8 @@ def _configuration(work: _Work, conffiles: tuple[str, ...]) -> None:
             moved[path] = f"{folder}/{path}"
     if not moved:
         return
-    work.tree = placing.on_base(
-        placing.without(placing.move(work.tree, lambda path: moved.get(path, path)), ()), work.options.base
-    )
+    aside = placing.move(work.tree, lambda path: moved.get(path, path))
+    work.tree = placing.on_base(aside, work.options.base)
     work.note(
         "changed", next(iter(moved)), f"{len(moved)} configuration files are copied where they are missing"
     )

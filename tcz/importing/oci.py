@@ -297,7 +297,7 @@ def _apply(builder: TreeBuilder, members: Sequence[archive.Member]) -> None:
             builder.remove(builder.real(f"{folder}/{hidden}"))
     for member in members:
         place = archive.stripped(member.path, 0)
-        if place.rpartition("/")[2].startswith(_WHITEOUT):
+        if any(part.startswith(_WHITEOUT) for part in place.split("/")):
             continue
         if member.link is not None:
             builder.link(place, archive.stripped(member.link, 0))

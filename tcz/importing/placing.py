@@ -58,7 +58,15 @@ def move(tree: Tree, place: Callable[[str], str]) -> Tree:
         elif node.is_link:
             node = replace(node, data=_moved_target(path, new, node, place))  # noqa: PLW2901
         nodes[new] = node
-    return Tree(nodes)
+    filled = {place(parent) for path in tree for parent in _parents(path)}
+    return Tree(_pruned(nodes, filled))
+
+
+def _pruned(nodes: Mapping[str, Node], filled: set[str]) -> dict[str, Node]:
+    """Leave out the folders that held something (``filled``) and now hold nothing."""
+    leaves = {path for path, node in nodes.items() if path and not (node.is_dir and path in filled)}
+    used = {parent for path in leaves for parent in _parents(path)}
+    return {path: node for path, node in nodes.items() if path in leaves or path in used or not path}
 
 
 def _moved_target(path: str, new: str, node: Node, place: Callable[[str], str]) -> bytes:
@@ -82,9 +90,7 @@ def without(tree: Tree, gone: Iterable[str]) -> Tree:
         if path not in lost and not any(parent in lost for parent in _parents(path))
     }
     filled = {parent for path in tree for parent in _parents(path)}
-    leaves = {path for path, node in kept.items() if path and not (node.is_dir and path in filled)}
-    used = {parent for path in leaves for parent in _parents(path)}
-    return _linked_again(tree, {path: node for path, node in kept.items() if path in leaves | used | {""}})
+    return _linked_again(tree, _pruned(kept, filled))
 
 
 def _linked_again(tree: Tree, nodes: Mapping[str, Node]) -> Tree:

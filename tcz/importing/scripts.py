@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tcz.buildroot import alternatives
@@ -142,6 +142,7 @@ _KEYWORDS: Final = frozenset(
     )
 )
 _DONE_AS_IT_IS: Final = frozenset(("mkdir", "chown", "chmod", "chgrp", "touch"))
+_ACCOUNTS: Final = frozenset(("adduser", "useradd", "addgroup", "groupadd", "usermod"))
 _WRITABLE = ("/var/", "/run/", "/etc/")
 _UPGRADE = re.compile(r"compare-versions|-n\s+\"?\$\{?2|maintscript-helper|\$\{?2\b.*(?:!=|-n)")
 _ARM = re.compile(r"^\s*\(?([\w|*\"'\s.-]+)\)\s*(.*)$")
@@ -192,42 +193,54 @@ class Effects:
     notes: tuple[Note, ...] = ()
 
 
+@dataclass(slots=True)
+class _Found:
+    links: list[Link] = field(default_factory=list)
+    accounts: list[Account] = field(default_factory=list)
+    shells: list[str] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
+
+    def take(self, program: str, words: list[str], text: str) -> bool:
+        """Take in one command; tell whether nothing of it is lost."""
+        if program in _ACCOUNTS:
+            made = _accounts(program, words[1:])
+            self.accounts += made
+            return bool(made)
+        if program == "add-shell":
+            self.shells += [word for word in words[1:] if word.startswith("/") and "$" not in word]
+            return True
+        if program == "update-alternatives" and "--install" in words:
+            return "$" not in text
+        if program == "dpkg-statoverride":
+            return "--list" in words
+        if program in _DONE_AS_IT_IS and _is_literal(words):
+            self.commands.append(shlex.join([program, *_for_busybox(program, words[1:])]))
+            return True
+        return program in _HARMLESS or program.startswith("db_")
+
+
 def effects_of(script: str, name: str) -> Effects:
     """Return what a script (``name`` is ``postinst`` or ``preinst``) does at first installation."""
     if script.startswith("#!") and not re.match(r"#!\s*(?:/usr)?/bin/(?:env\s+)?(?:ba|da)?sh\b", script):
         return Effects(
             notes=(Note(verdict="by-hand", where=name, text="not a shell script: not done at all"),)
         )
-    links: list[Link] = []
-    accounts: list[Account] = []
-    shells: list[str] = []
-    commands: list[str] = []
-    untold: list[str] = []
+    found = _Found()
     for path, target, priority in alternatives(script):
-        links.append(Link(path=path.lstrip("/"), target=target, priority=priority))
+        found.links.append(Link(path=path.lstrip("/"), target=target, priority=priority))
     for words, text in _commands(script):
-        program = words[0].rpartition("/")[2]
-        if program in ("adduser", "useradd", "addgroup", "groupadd", "usermod"):
-            made = _accounts(program, words[1:])
-            accounts += made
-            untold += [] if made else [text]
-        elif program == "add-shell":
-            shells += [word for word in words[1:] if word.startswith("/") and "$" not in word]
-        elif program == "update-alternatives" and "$" in text and "--install" in words:
-            untold.append(text)
-        elif program in _DONE_AS_IT_IS and _is_literal(words):
-            commands.append(shlex.join([program, *_for_busybox(program, words[1:])]))
-        elif program not in _HARMLESS and not program.startswith("db_"):
-            untold.append(text)
-    told = dict.fromkeys(untold)
+        if not found.take(words[0].rpartition("/")[2], words, text):
+            found.untold.append(text)
+    told = dict.fromkeys(found.untold)
     notes = [Note(verdict="by-hand", where=name, text=f"not done: {text}") for text in list(told)[:_TOLD]]
     if len(told) > _TOLD:
         notes.append(Note(verdict="by-hand", where=name, text=f"not done: {len(told) - _TOLD} more commands"))
     return Effects(
-        links=tuple(links),
-        accounts=tuple(dict.fromkeys(accounts)),
-        shells=tuple(dict.fromkeys(shells)),
-        commands=tuple(dict.fromkeys(commands)),
+        links=tuple(found.links),
+        accounts=tuple(dict.fromkeys(found.accounts)),
+        shells=tuple(dict.fromkeys(found.shells)),
+        commands=tuple(dict.fromkeys(found.commands)),
         notes=tuple(notes),
     )
 

@@ -232,7 +232,8 @@ class Shelf:
 def shelf(folder: Path) -> Shelf:
     def make(name: str, files: dict[str, str | bytes], postinst: str = "", **fields: str) -> Path:
         extra = {"postinst": postinst} if postinst else {}
-        return make_deb(folder, control_text(name, **fields), files, extra=extra)
+        modes = dict.fromkeys((path for path in files if "bin/" in path), 0o755)
+        return make_deb(folder, control_text(name, **fields), files, extra=extra, modes=modes)
 
     alternative = "update-alternatives --install /usr/bin/editor editor {} {}\n".format
     return Shelf(

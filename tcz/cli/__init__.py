@@ -23,6 +23,7 @@ for _command in (
     build.deps,
     build.log,
     importing.import_,
+    build.why_rebuild,
     recipe.recipe,
     system.cache,
     system.doctor,

@@ -22,6 +22,7 @@ from tcz.tree import Node, Tree
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+DEFAULT: Final = "floe"
 _FOLDER: Final = Path(__file__).parent / "data" / "bases"
 _LINE = re.compile(r"([-dlcbps])([-rwxsStT]{9}) (\d+) (\d+) (.+)")
 _KINDS = {"-": stat.S_IFREG, "d": stat.S_IFDIR, "l": stat.S_IFLNK}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,6 +101,9 @@ class ResolvedSource:
 
 Form = Literal["extension", "layer", "files"]
 
+#: Marks fields that decide no byte of a build: they do not count in its ids.
+NOT_IN_IDS: Final = MappingProxyType({"in ids": False})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnerRule:
@@ -128,13 +132,21 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Allow:
+    """A check of ``tcz lint`` that a package may fail, and why."""
+
+    check: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackageSpec:
     """One product of a recipe.
 
     ``form``: ``extension`` is a .tcz; ``layer`` is a tar with owners, to be unpacked into a base's
     root; ``files`` are plain files (a kernel image, a boot loader). ``files`` are globs relative to
     the staged tree (``**`` crosses folders); a folder stands for all below it. ``needs`` names
-    packages without ``.tcz``; ``-KERNEL`` is allowed and follows the kernel.
+    packages without ``.tcz``; ``-KERNEL`` is allowed and follows the kernel. ``allow`` is for lint only.
     """
 
     name: str
@@ -145,6 +157,7 @@ class PackageSpec:
     tags: tuple[str, ...] = ()
     owners: tuple[OwnerRule, ...] = ()
     devices: tuple[Device, ...] = ()
+    allow: tuple[Allow, ...] = field(default=(), metadata=NOT_IN_IDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

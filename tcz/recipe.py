@@ -13,6 +13,7 @@ from tcz import recipe_checks as check
 from tcz import toml
 from tcz.errors import ConfigError, Problem
 from tcz.model import (
+    Allow,
     Archive,
     BuildSpec,
     DebianBinary,
@@ -216,6 +217,7 @@ def _package(table: toml.Table) -> PackageSpec:
         tags=table.strings("tags", (), check=check.tag),
         owners=tuple(_owner(owner) for owner in table.tables("owners")),
         devices=tuple(_device(device) for device in table.tables("devices")),
+        allow=_allowed(table.table("allow")),
     )
     if package.name and package.name in package.needs:
         table.fail("needs", f"{package.name!r} needs itself")
@@ -224,6 +226,15 @@ def _package(table: toml.Table) -> PackageSpec:
     if table.has("files") and not (package.files or package.needs or package.devices):
         table.fail("files", "the package holds nothing: no files, no devices, no needs")
     return package
+
+
+def _allowed(table: toml.Table) -> tuple[Allow, ...]:
+    names = table.names()
+    for name in names:
+        complaint = check.lint_check(name)
+        if complaint is not None:
+            table.fail(name, complaint)
+    return tuple(Allow(check=name, reason=table.string(name, check=check.one_line)) for name in names)
 
 
 def _mode(table: toml.Table) -> int | None:

@@ -140,17 +140,11 @@ def other_owns_file(subject: Subject, context: Context) -> Iterator[Fault]:
 @check(
     "case-clash",
     "warning",
-    """Two paths, or two packages, that differ in upper and lower case only cannot both lie on a FAT stick, on
-    which many a Tiny Core is kept.""",
+    """Two packages whose names differ in upper and lower case only cannot both lie on a FAT stick, on which many a
+    Tiny Core is kept.""",
 )
 def case_clash(subject: Subject, context: Context) -> Iterator[Fault]:
     """See the text above."""
-    by_folded: dict[str, list[str]] = {}
-    for path in subject.tree:
-        by_folded.setdefault(path.casefold(), []).append(path)
-    for paths in by_folded.values():
-        if len(paths) > 1:
-            yield Fault(message="paths that differ in case only", paths=tuple(paths), level="note")
     for name in context.others.names():
         if name != subject.name and name.casefold() == subject.name.casefold():
             yield Fault(message=f"there is a package {name} too")

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from tcz import elf, metadata
-from tcz.errors import ToolkitError
+from tcz.errors import VerifyError
 from tcz.names import is_package_name
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tcz.elf import Elf
     from tcz.lint.image import ImageFacts
+    from tcz.model import Allow
     from tcz.tree import Node, Tree
 
 STARTUP: Final = "usr/local/tce.installed"
@@ -40,14 +41,6 @@ class Companion:
     mode: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allowed:
-    """A check that a package's recipe allows to fail, and why."""
-
-    check: str
-    reason: str
-
-
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """A package. ``name`` has no suffix; ``damage`` says why the image could not be read."""
@@ -56,7 +49,7 @@ class Subject:
     tree: Tree
     image: ImageFacts | None = None
     companions: tuple[Companion, ...] = ()
-    allowed: tuple[Allowed, ...] = ()
+    allowed: tuple[Allow, ...] = ()
     damage: str | None = None
     where: str = field(default="", compare=False)
 
@@ -108,21 +101,28 @@ class Subject:
         """The paths of all that is no folder."""
         return tuple(path for path, node in self.tree.items() if not node.is_dir)
 
-    @cached_property
+    @property
     def elves(self) -> tuple[tuple[str, Elf], ...]:
         """All ELF files with what they say of themselves."""
-        return tuple(self._elves())
+        return tuple((path, found) for path, found, _ in self._elves if found is not None)
 
-    def _elves(self) -> Iterator[tuple[str, Elf]]:
+    @property
+    def broken_elves(self) -> tuple[tuple[str, str], ...]:
+        """All files that begin as ELF files and cannot be read, and why."""
+        return tuple((path, why) for path, _, why in self._elves if why)
+
+    @cached_property
+    def _elves(self) -> tuple[tuple[str, Elf | None, str], ...]:
+        return tuple(self._inspected())
+
+    def _inspected(self) -> Iterator[tuple[str, Elf | None, str]]:
         for path, node in self.files:
-            if self.head(path)[:4] != b"\x7fELF":
+            if self.head(path)[:4] != elf.MAGIC:
                 continue
             try:
-                found = elf.inspect(node.read())
-            except ToolkitError:
-                continue
-            if found is not None:
-                yield path, found
+                yield path, elf.inspect(node.read()), ""
+            except VerifyError as error:
+                yield path, None, error.what
 
     def head(self, path: str) -> bytes:
         """Return the first bytes of a file, read once."""

@@ -175,9 +175,7 @@ def lint_packages(what: Sequence[str], wish: Wish, folders: Sequence[Path], repo
     )
 
 
-def built_package(
-    workshop: Workshop, dirs: Dirs, name: str
-) -> tuple[BuiltPackage, tuple[BuiltPackage, ...]]:
+def built_package(workshop: Workshop, dirs: Dirs, name: str) -> tuple[BuiltPackage, tuple[BuiltPackage, ...]]:
     """Return a package that was built, and those built of what it needs, itself included.
 
     Raises ``ConfigError`` for one that no recipe makes, that is no .tcz, or that is not built yet.

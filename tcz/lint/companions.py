@@ -1,4 +1,4 @@
-"""Checks of the files beside a .tcz, other than its .info: .dep .list .md5.txt .zsync .tree."""
+"""Checks of the files beside a .tcz, other than .info and .dep: .list .md5.txt .zsync .tree."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from tcz import metadata
 from tcz.errors import ToolkitError
 from tcz.lint.finding import Fault, check
 from tcz.lint.zsync import header
-from tcz.names import KERNEL, is_package_name
-from tcz.toml import guess
+from tcz.names import KERNEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,153 +18,7 @@ if TYPE_CHECKING:
     from tcz.lint.subject import Subject
 
 _MD5 = re.compile(r"[0-9a-f]{32}  ([^\s/]+)\n?\Z")
-_RELEASE = re.compile(r"-(\d+\.\d+(?:\.\d+)?\S*-(?:tinycore|tinycore64|piCore\S*))\Z")
 _FILE_MODES = (0o644, 0o664)
-
-
-# -- .dep -----------------------------------------------------------------------------------------
-
-
-def _repair_dep(subject: Subject, _context: Context) -> Subject:
-    needs = tuple(need for need in subject.needs if need != subject.name)
-    text = metadata.dep_text(needs)
-    return subject.with_companion(".dep", None if text is None else text.encode())
-
-
-@check(
-    "dep-syntax",
-    "warning",
-    """A .dep holds one file name with .tcz a line, and nothing else: no blanks, no empty lines, no comments, a
-    final newline. Tiny Core's scripts read it in five different ways, and this is what all of them agree
-    on. The names go to a shell unquoted: anything but letters, digits and + . _ - is an error.""",
-    repair=_repair_dep,
-    submission="error",
-)
-def dep_syntax(subject: Subject, _context: Context) -> Iterator[Fault]:
-    """See the text above."""
-    text = subject.text(".dep")
-    if text is None:
-        return
-    if "\r" in text:
-        yield Fault(message="lines end with CR LF: the loader looks for names with a CR at their end", level="error")
-    lines = text.replace("\r", "").split("\n")
-    if lines[-1]:
-        yield Fault(message="no newline at the end of the file")
-    if any(not line.strip() for line in lines[:-1]):
-        yield Fault(message="empty lines")
-    if not "".join(lines).strip():
-        yield Fault(message="the file is empty: a package that needs nothing has none")
-    for line in filter(str.strip, lines):
-        yield from _dep_line(line)
-
-
-def _dep_line(line: str) -> Iterator[Fault]:
-    words = line.split()
-    if line.strip() != line or len(words) > 1:
-        level = "error" if len(words) > 1 else None
-        yield Fault(message=f"blanks in the line {line!r}, which the loader takes out", level=level)
-    for word in words:
-        if not is_package_name(word.removesuffix(".tcz")):
-            yield Fault(message=f"{word!r} is no name of a package; the loader gives it to a shell", level="error")
-        elif not word.endswith(".tcz"):
-            yield Fault(message=f"{word!r} without .tcz: the loader looks for a file of exactly this name", level="error")
-
-
-@check(
-    "dep-self",
-    "error",
-    "A package must not need itself: the loader warns of a circle each time it is loaded.",
-    repair=_repair_dep,
-)
-def dep_self(subject: Subject, _context: Context) -> Iterator[Fault]:
-    """See the text above."""
-    if subject.name in subject.needs:
-        yield Fault(message=f"names {subject.name}.tcz itself")
-
-
-@check(
-    "dep-duplicate",
-    "warning",
-    "A need that is named twice in a .dep says nothing more than once.",
-    repair=_repair_dep,
-)
-def dep_duplicate(subject: Subject, _context: Context) -> Iterator[Fault]:
-    """See the text above."""
-    words = [word for line in (subject.text(".dep") or "").splitlines() for word in line.split()]
-    for word in dict.fromkeys(word for word in words if words.count(word) > 1):
-        yield Fault(message=f"names {word} more than once")
-
-
-@check(
-    "dep-unknown",
-    "error",
-    """Every need is a package that can be had. The loader gives up on a package whose need cannot be fetched.
-    Without a whole mirror to compare with (a folder with provides.db, or a complete set of packages) it
-    cannot be told, and nothing is said.""",
-)
-def dep_unknown(subject: Subject, context: Context) -> Iterator[Fault]:
-    """See the text above."""
-    if not context.others.complete:
-        return
-    found = context.others.closure(subject.needs, context.kernel)
-    for missing in found.missing:
-        if context.others.get(missing.name) is not None:
-            continue
-        if missing.name.endswith(KERNEL) and _any_kernel(missing.name, context):
-            continue
-        chain = " -> ".join(missing.chain)
-        hint = guess(missing.name, context.others.names())
-        yield Fault(message=f"there is no package {missing.name} (needed by way of {chain})", hint=hint)
-
-
-def _any_kernel(name: str, context: Context) -> bool:
-    stem = name.removesuffix("KERNEL")
-    return any(other.startswith(stem) for other in context.others.names())
-
-
-@check(
-    "dep-circle",
-    "error",
-    "Packages that need each other cannot be loaded in any right order; one of the two needs too much.",
-)
-def dep_circle(subject: Subject, context: Context) -> Iterator[Fault]:
-    """See the text above."""
-    for chain in context.others.closure((subject.name,), context.kernel).cycles:
-        if len(chain) > 2:  # noqa: PLR2004 - a package that needs itself is told of elsewhere
-            yield Fault(message=" -> ".join(chain))
-
-
-@check(
-    "dep-redundant",
-    "note",
-    """A need that another need brings along does not have to be named; submitqc points it out. Naming it is no
-    fault where the package uses it itself, and safer where the other may stop needing it.""",
-    submission="warning",
-)
-def dep_redundant(subject: Subject, context: Context) -> Iterator[Fault]:
-    """See the text above."""
-    for need in subject.needs:
-        for other in subject.needs:
-            if other != need and need in context.others.closure((other,), context.kernel).order[:-1]:
-                yield Fault(message=f"{need} comes with {other}")
-                break
-
-
-@check(
-    "dep-kernel",
-    "warning",
-    """A module package is named NAME-KERNEL.tcz in a .dep, and the loader puts the running kernel's release in
-    KERNEL's place. A release in the .dep is out of date with the next kernel.""",
-    submission="error",
-)
-def dep_kernel(subject: Subject, _context: Context) -> Iterator[Fault]:
-    """See the text above."""
-    for need in subject.needs:
-        found = _RELEASE.search(need)
-        if found is not None and subject.releases == ():
-            yield Fault(message=f"{need}: write {need[: found.start()]}-KERNEL")
-        if KERNEL in need and not need.endswith(KERNEL):
-            yield Fault(message=f"{need}: KERNEL stands for a release only at the end", level="error")
 
 
 # -- .list ----------------------------------------------------------------------------------------
@@ -183,7 +36,8 @@ def _repair_list(subject: Subject, _context: Context) -> Subject:
 @check(
     "list-missing",
     "warning",
-    "The .list tells what a package holds; the package browser shows it, and a mirror's provides.db is made of it.",
+    """The .list tells what a package holds; the package browser shows it, and a mirror's provides.db is made
+    of it.""",
     repair=_repair_list,
     submission="error",
 )
@@ -196,8 +50,8 @@ def list_missing(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "list-content",
     "error",
-    """The .list names every file and link of the package, without the folders, and nothing else. One that does
-    not was made from another build.""",
+    """The .list names every file and link of the package, without the folders, and nothing else. One that
+    does not was made from another build.""",
     repair=_repair_list,
 )
 def list_content(subject: Subject, _context: Context) -> Iterator[Fault]:
@@ -206,7 +60,9 @@ def list_content(subject: Subject, _context: Context) -> Iterator[Fault]:
     if data is None or subject.damage is not None:
         return
     listed, there = set(metadata.parse_list(data.decode(errors="surrogateescape"))), set(_listed(subject))
-    folders = {path for path in listed - there if (node := subject.tree.get(path)) is not None and node.is_dir}
+    folders = {
+        path for path in listed - there if (node := subject.tree.get(path)) is not None and node.is_dir
+    }
     if folders:
         yield Fault(message="names folders", paths=tuple(sorted(folders)), level="warning")
     if listed - there - folders:
@@ -228,7 +84,8 @@ def _repair_md5(subject: Subject, _context: Context) -> Subject:
 @check(
     "md5-missing",
     "error",
-    "The loader fetches NAME.tcz.md5.txt with every package and does without the package where there is none.",
+    """The loader fetches NAME.tcz.md5.txt with every package and does without the package where there is
+    none.""",
     repair=_repair_md5,
 )
 def md5_missing(subject: Subject, _context: Context) -> Iterator[Fault]:
@@ -240,8 +97,8 @@ def md5_missing(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "md5-syntax",
     "error",
-    """The .md5.txt is one line just as md5sum prints it: 32 lower-case hex digits, two blanks, the bare file name.
-    BusyBox's md5sum -c fails on upper case, one blank, a CR, an empty line or a second one.""",
+    """The .md5.txt is one line just as md5sum prints it: 32 lower-case hex digits, two blanks, the bare file
+    name. BusyBox's md5sum -c fails on upper case, one blank, a CR, an empty line or a second one.""",
     repair=_repair_md5,
 )
 def md5_syntax(subject: Subject, _context: Context) -> Iterator[Fault]:
@@ -281,7 +138,8 @@ def md5_mismatch(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "zsync-missing",
     "note",
-    "With a .zsync, an update fetches only what changed; without one the whole package is fetched. submitqc makes it.",
+    """With a .zsync, an update fetches only what changed; without one the whole package is fetched. submitqc
+    makes it.""",
     submission="warning",
 )
 def zsync_missing(subject: Subject, _context: Context) -> Iterator[Fault]:
@@ -293,8 +151,8 @@ def zsync_missing(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "zsync-stale",
     "error",
-    """The .zsync belongs to this very image: its length, its SHA-1, its name, and an URL that is the bare file
-    name. An update with a stale one ends with a file that fails its check.""",
+    """The .zsync belongs to this very image: its length, its SHA-1, its name, and an URL that is the bare
+    file name. An update with a stale one ends with a file that fails its check.""",
 )
 def zsync_stale(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -312,8 +170,8 @@ def zsync_stale(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "tree-stale",
     "warning",
-    """A .tree begins with the package and names below it, three blanks further in, what its .dep names. It is made
-    by a mirror; tce-size adds up what it names.""",
+    """A .tree begins with the package and names below it, three blanks further in, what its .dep names. It is
+    made by a mirror; tce-size adds up what it names.""",
     repair=lambda subject, _context: subject.with_companion(".tree", None),
 )
 def tree_stale(subject: Subject, context: Context) -> Iterator[Fault]:
@@ -333,7 +191,8 @@ def tree_stale(subject: Subject, context: Context) -> Iterator[Fault]:
     needs = {_resolved(need, kernel) for need in subject.needs}
     direct = {_resolved(name, kernel) for depth, name in rows if depth == 1}
     if direct != needs and not any(need.endswith(KERNEL) for need in needs):
-        yield Fault(message=f"names {', '.join(sorted(direct)) or 'nothing'} below it, the .dep {', '.join(sorted(needs)) or 'nothing'}")
+        named, needed = (", ".join(sorted(names)) or "nothing" for names in (direct, needs))
+        yield Fault(message=f"names {named} below the package, the .dep {needed}")
 
 
 def _resolved(name: str, kernel: str) -> str:
@@ -346,7 +205,8 @@ def _resolved(name: str, kernel: str) -> str:
 @check(
     "companion-mode",
     "note",
-    "The files of a package are 0644 or 0664: a server or the user tc that cannot read them cannot offer or load them.",
+    """The files of a package are 0644 or 0664: a server or the user tc that cannot read them cannot offer or
+    load them.""",
 )
 def companion_mode(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -358,8 +218,8 @@ def companion_mode(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "build-dep-missing",
     "note",
-    """Only where a package is to be submitted: a .build-dep names the packages that are needed to build it, for
-    whoever maintains it next.""",
+    """Only where a package is to be submitted: a .build-dep names the packages that are needed to build it,
+    for whoever maintains it next.""",
 )
 def build_dep_missing(subject: Subject, context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -368,13 +228,6 @@ def build_dep_missing(subject: Subject, context: Context) -> Iterator[Fault]:
 
 
 CHECKS = (
-    dep_syntax,
-    dep_self,
-    dep_duplicate,
-    dep_unknown,
-    dep_circle,
-    dep_redundant,
-    dep_kernel,
     list_missing,
     list_content,
     md5_missing,

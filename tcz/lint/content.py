@@ -24,7 +24,9 @@ _BUILD_PATH = re.compile(
 _KNOWN_HOMES = (b"/home/tc/", b"/home/user/", b"/home/you/")
 _TEMPORARY = re.compile(rb"/tmp/[\w+-]+/[\w./+-]+")
 _USED_BY_BUILDS = re.compile(r".*\.(?:pc|la|cmake|prl|pri|m4)\Z|.*-config\Z")
-_DEV = re.compile(r"usr/local/(?:include/|lib/(?:[^/]+\.a\Z|pkgconfig/|cmake/)|share/(?:aclocal|pkgconfig|cmake)/)")
+_DEV = re.compile(
+    r"usr/local/(?:include/|lib/(?:[^/]+\.a\Z|pkgconfig/|cmake/)|share/(?:aclocal|pkgconfig|cmake)/)"
+)
 _DOC = re.compile(r"usr/local/(?:share/)?(?:man|info|doc|gtk-doc)/")
 _LOCALE = re.compile(r"usr/local/share/(?:locale|i18n)/")
 _PYTHON = re.compile(r"(?:.*/)?__pycache__(?:/.*)?\Z|.*\.py[co]\Z")
@@ -46,9 +48,9 @@ _EMPTY_AT_MOST = 1
 @check(
     "empty-package",
     "warning",
-    """The loader counts the entries in the two topmost levels of a package; with one or none it takes it for a
-    package that only names others in its .dep, unmounts it, and nothing of it is ever linked. A package without
-    files and without a .dep does nothing.""",
+    """The loader counts the entries in the two topmost levels of a package; with one or none it takes it for
+    a package that only names others in its .dep, unmounts it, and nothing of it is ever linked. A package
+    without files and without a .dep does nothing.""",
 )
 def empty_package(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -56,7 +58,11 @@ def empty_package(subject: Subject, _context: Context) -> Iterator[Fault]:
         return
     shallow = [path for path in subject.tree if path and path.count("/") <= 1]
     if subject.paths and len(shallow) <= _EMPTY_AT_MOST:
-        yield Fault(message="the loader takes it for empty: its files are never linked", paths=subject.paths, level="error")
+        yield Fault(
+            message="the loader takes it for empty: its files are never linked",
+            paths=subject.paths,
+            level="error",
+        )
     elif not subject.paths and not subject.needs:
         yield Fault(message="it holds no files and needs no packages")
 
@@ -64,9 +70,9 @@ def empty_package(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "path-name",
     "error",
-    """Names of files hold no line breaks or other control characters, no backslashes, and neither begin nor end with a
-    blank: scripts that go through a package's .list line by line trip over them, and tricks are played with
-    them. A name that is not UTF-8 is only a warning.""",
+    """Names of files hold no line breaks or other control characters, no backslashes, and neither begin nor
+    end with a blank: scripts that go through a package's .list line by line trip over them, and tricks are
+    played with them. A name that is not UTF-8 is only a warning.""",
 )
 def path_name(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -80,8 +86,9 @@ def path_name(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "path-prefix",
     "warning",
-    """Packages live below /usr/local, where nothing of the base's is. What lies elsewhere depends on whose file is
-    there first. Configuration below /etc and services that must be found by the base may be a reason.""",
+    """Packages live below /usr/local, where nothing of the base's is. What lies elsewhere depends on whose
+    file is there first. Configuration below /etc and services that must be found by the base may be a
+    reason.""",
     submission="warning",
 )
 def path_prefix(subject: Subject, _context: Context) -> Iterator[Fault]:
@@ -89,7 +96,9 @@ def path_prefix(subject: Subject, _context: Context) -> Iterator[Fault]:
     tops: dict[str, list[str]] = {}
     for path in subject.paths:
         if not path.startswith(tuple(f"{folder}/" for folder in _HOME_OF_PACKAGES)):
-            tops.setdefault("/".join(path.split("/")[:2]) if path.startswith("usr/") else path.split("/")[0], []).append(path)
+            tops.setdefault(
+                "/".join(path.split("/")[:2]) if path.startswith("usr/") else path.split("/")[0], []
+            ).append(path)
     for top, paths in sorted(tops.items()):
         yield Fault(message=f"below /{top}, not below /usr/local", paths=tuple(paths))
 
@@ -97,24 +106,26 @@ def path_prefix(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "licence-missing",
     "note",
-    """Most licences ask that their text goes with the program: below usr/local/share/doc/NAME/, as COPYING, LICENSE or
-    copyright. submitqc looks for it there. Packages of headers, manuals and translations have that of the
-    package they belong to.""",
+    """Most licences ask that their text goes with the program: below usr/local/share/doc/NAME/, as COPYING,
+    LICENSE or copyright. submitqc looks for it there. Packages of headers, manuals and translations have
+    that of the package they belong to.""",
     submission="warning",
 )
 def licence_missing(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""
     if subject.role != "main" or not subject.paths:
         return
-    if not any(_LICENCE_FOLDER.match(path) and _LICENCE.search(path.rpartition("/")[2]) for path in subject.paths):
+    if not any(
+        _LICENCE_FOLDER.match(path) and _LICENCE.search(path.rpartition("/")[2]) for path in subject.paths
+    ):
         yield Fault(message=f"no licence text below usr/local/share/doc/{subject.name}/")
 
 
 @check(
     "libtool-archive",
     "warning",
-    """.la files of libtool name the folders of the machine that the library was built on, and make programs link with
-    more than they need. Tiny Core does not ship them any more.""",
+    """.la files of libtool name the folders of the machine that the library was built on, and make programs
+    link with more than they need. Tiny Core does not ship them any more.""",
     repair=lambda subject, _context: subject.without(_archives(subject)),
     submission="error",
 )
@@ -146,7 +157,8 @@ def _is_licence(path: str) -> bool:
 @check(
     "split-dev",
     "note",
-    """Headers, static libraries, .pc and cmake files are for who builds programs and belong into NAME-dev.tcz.""",
+    """Headers, static libraries, .pc and cmake files are for who builds programs and belong into
+    NAME-dev.tcz.""",
     submission="warning",
 )
 def split_dev(subject: Subject, _context: Context) -> Iterator[Fault]:
@@ -185,10 +197,11 @@ def split_locale(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "build-path",
     "warning",
-    """A path of the machine that the package was built on (/build/..., /home/..., /root/...) stands in a file. The folder
-    is on no other machine; whoever can make it there may have a program read what he likes, and two builds
-    in different folders differ. In files that builds read (.pc, cmake, NAME-config) a path below /tmp counts
-    as well. In programs only /build counts, and is a note: most of it are names of sources in messages.""",
+    """A path of the machine that the package was built on (/build/..., /home/..., /root/...) stands in a
+    file. The folder is on no other machine; whoever can make it there may have a program read what he
+    likes, and two builds in different folders differ. In files that builds read (.pc, cmake, NAME-config)
+    a path below /tmp counts as well. In programs only /build counts, and is a note: most of it are names
+    of sources in messages.""",
 )
 def build_path(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -216,8 +229,8 @@ def _python_caches(subject: Subject) -> tuple[str, ...]:
 @check(
     "python-cache",
     "note",
-    """Compiled Python files (.pyc) are made from the .py beside them, are no use to another version of Python, and hold
-    the time of the build. They make a package larger by half.""",
+    """Compiled Python files (.pyc) are made from the .py beside them, are no use to another version of
+    Python, and hold the time of the build. They make a package larger by half.""",
     repair=lambda subject, _context: subject.without(_python_caches(subject)),
     submission="warning",
 )
@@ -252,9 +265,9 @@ def _shared_indexes(subject: Subject) -> tuple[str, ...]:
 @check(
     "shared-index",
     "warning",
-    """An index over files of many packages (info/dir, icon-theme.cache, mimeinfo.cache, gschemas.compiled and such) that
-    comes with one of them names that one's files only, and the first that is loaded wins. It is made on the
-    machine by a start-up script.""",
+    """An index over files of many packages (info/dir, icon-theme.cache, mimeinfo.cache, gschemas.compiled and
+    such) that comes with one of them names that one's files only, and the first that is loaded wins. It is
+    made on the machine by a start-up script.""",
     repair=lambda subject, _context: subject.without(_shared_indexes(subject)),
 )
 def shared_index(subject: Subject, _context: Context) -> Iterator[Fault]:
@@ -267,8 +280,8 @@ def shared_index(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "duplicate-file",
     "note",
-    """Files of the same content take their room once in the image, but each of them in memory where the package is
-    copied into the system. A link says the same.""",
+    """Files of the same content take their room once in the image, but each of them in memory where the
+    package is copied into the system. A link says the same.""",
 )
 def duplicate_file(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -287,16 +300,14 @@ def duplicate_file(subject: Subject, _context: Context) -> Iterator[Fault]:
 
 def _empty_folders(subject: Subject) -> tuple[str, ...]:
     parents = {path.rpartition("/")[0] for path in subject.tree if path}
-    return tuple(
-        path for path, node in subject.tree.items() if path and node.is_dir and path not in parents
-    )
+    return tuple(path for path, node in subject.tree.items() if path and node.is_dir and path not in parents)
 
 
 @check(
     "empty-folder",
     "note",
-    """A folder with nothing in it is linked into the system as a folder and does little else. A package that only names
-    others in its .dep holds one, and nothing more.""",
+    """A folder with nothing in it is linked into the system as a folder and does little else. A package that
+    only names others in its .dep holds one, and nothing more.""",
     repair=lambda subject, _context: subject.without(_empty_folders(subject)) if subject.paths else subject,
 )
 def empty_folder(subject: Subject, _context: Context) -> Iterator[Fault]:
@@ -309,8 +320,8 @@ def empty_folder(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "desktop-file",
     "warning",
-    """A package's menu entry is usr/local/share/applications/NAME.desktop with Name= and Exec=, and X-FullPathIcon= names a
-    picture that is there: tce-run and the desktop look for exactly these.""",
+    """A package's menu entry is usr/local/share/applications/NAME.desktop with Name= and Exec=, and
+    X-FullPathIcon= names a picture that is there: tce-run and the desktop look for exactly these.""",
 )
 def desktop_file(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -318,7 +329,9 @@ def desktop_file(subject: Subject, _context: Context) -> Iterator[Fault]:
         if not (path.startswith("usr/local/share/applications/") and path.endswith(".desktop")):
             continue
         lines = data.decode(errors="replace").splitlines()
-        keys = {line.partition("=")[0].strip(): line.partition("=")[2].strip() for line in lines if "=" in line}
+        keys = {
+            line.partition("=")[0].strip(): line.partition("=")[2].strip() for line in lines if "=" in line
+        }
         for key in ("Name", "Exec"):
             if not keys.get(key):
                 yield Fault(message=f"without {key}=", paths=(path,))

@@ -113,8 +113,6 @@ def known_package(path: Path, read: Reader) -> Known:
     bare = Subject(name=path.name.removesuffix(SUFFIX), tree=Tree(), companions=tuple(beside.values()))
     listed = bare.text(".list")
     if listed is not None:
-
-
         files = parse_list(listed)
     else:
         try:
@@ -180,5 +178,3 @@ def _keep(path: Path) -> None:
     if path.is_file() and not kept.exists():
         with replacing(kept) as temporary:
             temporary.write_bytes(path.read_bytes())
-
-

@@ -67,7 +67,12 @@ class Finding:
 
 
 def check(
-    name: str, level: Level, explanation: str, *, repair: Repair | None = None, submission: Level | None = None
+    name: str,
+    level: Level,
+    explanation: str,
+    *,
+    repair: Repair | None = None,
+    submission: Level | None = None,
 ) -> Callable[[Inspect], Check]:
     """Make a ``Check`` of the function that looks; the text's line breaks are of no account."""
 

@@ -73,7 +73,7 @@ def _right_looks(path: str, context: Context) -> tuple[tuple[int, int, int], ...
 def _misfits(subject: Subject, context: Context) -> Iterator[tuple[str, tuple[int, int, int]]]:
     for path, node in subject.tree.items():
         here = context.base.tree.get(path)
-        if not path or not node.is_dir or path == STARTUP or path == "tmp" or path.startswith("tmp/"):
+        if not path or not node.is_dir or path in (STARTUP, "tmp") or path.startswith("tmp/"):
             continue
         if here is None and base_folder(path) is None:
             continue
@@ -101,7 +101,7 @@ def base_folders(subject: Subject, context: Context) -> Iterator[Fault]:
     for path, wanted in _misfits(subject, context):
         found = facts(subject.tree[path])
         yield Fault(
-            message=f"/{path} is {told(*found)}; loading it would change the base's, which is {told(*wanted)}",
+            message=f"{told(*found)}; loading it would change the base's, which is {told(*wanted)}",
             paths=(path,),
         )
 
@@ -120,7 +120,9 @@ def ships_tmp(subject: Subject, _context: Context) -> Iterator[Fault]:
 
 
 def _volatile(subject: Subject) -> tuple[str, ...]:
-    return tuple(path for path in ("tmp", "dev", "proc", "sys", "run", "var/run", "var/tmp") if path in subject.tree)
+    return tuple(
+        path for path in ("tmp", "dev", "proc", "sys", "run", "var/run", "var/tmp") if path in subject.tree
+    )
 
 
 def _odd_folders(subject: Subject, context: Context) -> tuple[str, ...]:
@@ -136,7 +138,9 @@ def _odd_folders(subject: Subject, context: Context) -> tuple[str, ...]:
 
 def _repair_folder_modes(subject: Subject, context: Context) -> Subject:
     odd = _odd_folders(subject, context)
-    return _changed(subject, lambda path, node: _set(node, (0o755, node.uid, node.gid)) if path in odd else node)
+    return _changed(
+        subject, lambda path, node: _set(node, (0o755, node.uid, node.gid)) if path in odd else node
+    )
 
 
 @check(
@@ -199,7 +203,9 @@ def _writable(subject: Subject) -> tuple[str, ...]:
 
 def _repair_writable(subject: Subject, _context: Context) -> Subject:
     paths = _writable(subject)
-    return _changed(subject, lambda path, node: replace(node, mode=node.mode & ~0o002) if path in paths else node)
+    return _changed(
+        subject, lambda path, node: replace(node, mode=node.mode & ~0o002) if path in paths else node
+    )
 
 
 @check(
@@ -231,7 +237,9 @@ def set_id(subject: Subject, _context: Context) -> Iterator[Fault]:
 
 
 def _unreadable(subject: Subject) -> tuple[str, ...]:
-    return tuple(path for path, node in subject.files if not node.mode & 0o004 and not path.startswith(STARTUP))
+    return tuple(
+        path for path, node in subject.files if not node.mode & 0o004 and not path.startswith(STARTUP)
+    )
 
 
 @check(
@@ -263,7 +271,9 @@ def _special(subject: Subject) -> tuple[str, ...]:
 def device_node(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""
     for path in _special(subject):
-        yield Fault(message=f"a device node, pipe or socket ({stat.filemode(subject.tree[path].mode)})", paths=(path,))
+        yield Fault(
+            message=f"a device node, pipe or socket ({stat.filemode(subject.tree[path].mode)})", paths=(path,)
+        )
 
 
 CHECKS = (

@@ -68,7 +68,8 @@ def _repair_info(subject: Subject, _context: Context) -> Subject:
 @check(
     "info-missing",
     "warning",
-    "The .info tells users what a package is, where it comes from and under which licence; the official repository takes none without.",
+    """The .info tells users what a package is, where it comes from and under which licence; the official
+    repository takes none without.""",
     submission="error",
 )
 def info_missing(subject: Subject, _context: Context) -> Iterator[Fault]:
@@ -102,8 +103,8 @@ def info_keys(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "info-empty",
     "note",
-    """Every key has a value; submitqc calls the file wrong where one has none. A first version writes its date and
-    First version behind Change-log as well as behind Current.""",
+    """Every key has a value; submitqc calls the file wrong where one has none. A first version writes its
+    date and First version behind Change-log as well as behind Current.""",
     submission="error",
 )
 def info_empty(subject: Subject, _context: Context) -> Iterator[Fault]:
@@ -111,9 +112,7 @@ def info_empty(subject: Subject, _context: Context) -> Iterator[Fault]:
     found = _found(subject)
     if subject.info is None:
         return
-    empty = [
-        key for key in KEYS if key in found and not getattr(subject.info, key.lower().replace("-", "_"))
-    ]
+    empty = [key for key in KEYS if key in found and not getattr(subject.info, key.lower().replace("-", "_"))]
     if empty:
         yield Fault(message=f"without a value: {', '.join(empty)}")
 
@@ -133,8 +132,8 @@ def info_title(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "info-column",
     "note",
-    """Values begin at column 17 and further lines are set in as far, with blanks and not with tabs, as nine of ten
-    official packages have it.""",
+    """Values begin at column 17 and further lines are set in as far, with blanks and not with tabs, as nine
+    of ten official packages have it.""",
     repair=_repair_info,
 )
 def info_column(subject: Subject, _context: Context) -> Iterator[Fault]:
@@ -177,7 +176,7 @@ def info_encoding(subject: Subject, _context: Context) -> Iterator[Fault]:
 
 
 def parse_size(text: str) -> int | None:
-    """Return the bytes that a size such as ``388K``, ``1.2M`` or ``8.0 KiB`` stands for; ``None`` for no size."""
+    """Return the bytes that a size such as ``388K`` or ``8.0 KiB`` stands for, ``None`` for no size."""
     found = _SIZE.match(text.strip())
     return int(float(found[1].replace(",", ".")) * _UNITS[found[2].lower()]) if found else None
 
@@ -208,7 +207,9 @@ def info_size(subject: Subject, _context: Context) -> Iterator[Fault]:
 def info_current(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""
     if subject.info is not None and subject.info.current and not _DATE.match(subject.info.current):
-        yield Fault(message=f"{subject.info.current.splitlines()[0]!r} does not begin with a date as YYYY/MM/DD")
+        yield Fault(
+            message=f"{subject.info.current.splitlines()[0]!r} does not begin with a date as YYYY/MM/DD"
+        )
 
 
 @check(
@@ -225,15 +226,19 @@ def info_version(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "name",
     "error",
-    """A package's name holds letters, digits and + . _ - only, and begins with a letter or a digit: the loader
-    gives it to a shell unquoted. The version is no part of it, or every update would be another package that
-    no .dep names; generations that are to live side by side (icu74, php-8.2) are.""",
+    """A package's name holds letters, digits and + . _ - only, and begins with a letter or a digit: the
+    loader gives it to a shell unquoted. The version is no part of it, or every update would be another
+    package that no .dep names; generations that are to live side by side (icu74, php-8.2) are.""",
 )
 def name(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""
     if not is_package_name(subject.name):
         yield Fault(message=f"{subject.name!r} is no name of a package")
-    elif _VERSION_IN_NAME.match(subject.name) and not _KERNEL_RELEASE.search(subject.name) and not subject.releases:
+    elif (
+        _VERSION_IN_NAME.match(subject.name)
+        and not _KERNEL_RELEASE.search(subject.name)
+        and not subject.releases
+    ):
         yield Fault(message=f"{subject.name}: the version is part of the name", level="note")
 
 

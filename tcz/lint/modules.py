@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import lzma
 import re
 import zlib
@@ -40,9 +41,11 @@ def vermagic(data: bytes, suffix: str) -> str | None:
             case ".gz":
                 data = zlib.decompressobj(wbits=31).decompress(data, _LARGEST)
             case ".xz":
-                data = lzma.LZMADecompressor().decompress(data, _LARGEST)
+                data = lzma.LZMADecompressor(memlimit=_LARGEST * 2).decompress(data, _LARGEST)
             case ".zst":
-                data = zstandard.ZstdDecompressor().decompress(data, max_output_size=_LARGEST)
+                # As a stream: the size that a frame claims for itself is not to be trusted.
+                stream = zstandard.ZstdDecompressor(max_window_size=_LARGEST).stream_reader(io.BytesIO(data))
+                data = stream.read(_LARGEST)
             case _:
                 pass
     except (zlib.error, lzma.LZMAError, zstandard.ZstdError):
@@ -54,8 +57,8 @@ def vermagic(data: bytes, suffix: str) -> str | None:
 @check(
     "module-path",
     "error",
-    """Kernel modules of a package lie below usr/local/lib/modules/RELEASE/kernel: there kernel.tclocal of the base
-    leads depmod and modprobe. Below lib/modules they would mix with the base's own.""",
+    """Kernel modules of a package lie below usr/local/lib/modules/RELEASE/kernel: there kernel.tclocal of the
+    base leads depmod and modprobe. Below lib/modules they would mix with the base's own.""",
 )
 def module_path(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -67,8 +70,9 @@ def module_path(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "module-name",
     "error",
-    """A package of kernel modules is called NAME-RELEASE.tcz, where RELEASE is what uname -r says of its kernel: the
-    loader makes it of NAME-KERNEL.tcz in a .dep. It holds the modules of that one kernel only.""",
+    """A package of kernel modules is called NAME-RELEASE.tcz, where RELEASE is what uname -r says of its
+    kernel: the loader makes it of NAME-KERNEL.tcz in a .dep. It holds the modules of that one kernel
+    only.""",
 )
 def module_name(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -82,8 +86,8 @@ def module_name(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "module-vermagic",
     "error",
-    """A module says in its vermagic which kernel it was built for, and no other loads it. It must be the release in
-    its path and, with --kernel, the kernel asked for.""",
+    """A module says in its vermagic which kernel it was built for, and no other loads it. It must be the
+    release in its path and, with --kernel, the kernel asked for.""",
 )
 def module_vermagic(subject: Subject, context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -100,15 +104,19 @@ def module_vermagic(subject: Subject, context: Context) -> Iterator[Fault]:
         elif wanted is not None and found != wanted:
             wrong.setdefault((found, wanted), []).append(path)
     for (found, wanted), paths in sorted(wrong.items()):
-        message = "has no vermagic: not a module, or a damaged one" if found == "no kernel" else f"built for {found}, not for {wanted}"
+        message = (
+            "has no vermagic: not a module, or a damaged one"
+            if found == "no kernel"
+            else f"built for {found}, not for {wanted}"
+        )
         yield Fault(message=message, paths=tuple(paths))
 
 
 @check(
     "module-release",
     "error",
-    """Modules for another kernel than the one asked for with --kernel are never found by it: the release is a part of
-    their path.""",
+    """Modules for another kernel than the one asked for with --kernel are never found by it: the release is a
+    part of their path.""",
 )
 def module_release(subject: Subject, context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -120,8 +128,8 @@ def module_release(subject: Subject, context: Context) -> Iterator[Fault]:
 @check(
     "module-index",
     "warning",
-    """modules.dep and its like are made by depmod on the machine, over all packages that are loaded. One that comes
-    with a package is the index of that package alone, and stands in the way.""",
+    """modules.dep and its like are made by depmod on the machine, over all packages that are loaded. One that
+    comes with a package is the index of that package alone, and stands in the way.""",
     repair=lambda subject, _context: subject.without(_indexes(subject)),
 )
 def module_index(subject: Subject, _context: Context) -> Iterator[Fault]:

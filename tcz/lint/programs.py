@@ -48,9 +48,9 @@ def elf_damaged(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "elf-interpreter",
     "error",
-    """The dynamic loader that a program names must be in the base. CorePure64 has /lib/ld-linux-x86-64.so.2 and no
-    /lib64: programs from other distributions end with "not found" there. Build them static, or link them
-    with -Wl,--dynamic-linker=/lib/ld-linux-x86-64.so.2.""",
+    """The dynamic loader that a program names must be in the base. CorePure64 has /lib/ld-linux-x86-64.so.2
+    and no /lib64: programs from other distributions end with "not found" there. Build them static, or link
+    them with -Wl,--dynamic-linker=/lib/ld-linux-x86-64.so.2.""",
 )
 def elf_interpreter(subject: Subject, context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -58,12 +58,13 @@ def elf_interpreter(subject: Subject, context: Context) -> Iterator[Fault]:
     wanted: dict[str, list[str]] = {}
     for path, elf in _live(subject):
         if elf.interpreter is not None:
-            if not around.has(elf.interpreter.strip("/")):
-                wanted.setdefault(elf.interpreter, []).append(path)
-            elif context.submission and elf.interpreter.startswith("/lib64/"):
+            refused = context.submission and elf.interpreter.startswith("/lib64/")
+            if refused or not around.has(elf.interpreter.strip("/")):
                 wanted.setdefault(elf.interpreter, []).append(path)
     for interpreter, paths in sorted(wanted.items()):
-        yield Fault(message=f"started by {interpreter}, which {context.base.name} has not", paths=tuple(paths))
+        yield Fault(
+            message=f"started by {interpreter}, which {context.base.name} has not", paths=tuple(paths)
+        )
 
 
 def _version(text: str) -> tuple[int, ...]:
@@ -73,8 +74,9 @@ def _version(text: str) -> tuple[int, ...]:
 @check(
     "elf-libc-version",
     "error",
-    """A program that was linked with a newer libc than the base's does not start: version GLIBC_2.38 not found. The
-    highest version that it asks for must not be above the base's; build it on the older base, or static.""",
+    """A program that was linked with a newer libc than the base's does not start: version GLIBC_2.38 not
+    found. The highest version that it asks for must not be above the base's; build it on the older base, or
+    static.""",
 )
 def elf_libc_version(subject: Subject, context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -94,9 +96,9 @@ def elf_libc_version(subject: Subject, context: Context) -> Iterator[Fault]:
 @check(
     "elf-library",
     "error",
-    """Every shared library that a program asks for is in the package, in the base or in a package that the .dep
-    names, directly or by way of others. Where a known package has it, the .dep must name that one; where not
-    all packages are known it is only a warning.""",
+    """Every shared library that a program asks for is in the package, in the base or in a package that the
+    .dep names, directly or by way of others. Where a known package has it, the .dep must name that one;
+    where not all packages are known it is only a warning.""",
 )
 def elf_library(subject: Subject, context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -129,8 +131,9 @@ def _missing_library(soname: str, owners: tuple[str, ...], paths: tuple[str, ...
 @check(
     "elf-unstripped",
     "warning",
-    """Symbol tables and debugging information are of use to who builds a program, and take room on every machine.
-    strip --strip-unneeded takes them away; what must keep them (few programs) says so in its recipe.""",
+    """Symbol tables and debugging information are of use to who builds a program, and take room on every
+    machine. strip --strip-unneeded takes them away; what must keep them (few programs) says so in its
+    recipe.""",
     submission="error",
 )
 def elf_unstripped(subject: Subject, _context: Context) -> Iterator[Fault]:
@@ -146,10 +149,10 @@ def elf_unstripped(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "elf-rpath",
     "warning",
-    """An RPATH or RUNPATH makes the loader look for libraries in folders of the program's own choice. One that names
-    a folder of the machine it was built on, or no absolute folder at all, lets whoever can make that folder
-    have the program load what he likes: that is an error. /usr/local/lib is looked in anyway. Build with
-    --disable-rpath, or take it away with patchelf --remove-rpath.""",
+    """An RPATH or RUNPATH makes the loader look for libraries in folders of the program's own choice. One
+    that names a folder of the machine it was built on, or no absolute folder at all, lets whoever can
+    make that folder have the program load what he likes: that is an error. /usr/local/lib is looked in
+    anyway. Build with --disable-rpath, or take it away with patchelf --remove-rpath.""",
 )
 def elf_rpath(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -169,7 +172,8 @@ def elf_rpath(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "elf-machine",
     "error",
-    "A program for another processor does not start. Firmware and boot loaders below lib/firmware and share are data.",
+    """A program for another processor does not start. Firmware and boot loaders below lib/firmware and share
+    are data.""",
 )
 def elf_machine(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -184,8 +188,8 @@ def elf_machine(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "elf-executable-stack",
     "warning",
-    """A program that asks for an executable stack makes every overflow of a buffer a way in. Mostly it comes from an
-    assembler file without a .note.GNU-stack section.""",
+    """A program that asks for an executable stack makes every overflow of a buffer a way in. Mostly it comes
+    from an assembler file without a .note.GNU-stack section.""",
 )
 def elf_executable_stack(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""

@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tcz.errors import ConfigError, Problem, VerifyError
-from tcz.lint import companions, content, folders, info, modules, programs, relations, squash_checks, startup
+from tcz.lint import (
+    companions,
+    content,
+    folders,
+    info,
+    modules,
+    needs,
+    programs,
+    relations,
+    squash_checks,
+    startup,
+)
 from tcz.lint.finding import LEVELS, Check, Fault, Finding, check
 from tcz.toml import guess
 
@@ -49,6 +60,7 @@ TOPICS: Final = (
     Topic(title="Content", checks=content.CHECKS),
     Topic(title="Links, and other packages", checks=relations.CHECKS),
     Topic(title="Name and .info", checks=info.CHECKS, outside=True),
+    Topic(title="What it needs: .dep", checks=needs.CHECKS, outside=True),
     Topic(title="The other companion files", checks=companions.CHECKS, outside=True),
     Topic(title="The recipe", checks=(allow_unknown,), outside=True),
 )

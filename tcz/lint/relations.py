@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from tcz.lint.subject import Subject
 
 #: Filled while a machine runs; a link into them leads somewhere then.
-_LIVE = ("proc/", "sys/", "dev/", "run/", "var/run/", "tmp/", "var/tmp/", "mnt/", "media/", "home/", "etc/sysconfig/")
+_LIVE_FOLDERS = ("proc", "sys", "dev", "run", "var/run", "tmp", "var/tmp", "mnt", "media", "home", "etc/sysconfig")
+_LIVE = tuple(f"/{folder}/" for folder in _LIVE_FOLDERS)
+#: Where the loader mounts packages: a link there works for as long as nothing changes.
+_LOADED = "/tmp/tcloop/"  # noqa: S108 - no use of it
 #: Folders in which programs are looked up by name.
 _PATH = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin")
 
@@ -75,7 +78,7 @@ def dangling_link(subject: Subject, context: Context) -> Iterator[Fault]:
         if not node.is_link:
             continue
         target = node.read().decode(errors="replace")
-        if target.lstrip("/").startswith(_LIVE) and target.startswith("/") and not target.startswith("/tmp/tcloop"):  # noqa: S108 - no use of it
+        if target.startswith(_LIVE) and not target.startswith(_LOADED):
             continue
         if not around.has(path):
             hint = None if around.complete else "it may be in a package that is not known here (--against)"
@@ -90,8 +93,8 @@ def dangling_link(subject: Subject, context: Context) -> Iterator[Fault]:
 @check(
     "link-escapes",
     "error",
-    """A link with more .. in it than there are folders above it leads out of the package's tree. It works on a
-    machine, where / is its own parent, and leads astray wherever the tree is unpacked into a folder.""",
+    """A link with more .. in it than there are folders above it leads out of the package's tree. It works on
+    a machine, where / is its own parent, and leads astray wherever the tree is unpacked into a folder.""",
 )
 def link_escapes(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -123,8 +126,8 @@ def _is_file(tree: Tree, path: str) -> bool:
 @check(
     "other-owns-file",
     "warning",
-    """Another package holds a file of the same path. Which of the two is used depends on which is loaded first.
-    A file that two packages need belongs into a third one that both name in their .dep.""",
+    """Another package holds a file of the same path. Which of the two is used depends on which is loaded
+    first. A file that two packages need belongs into a third one that both name in their .dep.""",
 )
 def other_owns_file(subject: Subject, context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -140,8 +143,8 @@ def other_owns_file(subject: Subject, context: Context) -> Iterator[Fault]:
 @check(
     "case-clash",
     "warning",
-    """Two packages whose names differ in upper and lower case only cannot both lie on a FAT stick, on which many a
-    Tiny Core is kept.""",
+    """Two packages whose names differ in upper and lower case only cannot both lie on a FAT stick, on which
+    many a Tiny Core is kept.""",
 )
 def case_clash(subject: Subject, context: Context) -> Iterator[Fault]:
     """See the text above."""

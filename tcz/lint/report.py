@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SCHEMA: Final = 1
 _SHOWN_PATHS = 4
 _WIDEST_CHECK = 20
+_MORE = " (shown with --level note)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +145,7 @@ def _summary(report: Report) -> str:
     parts = [
         _count(found.errors, "error"),
         _count(found.warnings, "warning"),
-        _count(found.notes, "note") + (" (shown with --level note)" if found.notes and report.level != "note" else ""),
+        _count(found.notes, "note") + (_MORE if found.notes and report.level != "note" else ""),
     ]
     if found.allowed:
         parts.append(f"{found.allowed} allowed")
@@ -193,21 +194,23 @@ def listing() -> tuple[tuple[str, str, str], ...]:
 _HEAD = """\
 # tcz lint: the checks
 
-`tcz lint` looks at packages: files, folders of them, or packages of recipes by name. This page is made from the
-checks' own texts, which `tcz lint --explain NAME` shows too.
+`tcz lint` looks at packages: files, folders of them, or packages of recipes by name. This page is made from
+the checks' own texts, which `tcz lint --explain NAME` shows too.
 
-Levels: an **error** makes `tcz lint` end with 9; a **warning** should be looked at; a **note** is good to know and is
-shown with `--level note`. A check may say a lower or higher level where it knows less or more. `--submission` uses the levels
-of the official repository's submitqc, where they differ. A recipe allows a check with `[package.allow]` (see
-[recipe.md](recipe.md)); it is shown as allowed and does not count.
+Levels: an **error** makes `tcz lint` end with 9; a **warning** should be looked at; a **note** is good to
+know and is shown with `--level note`. A check may say a lower or higher level where it knows less or more.
+`--submission` uses the levels of the official repository's submitqc, where they differ. A recipe allows a
+check with `[package.allow]` (see [recipe.md](recipe.md)); it is shown as allowed and does not count.
 
-`--fix` repairs what is marked so, writes the image and the files beside it anew, and keeps the old ones as `FILE.orig`.
+`--fix` repairs what is marked so, writes the image and the files beside it anew, and keeps the old ones as
+`FILE.orig`; with `--in-place` it does not keep them.
 
 ## JSON
 
-`--json` writes one object, schema 1: `base`, `kernel`, `submission`, `level`; `packages`, each with `name`, `path`, `findings`
-and `fixed`; and `summary` (`packages` `errors` `warnings` `notes` `allowed` `fixed`). A finding has `package`, `check`, `level`,
-`message`, `paths` (without a leading slash), `hint`, `fixable` and `allowed` (the reason, or null). Keys are only ever added.
+`--json` writes one object, schema 1: `base`, `kernel`, `submission`, `level`; `packages`, each with `name`,
+`path`, `findings` and `fixed`; and `summary` (`packages` `errors` `warnings` `notes` `allowed` `fixed`). A
+finding has `package`, `check`, `level`, `message`, `paths` (without a leading slash), `hint`, `fixable` and
+`allowed` (the reason, or null). Keys are only ever added.
 """
 
 
@@ -222,5 +225,7 @@ def reference() -> str:
             fixable = "; can be fixed" if check.repair is not None else ""
             out.append(f"### {check.name}\n")
             out.append(f"*{_levels(check)}{fixable}*\n")
-            out.append(textwrap.fill(check.explanation, 118, break_long_words=False, break_on_hyphens=False) + "\n")
+            out.append(
+                textwrap.fill(check.explanation, 118, break_long_words=False, break_on_hyphens=False) + "\n"
+            )
     return "\n".join(out)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tcz.lint.context import Context
+    from tcz.lint.finding import Level
     from tcz.lint.subject import Subject
 
 OFFICIAL_BLOCK: Final = 4096
@@ -42,7 +43,9 @@ def _packed(subject: Subject, *, compressor: str | None = None, block: int | Non
     image = subject.image
     return replace(
         subject,
-        image=replace(image, compressor=compressor or image.compressor, block=block or image.block, xattrs=False),
+        image=replace(
+            image, compressor=compressor or image.compressor, block=block or image.block, xattrs=False
+        ),
     )
 
 
@@ -62,7 +65,7 @@ def image_compressor(subject: Subject, context: Context) -> Iterator[Fault]:
         return
     known = image.compressor in context.base.compressors
     trusted = known and context.base.name == "floe" and not context.submission
-    level = "note" if trusted else None if known else "error"
+    level: Level | None = "note" if trusted else None if known else "error"
     yield Fault(message=f"compressed with {image.compressor}, not with {OFFICIAL_COMPRESSOR}", level=level)
 
 
@@ -73,9 +76,9 @@ def _repair_block(subject: Subject, _context: Context) -> Subject:
 @check(
     "image-block-size",
     "note",
-    """The official repository asks for blocks of 4096 bytes, and submitqc packs anything else again. Tiny Core
-    up to 10.x mounts no others; from 11.x on any size mounts, and larger blocks make an image about a
-    fifth smaller.""",
+    """The official repository asks for blocks of 4096 bytes, and submitqc packs anything else again. Tiny
+    Core up to 10.x mounts no others; from 11.x on any size mounts, and larger blocks make an image about
+    a fifth smaller.""",
     repair=_repair_block,
     submission="error",
 )
@@ -85,7 +88,9 @@ def image_block_size(subject: Subject, context: Context) -> Iterator[Fault]:
     if image is None or image.block == OFFICIAL_BLOCK:
         return
     if image.block > context.base.largest_block:
-        message = f"blocks of {image.block} bytes; {context.base.name} mounts {context.base.largest_block} at most"
+        message = (
+            f"blocks of {image.block} bytes; {context.base.name} mounts {context.base.largest_block} at most"
+        )
         yield Fault(message=message, level="error")
     elif context.submission:
         yield Fault(message=f"blocks of {image.block} bytes, not of {OFFICIAL_BLOCK}")
@@ -94,9 +99,9 @@ def image_block_size(subject: Subject, context: Context) -> Iterator[Fault]:
 @check(
     "image-xattrs",
     "warning",
-    """The image stores extended attributes. Tiny Core's kernels are built without SQUASHFS_XATTR, so that what
-    they say (file capabilities, for one) is not there on the machine; the official packages are made with
-    mksquashfs -no-xattrs.""",
+    """The image stores extended attributes. Tiny Core's kernels are built without SQUASHFS_XATTR, so that
+    what they say (file capabilities, for one) is not there on the machine; the official packages are made
+    with mksquashfs -no-xattrs.""",
     repair=lambda subject, _context: _packed(subject),
     submission="error",
 )
@@ -109,8 +114,8 @@ def image_xattrs(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "image-padding",
     "warning",
-    """An image's size is a multiple of 4096, as mksquashfs leaves it: a loop device ends at a whole block, and
-    what lies in a last part of one may be out of reach.""",
+    """An image's size is a multiple of 4096, as mksquashfs leaves it: a loop device ends at a whole block,
+    and what lies in a last part of one may be out of reach.""",
     repair=lambda subject, _context: _packed(subject),
 )
 def image_padding(subject: Subject, _context: Context) -> Iterator[Fault]:

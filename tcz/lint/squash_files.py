@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     from tcz.run import Runner
 
 _DATA = b"#\n# START OF DATA - DO NOT MODIFY\n#\n"
-_KINDS = {"D": stat.S_IFDIR, "R": stat.S_IFREG, "S": stat.S_IFLNK, "C": stat.S_IFCHR, "B": stat.S_IFBLK, "I": 0}
+_KINDS = {
+    "D": stat.S_IFDIR,
+    "R": stat.S_IFREG,
+    "S": stat.S_IFLNK,
+    "C": stat.S_IFCHR,
+    "B": stat.S_IFBLK,
+    "I": 0,
+}
 _FIELDS = re.compile(r"((?:[^\\ ]|\\.)+) ([DRSCBIL]) (.*)\Z", re.DOTALL)
 _PIPE, _SOCKET = "f", "s"
 

@@ -70,7 +70,7 @@ def startup_script(subject: Subject, _context: Context) -> Iterator[Fault]:
         if not node.is_file:
             continue
         mode, uid, gid = facts(node)
-        if mode & 0o111 != 0o111:
+        if not mode & 0o001:
             yield Fault(message=f"not executable ({mode:04o})", paths=(path,))
         elif mode not in (0o775, 0o755):
             yield Fault(message=f"of mode {mode:04o}, not 0775", paths=(path,), level="warning")
@@ -109,8 +109,8 @@ def startup_name(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "startup-shebang",
     "error",
-    """A start-up script begins with #!/bin/sh. Without such a line it depends on who starts it whether it runs
-    at all, and the base has no other shell than BusyBox's.""",
+    """A start-up script begins with #!/bin/sh. Without such a line it depends on who starts it whether it
+    runs at all, and the base has no other shell than BusyBox's.""",
 )
 def startup_shebang(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -157,8 +157,8 @@ def script_line_ends(subject: Subject, _context: Context) -> Iterator[Fault]:
 @check(
     "script-syntax",
     "error",
-    """A shell script that the shell cannot parse stops halfway, with some of its work done. Scripts for /bin/sh
-    are parsed (never run) with BusyBox's ash where this machine has it, else with its own sh.""",
+    """A shell script that the shell cannot parse stops halfway, with some of its work done. Scripts for
+    /bin/sh are parsed (never run) with BusyBox's ash where this machine has it, else with its own sh.""",
 )
 def script_syntax(subject: Subject, context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -185,8 +185,8 @@ def interpreter_of(line: str) -> tuple[str, str | None]:
 @check(
     "script-interpreter",
     "warning",
-    """The interpreter of a script must be in the package, in the base or in a package that it needs. A base has
-    no bash, perl or python; theirs lie below /usr/local. Where all that the package needs is known, a
+    """The interpreter of a script must be in the package, in the base or in a package that it needs. A base
+    has no bash, perl or python; theirs lie below /usr/local. Where all that the package needs is known, a
     missing interpreter of a program is an error.""",
 )
 def script_interpreter(subject: Subject, context: Context) -> Iterator[Fault]:

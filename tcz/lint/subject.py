@@ -80,7 +80,9 @@ class Subject:
     @cached_property
     def needs(self) -> tuple[str, ...]:
         """The names in the .dep that are names, without suffix, in order."""
-        words = ("".join(line.split()).removesuffix(".tcz") for line in (self.text(".dep") or "").splitlines())
+        words = (
+            "".join(line.split()).removesuffix(".tcz") for line in (self.text(".dep") or "").splitlines()
+        )
         return tuple(dict.fromkeys(word for word in words if is_package_name(word)))
 
     @cached_property

@@ -19,7 +19,7 @@ from tcz.names import SUFFIX
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tcz.lint.finding import Check, Level
+    from tcz.lint.finding import Check, Finding, Level
     from tcz.lint.report import PackageReport, Report
     from tcz.lint.subject import Subject
     from tcz.model import Allow, BuiltPackage
@@ -102,7 +102,7 @@ def lint(
 def _one(
     subject: Subject, context: Context, checks: Sequence[Check], wish: Wish, squash: SquashFiles
 ) -> PackageReport:
-    fixed = ()
+    fixed: tuple[Finding, ...] = ()
     if wish.fix:
         repair = fix.repair(subject, context, checks)
         fixed = repair.done
@@ -121,7 +121,7 @@ def _written(
     """Write a repaired package, then what speaks of its new image."""
     written = files.write_package(before, after, target, squash.write, keep=keep)
     followed = fix.follow(written, context)
-    return files.write_package(written, followed, target, squash.write, keep=False)
+    return files.write_package(written, followed, target, squash.write, keep=keep)
 
 
 def _joined(one: Catalogue, other: Catalogue) -> Catalogue:

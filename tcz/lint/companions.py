@@ -152,7 +152,9 @@ def zsync_missing(subject: Subject, _context: Context) -> Iterator[Fault]:
     "zsync-stale",
     "error",
     """The .zsync belongs to this very image: its length, its SHA-1, its name, and an URL that is the bare
-    file name. An update with a stale one ends with a file that fails its check.""",
+    file name. An update with a stale one ends with a file that fails its check. It is repaired by taking
+    it away: an update then fetches the whole package.""",
+    repair=lambda subject, _context: subject.with_companion(".zsync", None),
 )
 def zsync_stale(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""

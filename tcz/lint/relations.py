@@ -16,7 +16,19 @@ if TYPE_CHECKING:
     from tcz.lint.subject import Subject
 
 #: Filled while a machine runs; a link into them leads somewhere then.
-_LIVE_FOLDERS = ("proc", "sys", "dev", "run", "var/run", "tmp", "var/tmp", "mnt", "media", "home", "etc/sysconfig")
+_LIVE_FOLDERS = (
+    "proc",
+    "sys",
+    "dev",
+    "run",
+    "var/run",
+    "tmp",
+    "var/tmp",
+    "mnt",
+    "media",
+    "home",
+    "etc/sysconfig",
+)
 _LIVE = tuple(f"/{folder}/" for folder in _LIVE_FOLDERS)
 #: Where the loader mounts packages: a link there works for as long as nothing changes.
 _LOADED = "/tmp/tcloop/"  # noqa: S108 - no use of it

@@ -73,7 +73,9 @@ def package(
     tree = Tree({**(own if plain else {}), **(nodes or {})})
     texts: dict[str, bytes | None] = {
         ".info": metadata.info_text(replace(INFO, title=f"{name}.tcz")).encode(),
-        ".list": metadata.list_text(p for p, n in tree.items() if not n.is_dir).encode(errors="surrogateescape"),
+        ".list": metadata.list_text(p for p, n in tree.items() if not n.is_dir).encode(
+            errors="surrogateescape"
+        ),
         ".md5.txt": f"{MD5}  {name}.tcz\n".encode(),
         ".zsync": ZSYNC.replace(b"thing.tcz", f"{name}.tcz".encode()),
         ".build-dep": b"compiletc.tcz\n",
@@ -125,7 +127,9 @@ def old_libc(version: tuple[int, ...]) -> Context:
     return replace(context(), base=replace(bases.load("floe"), glibc=version))
 
 
-def module(release: str, place: str, suffix: str = ".ko", pack: Callable[[bytes], bytes] = bytes) -> dict[str, Node]:
+def module(
+    release: str, place: str, suffix: str = ".ko", pack: Callable[[bytes], bytes] = bytes
+) -> dict[str, Node]:
     data = b"\0license=GPL\0vermagic=" + release.encode() + b" SMP mod_unload \0"
     return {f"{place}/x{suffix}": regular(pack(data))}
 
@@ -189,7 +193,10 @@ CASES: dict[str, Case] = {
         [package({"usr/local/x": directory(0o2775)})],
     ),
     "owner": case(
-        [package({"usr/local/x": regular(b"", uid=1001, gid=50)}), package({"usr/local/y": directory(gid=50)})],
+        [
+            package({"usr/local/x": regular(b"", uid=1001, gid=50)}),
+            package({"usr/local/y": directory(gid=50)}),
+        ],
         [package({SCRIPT: MINE, "usr/local/tce.installed": STAFF_FOLDER})],
     ),
     "world-writable": case(
@@ -208,7 +215,10 @@ CASES: dict[str, Case] = {
         [package({SCRIPT: MINE})], [package({SCRIPT: MINE, "usr/local/tce.installed": STAFF_FOLDER})]
     ),
     "startup-script": case(
-        [package({SCRIPT: replace(MINE, mode=stat.S_IFREG | 0o644)}), package({SCRIPT: replace(MINE, gid=0)})],
+        [
+            package({SCRIPT: replace(MINE, mode=stat.S_IFREG | 0o644)}),
+            package({SCRIPT: replace(MINE, gid=0)}),
+        ],
         [package({SCRIPT: MINE})],
     ),
     "startup-name": case([package({"usr/local/tce.installed/other": MINE})], [package({SCRIPT: MINE})]),
@@ -292,7 +302,9 @@ CASES: dict[str, Case] = {
     "module-name": case(
         [
             package(module("6.1-t", MODULES)),
-            package({**module("6.1-t", MODULES), **module("6.2", MODULES.replace("6.1-t", "6.2"))}, name="x-6.2"),
+            package(
+                {**module("6.1-t", MODULES), **module("6.2", MODULES.replace("6.1-t", "6.2"))}, name="x-6.2"
+            ),
         ],
         [package(module("6.1-t", MODULES), name="x-6.1-t")],
     ),
@@ -346,7 +358,9 @@ CASES: dict[str, Case] = {
             package({"usr/local/x": regular(b"\0/home/joe/x\0")}),
         ],
     ),
-    "python-cache": case([package({"usr/local/lib/python3/__pycache__/x.cpython-313.pyc": regular(b"")})], []),
+    "python-cache": case(
+        [package({"usr/local/lib/python3/__pycache__/x.cpython-313.pyc": regular(b"")})], []
+    ),
     "leftover": case([package({"usr/local/etc/x.conf~": regular(b"")})], []),
     "shared-index": case([package({"usr/local/share/info/dir": regular(b"")})], []),
     "duplicate-file": case(
@@ -415,7 +429,10 @@ CASES: dict[str, Case] = {
     "info-version": case([package(info=info(version="1.2 beta"))], []),
     # .dep
     "dep-syntax": case(
-        [package(dep=text) for text in (b"a.tcz", b"a.tcz\r\n", b"a.tcz\n\n", b" a.tcz\n", b"a\n", b"# x\n", b"")],
+        [
+            package(dep=text)
+            for text in (b"a.tcz", b"a.tcz\r\n", b"a.tcz\n\n", b" a.tcz\n", b"a\n", b"# x\n", b"")
+        ],
         [package(dep=b"a.tcz\nb-KERNEL.tcz\n")],
     ),
     "dep-self": case([package(dep=b"thing.tcz\n")], [package(dep=b"a.tcz\n")]),

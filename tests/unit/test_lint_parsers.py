@@ -68,10 +68,14 @@ def test_any_bytes_as_super_block(data: bytes, size: int) -> None:
 
 @given(st.lists(st.tuples(_WORDS, st.lists(_WORDS, max_size=3)), max_size=4))
 def test_databases(records: list[tuple[str, list[str]]]) -> None:
-    provides = "\n\n".join("\n".join([f"{name}.tcz", *(f"/usr/{path}" for path in paths)]) for name, paths in records)
+    provides = "\n\n".join(
+        "\n".join([f"{name}.tcz", *(f"/usr/{path}" for path in paths)]) for name, paths in records
+    )
     found = parse_provides(provides)
     assert found == tuple(Known(name=name, files=tuple(f"usr/{p}" for p in paths)) for name, paths in records)
-    needs = "\n\n\n".join("\n".join([f"{name}.tcz", *(f" {need}.tcz" for need in paths)]) for name, paths in records)
+    needs = "\n\n\n".join(
+        "\n".join([f"{name}.tcz", *(f" {need}.tcz" for need in paths)]) for name, paths in records
+    )
     assert parse_dep_db(needs) == tuple((name, tuple(paths)) for name, paths in records)
 
 
@@ -96,9 +100,13 @@ def test_links_are_followed_as_the_kernel_does(links: dict[str, str | None], pat
     import tempfile
 
     entries = {
-        one: target for one, target in links.items() if not any(one.startswith(f"{other}/") for other in links)
+        one: target
+        for one, target in links.items()
+        if not any(one.startswith(f"{other}/") for other in links)
     }
-    relative = {one: target for one, target in entries.items() if target is None or not target.startswith("/")}
+    relative = {
+        one: target for one, target in entries.items() if target is None or not target.startswith("/")
+    }
     kept = {one: t for one, t in relative.items() if t is None or not escapes(one, t)}
     tree = Tree({one: regular(b"") if t is None else symlink(t) for one, t in kept.items()})
     with tempfile.TemporaryDirectory() as name:
@@ -124,7 +132,9 @@ def test_links_are_followed_as_the_kernel_does(links: dict[str, str | None], pat
 
 def _through_a_file(tree: Tree, path: str) -> bool:
     """A file with something behind it is no folder for the kernel; lint does not mind."""
-    return path.endswith(("/", "/.")) or any(node.is_link and node.read().endswith((b"/", b".")) for _, node in tree.items())
+    return path.endswith(("/", "/.")) or any(
+        node.is_link and node.read().endswith((b"/", b".")) for _, node in tree.items()
+    )
 
 
 def _climbs(links: dict[str, str | None]) -> bool:
@@ -144,7 +154,13 @@ def test_resolve() -> None:
 
 @pytest.mark.parametrize(
     ("path", "target", "expected"),
-    [("a/b", "../c", False), ("a/b", "../../c", True), ("a", "..", True), ("a/b/c", "/../x", True), ("a", "./b/..", False)],
+    [
+        ("a/b", "../c", False),
+        ("a/b", "../../c", True),
+        ("a", "..", True),
+        ("a/b/c", "/../x", True),
+        ("a", "./b/..", False),
+    ],
 )
 def test_escapes(path: str, target: str, *, expected: bool) -> None:
     assert escapes(path, target) == expected
@@ -152,10 +168,17 @@ def test_escapes(path: str, target: str, *, expected: bool) -> None:
 
 @pytest.mark.parametrize(
     ("suffix", "pack"),
-    [("", bytes), (".gz", gzip.compress), (".xz", lzma.compress), (".zst", zstandard.ZstdCompressor().compress)],
+    [
+        ("", bytes),
+        (".gz", gzip.compress),
+        (".xz", lzma.compress),
+        (".zst", zstandard.ZstdCompressor().compress),
+    ],
 )
 def test_vermagic(suffix: str, pack: object) -> None:
-    module = b"\x7fELF" + bytes(5000) + b"license=GPL\0vermagic=6.12.11-tinycore64 SMP preempt \0" + bytes(100)
+    module = (
+        b"\x7fELF" + bytes(5000) + b"license=GPL\0vermagic=6.12.11-tinycore64 SMP preempt \0" + bytes(100)
+    )
     assert callable(pack)
     assert vermagic(pack(module), suffix) == "6.12.11-tinycore64"
     assert vermagic(pack(b"nothing"), suffix) is None
@@ -164,7 +187,10 @@ def test_vermagic(suffix: str, pack: object) -> None:
 @given(st.binary(max_size=100), st.sampled_from(["", ".gz", ".xz", ".zst"]))
 def test_any_bytes_as_module(data: bytes, suffix: str) -> None:
     vermagic(data, suffix)
-    vermagic({"": b"", ".gz": b"\x1f\x8b\x08", ".xz": b"\xfd7zXZ\0", ".zst": b"\x28\xb5\x2f\xfd"}[suffix] + data, suffix)
+    vermagic(
+        {"": b"", ".gz": b"\x1f\x8b\x08", ".xz": b"\xfd7zXZ\0", ".zst": b"\x28\xb5\x2f\xfd"}[suffix] + data,
+        suffix,
+    )
 
 
 def test_a_module_that_would_fill_the_memory() -> None:
@@ -189,7 +215,8 @@ def test_sizes_are_read_back(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("388KB", 397312), ("8.0 KiB", 8192), ("1,5M", 1572864), ("12 bytes", 12), ("big", None)]
+    ("text", "size"),
+    [("388KB", 397312), ("8.0 KiB", 8192), ("1,5M", 1572864), ("12 bytes", 12), ("big", None)],
 )
 def test_sizes(text: str, size: int | None) -> None:
     assert parse_size(text) == size

@@ -14,41 +14,40 @@ from tcz.lint.image import SUPER_BLOCK, parse_super_block
 from tcz.lint.subject import COMPANIONS, Companion, Subject
 from tcz.metadata import parse_list
 from tcz.names import SUFFIX
+from tcz.squashfs import image, writer
+from tcz.squashfs.options import COMPRESSORS, SquashOptions
 from tcz.store import replacing
 from tcz.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from tcz.lint.image import ImageFacts
     from tcz.model import Allow
-
-    #: Returns the tree of a squashfs image, or raises ``VerifyError``.
-    Reader = Callable[[Path], Tree]
+    from tcz.squashfs.options import Compressor
 
 #: Larger than any .list, .tree or .zsync of a real mirror.
 _LARGEST_COMPANION = 64 << 20
 
 
-def open_package(path: Path, read: Reader, allowed: Sequence[Allow] = ()) -> Subject:
+def open_package(path: Path, allowed: Sequence[Allow] = ()) -> Subject:
     """Return a package and all that lies beside it. A damaged image gives a package that says so.
 
     Raises ``ConfigError`` for a path that is no file.
     """
     if not path.is_file():
         raise ConfigError("no such package", [Problem(where=str(path), message="is not a file")])
-    damage, tree = None, Tree()
-    image = None
+    damage, tree, facts = None, Tree(), None
     try:
-        image = image_facts(path)
-        tree = read(path)
+        facts = image_facts(path)
+        tree = image.read(path)
     except VerifyError as error:
         damage = "; ".join(part for part in (error.what, error.why) if part)
     return Subject(
         name=path.name.removesuffix(SUFFIX),
         tree=tree,
-        image=image,
+        image=facts,
         companions=tuple(_companions(path)),
         allowed=tuple(allowed),
         damage=damage,
@@ -87,7 +86,7 @@ def images_in(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in folder.glob(f"*{SUFFIX}") if path.is_file()))
 
 
-def catalogue_of(place: Path, read: Reader) -> Catalogue:
+def catalogue_of(place: Path) -> Catalogue:
     """Return the packages of a folder of .tcz files, a mirror's folder, or a provides.db.
 
     A folder with a provides.db is a whole mirror: what it does not name does not exist. Of a .tcz without
@@ -104,10 +103,10 @@ def catalogue_of(place: Path, read: Reader) -> Catalogue:
         found = found.merged(parse_provides(provides), complete=True)
         needs = dict(parse_dep_db(_database(place, "dep.db") or ""))
         found = found.merged(replace(known, needs=needs.get(known.name, ())) for known in found.packages)
-    return found.merged(known_package(path, read) for path in images_in(place))
+    return found.merged(known_package(path) for path in images_in(place))
 
 
-def known_package(path: Path, read: Reader) -> Known:
+def known_package(path: Path) -> Known:
     """Return a package on disk as others see it, by its .list or else its image."""
     beside = {one.suffix: one for one in _companions(path)}
     bare = Subject(name=path.name.removesuffix(SUFFIX), tree=Tree(), companions=tuple(beside.values()))
@@ -116,7 +115,7 @@ def known_package(path: Path, read: Reader) -> Known:
         files = parse_list(listed)
     else:
         try:
-            files = tuple(path for path, node in read(path).items() if not node.is_dir)
+            files = tuple(path for path, node in image.read(path).items() if not node.is_dir)
         except VerifyError:
             files = ()
     return Known(name=bare.name, files=files, needs=bare.needs)
@@ -139,21 +138,19 @@ def _text(path: Path) -> str:
     return data.decode(errors="surrogateescape")
 
 
-def write_package(
-    before: Subject, after: Subject, target: Path, write: Callable[[Subject, Path], None], *, keep: bool
-) -> Subject:
-    """Write a repaired package over ``target`` and what lies beside it; return it as it is then.
+def write_package(before: Subject, after: Subject, target: Path, *, keep: bool) -> Subject:
+    """Write a repaired package over ``target`` and what lies beside it; return it with its new image's facts.
 
     With ``keep`` the files that change are kept as ``FILE.orig`` first. The image comes before the files
     that speak of it, so that a run that is interrupted leaves a mismatch that lint tells of, never a
-    half-written file.
+    half-written file. What ``after`` refers to in an image that is replaced can no longer be read.
     """
     changed = [one for one in after.companions if before.companion(one.suffix) != one.data]
     gone = [one.suffix for one in before.companions if after.companion(one.suffix) is None]
     if after.tree != before.tree or after.image != before.image:
         if keep:
             _keep(target)
-        write(after, target)
+        writer.write(after.tree, target, _options(after), epoch=None)
     for one in changed:
         _put(target.with_name(target.name + one.suffix), one.data, keep=keep)
     for suffix in gone:
@@ -163,6 +160,14 @@ def write_package(
                 _keep(path)
             path.unlink()
     return replace(after, image=image_facts(target))
+
+
+def _options(subject: Subject) -> SquashOptions:
+    """Return how an image is packed: as it was, or as a repair wants it."""
+    if subject.image is None:
+        return SquashOptions(block=4096)
+    known: Compressor = next((one for one in COMPRESSORS if one == subject.image.compressor), "gzip")
+    return SquashOptions(compressor=known, block=subject.image.block)
 
 
 def _put(path: Path, data: bytes, *, keep: bool) -> None:

@@ -66,7 +66,11 @@ TOPICS: Final = (
 )
 CHECKS: Final = tuple(one for topic in TOPICS for one in topic.checks)
 #: What can be told of a package whose image cannot be read.
-_OUTSIDE: Final = {"image-damaged", *(c.name for topic in TOPICS if topic.outside for c in topic.checks)}
+_OUTSIDE: Final = {
+    "image-damaged",
+    "image-compressor",
+    *(c.name for topic in TOPICS if topic.outside for c in topic.checks),
+}
 _BY_NAME: Final = {one.name: one for one in CHECKS}
 
 

@@ -132,7 +132,7 @@ class Subject:
 
     @cached_property
     def _heads(self) -> dict[str, bytes]:
-        return {path: node.read()[:256] for path, node in self.files}
+        return {path: next(iter(node.pieces()), b"")[:256] for path, node in self.files}
 
     @cached_property
     def texts(self) -> tuple[tuple[str, bytes], ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,6 @@ from tcz.lint import files, fix, registry, report
 from tcz.lint.catalogue import Catalogue
 from tcz.lint.context import Context
 from tcz.lint.shell import shell_syntax
-from tcz.lint.squash_files import SquashFiles
 from tcz.names import SUFFIX
 
 if TYPE_CHECKING:
@@ -68,60 +66,55 @@ def lint(
     meant, around = _meant(what, built)
     if wish.fix and not wish.dry_run:
         _refuse_ours(meant)
-    with tempfile.TemporaryDirectory(prefix="tcz-lint-") as name:
-        squash = SquashFiles(runner, Path(name))
-        others = Catalogue()
-        for place in wish.against:
-            others = _joined(others, files.catalogue_of(place, squash.read))
-        for path in around:
-            others = _joined(others, Catalogue(packages=(files.known_package(path, squash.read),)))
-        subjects = []
-        with reporter.step("read packages", total=len(meant)) as step:
-            for count, one in enumerate(meant):
-                step.progress(count, len(meant))
-                step.detail(one.path.name)
-                subjects.append(files.open_package(one.path, squash.read, _allowed(one.path, recipes)))
-        context = Context(
-            base=base,
-            kernel=wish.kernel,
-            others=others.merged(map(files.known_from, subjects)),
-            submission=wish.submission,
-            shell=shell_syntax(runner),
-        )
-        packages = []
-        with reporter.step("look at packages", total=len(subjects)) as step:
-            for count, subject in enumerate(subjects):
-                step.progress(count, len(subjects))
-                step.detail(subject.name)
-                packages.append(_one(subject, context, checks, wish, squash))
+    others = Catalogue()
+    for place in wish.against:
+        others = _joined(others, files.catalogue_of(place))
+    for path in around:
+        others = _joined(others, Catalogue(packages=(files.known_package(path),)))
+    subjects = []
+    with reporter.step("read packages", total=len(meant)) as step:
+        for count, one in enumerate(meant):
+            step.progress(count, len(meant))
+            step.detail(one.path.name)
+            subjects.append(files.open_package(one.path, _allowed(one.path, recipes)))
+    context = Context(
+        base=base,
+        kernel=wish.kernel,
+        others=others.merged(map(files.known_from, subjects)),
+        submission=wish.submission,
+        shell=shell_syntax(runner),
+    )
+    packages = []
+    with reporter.step("look at packages", total=len(subjects)) as step:
+        for count, subject in enumerate(subjects):
+            step.progress(count, len(subjects))
+            step.detail(subject.name)
+            packages.append(_one(subject, context, checks, wish))
     return report.make(
         packages, base=base.name, kernel=wish.kernel, submission=wish.submission, level=wish.level
     )
 
 
-def _one(
-    subject: Subject, context: Context, checks: Sequence[Check], wish: Wish, squash: SquashFiles
-) -> PackageReport:
+def _one(subject: Subject, context: Context, checks: Sequence[Check], wish: Wish) -> PackageReport:
     fixed: tuple[Finding, ...] = ()
     if wish.fix:
         repair = fix.repair(subject, context, checks)
         fixed = repair.done
         target = Path(subject.where)
         if repair.changed and not wish.dry_run:
-            subject = _written(subject, repair.subject, context, target, squash, keep=not wish.in_place)
+            subject = _written(subject, repair.subject, context, target, keep=not wish.in_place)
         elif repair.changed:
             subject = repair.subject
     findings = registry.inspect(subject, context, checks)
     return report.PackageReport(name=subject.name, path=subject.where, findings=findings, fixed=fixed)
 
 
-def _written(
-    before: Subject, after: Subject, context: Context, target: Path, squash: SquashFiles, *, keep: bool
-) -> Subject:
+def _written(before: Subject, after: Subject, context: Context, target: Path, *, keep: bool) -> Subject:
     """Write a repaired package, then what speaks of its new image."""
-    written = files.write_package(before, after, target, squash.write, keep=keep)
+    written = files.write_package(before, after, target, keep=keep)
     followed = fix.follow(written, context)
-    return files.write_package(written, followed, target, squash.write, keep=keep)
+    files.write_package(written, followed, target, keep=keep)
+    return files.open_package(target, before.allowed)
 
 
 def _joined(one: Catalogue, other: Catalogue) -> Catalogue:

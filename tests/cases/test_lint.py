@@ -1,4 +1,4 @@
-"""``tcz lint`` as a whole: images made by mksquashfs, looked at, repaired, and checked with unsquashfs and md5sum."""
+"""``tcz lint`` as a whole: images of mksquashfs, repaired, and checked with unsquashfs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import os
 import pty
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +88,7 @@ def complete(image: Path, *, info: str = INFO) -> Path:
     beside = {
         ".info": info.replace("thing.tcz", name),
         ".list": "".join(f"{path}\n" for path in sorted(FILES)),
-        ".md5.txt": f"{hashlib.md5(image.read_bytes()).hexdigest()}  {name}\n",
+        ".md5.txt": f"{hashlib.md5(image.read_bytes(), usedforsecurity=False).hexdigest()}  {name}\n",
     }
     for suffix, text in beside.items():
         image.with_name(name + suffix).write_text(text)
@@ -224,12 +226,18 @@ def test_damaged_images(home: Path, data: bytes | None, said: str) -> None:
     assert "Traceback" not in result.output
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@cache
+def good_image() -> bytes:
+    with tempfile.TemporaryDirectory() as name:
+        return squash(Path(name) / "thing.tcz", FILES).read_bytes()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(place=st.integers(0, 1 << 16), value=st.integers(0, 255), cut=st.integers(0, 2000))
 def test_mutated_images(tmp_path_factory: pytest.TempPathFactory, place: int, value: int, cut: int) -> None:
     folder = tmp_path_factory.mktemp("mutated")
-    image = squash(folder / "thing.tcz", FILES)
-    data = bytearray(image.read_bytes())
+    image = folder / "thing.tcz"
+    data = bytearray(good_image())
     data[place % 700] = value
     image.write_bytes(bytes(data[: len(data) - cut]))
     result = tcz(image, "--json")

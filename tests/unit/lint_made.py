@@ -6,11 +6,10 @@ import lzma
 import stat
 import subprocess
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tcz import bases, metadata
 from tcz.lint.catalogue import Catalogue, Known
@@ -21,6 +20,9 @@ from tcz.lint.subject import Companion, Subject
 from tcz.model import Allow
 from tcz.run import HostRunner
 from tcz.tree import Node, Tree, directory, regular, symlink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BIN = "usr/local/bin/thing"
 SCRIPT = "usr/local/tce.installed/thing"

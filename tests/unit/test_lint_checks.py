@@ -12,9 +12,8 @@ from tcz.lint.fix import repair
 from tcz.lint.report import reference
 
 if TYPE_CHECKING:
-    from tests.conftest import Golden
-
     from tcz.lint.finding import Check
+    from tests.conftest import Golden
 
 #: Faults that a repair leaves on purpose: what is missing in an .info cannot be made up.
 UNREPAIRED = {"info-keys", "dep-syntax", "info-size"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import os
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -96,9 +98,6 @@ def test_any_text_as_database(text: str) -> None:
 )
 def test_links_are_followed_as_the_kernel_does(links: dict[str, str | None], path: str) -> None:
     """Compare with a real folder whose links are all relative to it."""
-    import os
-    import tempfile
-
     entries = {
         one: target
         for one, target in links.items()

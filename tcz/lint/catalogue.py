@@ -18,11 +18,16 @@ _LIBRARY = re.compile(r"(?:usr/local/|usr/)?lib(?:64)?/[^/]+\.so(?:\.[^/]*)?\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """Another package. ``files`` are its files and links; ``needs`` is ``None`` where it is not known."""
+    """Another package. ``files`` are its files and links; ``needs`` is ``None`` where it is not known.
+
+    ``md5`` and ``info`` are those of its companions, where there are any.
+    """
 
     name: str
     files: tuple[str, ...] = ()
     needs: tuple[str, ...] | None = None
+    md5: str = ""
+    info: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

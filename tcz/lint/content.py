@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from tcz.lint.context import Context
     from tcz.lint.subject import Subject
 
-_LICENCE = re.compile(r"(?i)(copying|licen[cs]e|copyright|notice|unlicense)")
+_LICENCE = re.compile(
+    r"(?i)(copying|licen[cs]e|copyright|notice)|\A(?:[al]?gpl|bsd|mit|apache|mpl|isc|zlib|cc0|artistic|psf)\b"
+)
 _LICENCE_FOLDER = re.compile(r"usr/(?:local/)?share/(?:doc|licen[cs]es)/")
 _BUILD_PATH = re.compile(
     rb"(?<![\w/.@-])/(?:build/(?:src|dest|tmp|recipe|needs|reproducible-path)|home/[a-z][a-z0-9_-]*|root)/[\w./+-]+"

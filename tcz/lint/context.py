@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 class Context:
     """``shell`` returns what is wrong with the syntax of a shell script, or ``None``.
 
-    It is ``None`` itself where this machine has no shell to ask. ``kernel`` is the release that
+    It is ``None`` itself where this machine has no shell to ask. ``others`` holds the packages that are looked
+    at too, ``published`` only those that were there before. ``kernel`` is the release that
     module packages are for, where it is given.
     """
 
     base: Base
     kernel: str | None = None
     others: Catalogue = field(default_factory=Catalogue)
+    published: Catalogue = field(default_factory=Catalogue)
     submission: bool = False
     shell: Callable[[bytes], str | None] | None = None

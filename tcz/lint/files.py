@@ -12,7 +12,7 @@ from tcz.errors import ConfigError, Problem, VerifyError
 from tcz.lint.catalogue import Catalogue, Known, parse_dep_db, parse_provides
 from tcz.lint.image import SUPER_BLOCK, parse_super_block
 from tcz.lint.subject import COMPANIONS, Companion, Subject
-from tcz.metadata import parse_list
+from tcz.metadata import parse_list, parse_md5
 from tcz.names import SUFFIX
 from tcz.squashfs import image, writer
 from tcz.squashfs.options import COMPRESSORS, SquashOptions
@@ -118,7 +118,11 @@ def known_package(path: Path) -> Known:
             files = tuple(path for path, node in image.read(path).items() if not node.is_dir)
         except VerifyError:
             files = ()
-    return Known(name=bare.name, files=files, needs=bare.needs)
+    try:
+        md5 = parse_md5(bare.text(".md5.txt") or "").md5
+    except VerifyError:
+        md5 = ""
+    return Known(name=bare.name, files=files, needs=bare.needs, md5=md5, info=bare.companion(".info"))
 
 
 def _database(folder: Path, name: str) -> str | None:

@@ -62,6 +62,7 @@ TOPICS: Final = (
     Topic(title="Name and .info", checks=info.CHECKS, outside=True),
     Topic(title="What it needs: .dep", checks=needs.CHECKS, outside=True),
     Topic(title="The other companion files", checks=companions.CHECKS, outside=True),
+    Topic(title="What changed since it was published", checks=published.CHECKS),
     Topic(title="The recipe", checks=(allow_unknown,), outside=True),
 )
 CHECKS: Final = tuple(one for topic in TOPICS for one in topic.checks)

@@ -69,6 +69,7 @@ def lint(
     others = Catalogue()
     for place in wish.against:
         others = _joined(others, files.catalogue_of(place))
+    published = others
     for path in around:
         others = _joined(others, Catalogue(packages=(files.known_package(path),)))
     subjects = []
@@ -81,6 +82,7 @@ def lint(
         base=base,
         kernel=wish.kernel,
         others=others.merged(map(files.known_from, subjects)),
+        published=published,
         submission=wish.submission,
         shell=shell_syntax(runner),
     )

@@ -162,6 +162,7 @@ def device(mode: int = stat.S_IFCHR | 0o600) -> Node:
 
 STAFF_FOLDER = directory(0o775, gid=50)
 MINE = regular(b"#!/bin/sh\n:\n", 0o775, gid=50)
+BEFORE = Known(name="thing", files=package().paths, needs=(), md5="2" * 32, info=info())
 LINK = known("libx", "usr/local/lib/libx.so.1")
 STRICT = context(submission=True)
 CORE = context("corepure64-16.x")
@@ -498,6 +499,25 @@ CASES: dict[str, Case] = {
         [replace(package(), companions=(Companion(suffix=".info", data=info(), mode=0o600),))], []
     ),
     "build-dep-missing": case([package(build_dep=None)], [], against=STRICT),
+    # the same package before
+    "update-info": Case(
+        bad=[(package(), context(published=others(BEFORE)))],
+        good=[
+            (package(info=info(current="2025/02/02 second")), context(published=others(BEFORE))),
+            (package(), context(published=others(replace(BEFORE, md5=MD5)))),
+        ],
+    ),
+    "update-needs": Case(
+        bad=[
+            (package(dep=b"a.tcz\n"), context(published=others(BEFORE))),
+            (package(), context(published=others(replace(BEFORE, needs=("a",))))),
+        ],
+        good=[(package(), context(published=others(BEFORE)))],
+    ),
+    "update-files": Case(
+        bad=[(package(), context(published=others(replace(BEFORE, files=("usr/local/bin/gone",)))))],
+        good=[(package({"usr/local/new": regular(b"")}), context(published=others(BEFORE)))],
+    ),
     "allow-unknown": case(
         [package(allowed=(Allow(check="set-di", reason="x"),))],
         [package(allowed=(Allow(check="set-id", reason="x"),))],

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class Context:
     """``shell`` returns what is wrong with the syntax of a shell script, or ``None``.
 
-    It is ``None`` itself where this machine has no shell to ask. ``others`` holds the packages that are looked
-    at too, ``published`` only those that were there before. ``kernel`` is the release that
-    module packages are for, where it is given.
+    It is ``None`` itself where this machine has no shell to ask. ``others`` holds the packages that are
+    looked at too, ``published`` only those that were there before. ``kernel`` is the release that module
+    packages are for, where it is given.
     """
 
     base: Base

@@ -14,6 +14,7 @@ from tcz.lint import (
     modules,
     needs,
     programs,
+    published,
     relations,
     squash_checks,
     startup,

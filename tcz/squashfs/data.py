@@ -109,9 +109,7 @@ class DataWriter:
                 part = FileRef(ref.path, ref.offset + at, min(step, whole - at))
                 self._put(part.read, place)
             if end:
-                place.fragment, place.offset = self._end(
-                    FileRef(ref.path, ref.offset + whole, end).read()
-                )
+                place.fragment, place.offset = self._end(FileRef(ref.path, ref.offset + whole, end).read())
             return place
         left = whole
         for piece in _steps(node.pieces(), step):

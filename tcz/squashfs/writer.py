@@ -62,9 +62,7 @@ def write_to(
     file.write(bytes(SUPERBLOCK_SIZE) + extra.finish())
     with Pipeline(threads) as pipeline:
         data = DataWriter(file, options.block, pack, pipeline)
-        places = data.write(
-            (path, node) for path, node in tree.items() if node.is_file and node.link is None
-        )
+        places = data.write((path, node) for path, node in tree.items() if node.is_file and node.link is None)
     inodes = InodeWriter(tree, places, pack, epoch)
     root = inodes.write()
     start = file.tell()

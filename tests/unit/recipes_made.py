@@ -7,6 +7,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from tcz.model import (
+    Allow,
     Archive,
     BuildSpec,
     CargoLock,
@@ -97,6 +98,7 @@ _debian_sources = st.builds(
 )
 _locals = st.builds(Local, path=st.just("files"), dest=_dest)
 _plain = st.one_of(_archives, _binaries, _locals, _crates, _cargo_locks, _commits, _debian_sources)
+_allow = st.builds(Allow, check=st.sampled_from(["set-id", "path-prefix", "owner"]), reason=_line)
 _owners = st.builds(
     OwnerRule,
     path=_glob,
@@ -129,6 +131,7 @@ def _packages(draw: st.DrawFn) -> PackageSpec:
         tags=draw(_some(st.sampled_from(["container", "net"]))),
         owners=tuple(draw(st.lists(_owners, max_size=2))),
         devices=() if form == "files" else tuple(draw(st.lists(_devices, max_size=2))),
+        allow=tuple(draw(st.lists(_allow, max_size=2, unique_by=lambda one: one.check))),
     )
 
 
@@ -197,6 +200,7 @@ FULL = Recipe(
             tags=("net",),
             owners=(OwnerRule(path="bin/su", mode=0o4755, uid=0, gid=0),),
             devices=(Device(path="dev/console", kind="c", major=5, minor=1, uid=1, gid=2),),
+            allow=(Allow(check="set-id", reason="it asks for a password"),),
         ),
         PackageSpec(name="thing-files", form="files", files=("boot/x",)),
     ),

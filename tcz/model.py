@@ -56,6 +56,31 @@ class GoToolchain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Crate:
+    """A Rust crate by name and version, pinned by the sha256 of its file.
+
+    Its own Cargo.lock lists and pins all that it needs in turn. It is unpacked below the source folder
+    at ``dest``.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    dest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CargoLock:
+    """A Cargo.lock that another source brings, as the list of crates that a build needs.
+
+    ``path`` is the file's place below the source folder; a Cargo.toml lies beside it.
+    """
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DebianBinary:
     """A Debian binary package, trusted through apt's signed index rather than pinned here.
 
@@ -78,7 +103,7 @@ class Local:
     dest: str = ""
 
 
-Source = Archive | GoModule | GoToolchain | DebianBinary | Local
+Source = Archive | GoModule | GoToolchain | Crate | CargoLock | DebianBinary | Local
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

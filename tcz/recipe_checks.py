@@ -14,6 +14,8 @@ _MODULE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+(/[A-Za-z0-9._~+-]+)*")
 _MODULE_VERSION = re.compile(r"v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?(\+incompatible)?")
 _GO_VERSION = re.compile(r"[0-9]+\.[0-9]+(\.[0-9]+|rc[0-9]+)?")
 _GO_TAG = re.compile(r"[A-Za-z0-9_.]+")
+_CRATE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_CRATE_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _DEBIAN_GLOB = re.compile(r"[a-z0-9*?\[][]a-z0-9+.*?\[!-]+")
 _MODE = re.compile(r"[0-7]{3,4}")
@@ -91,6 +93,18 @@ def go_package(text: str) -> str | None:
 def go_tag(text: str) -> str | None:
     """Accept a Go build tag."""
     return None if _GO_TAG.fullmatch(text) else f"{text!r} is not a build tag"
+
+
+def crate(text: str) -> str | None:
+    """Accept a crate's name."""
+    return (
+        None if _CRATE.fullmatch(text) else f"{text!r} is not a crate's name: letters, digits, - and _ only"
+    )
+
+
+def crate_version(text: str) -> str | None:
+    """Accept a version of a crate: all three numbers."""
+    return None if _CRATE_VERSION.fullmatch(text) else f"{text!r} is not a crate's version such as 1.2.3"
 
 
 def debian(text: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tcz.model import Archive, DebianBinary, GoModule, GoToolchain, Local
+from tcz.model import Archive, CargoLock, Crate, DebianBinary, GoModule, GoToolchain, Local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,6 +66,16 @@ def _source(source: Source) -> Iterator[str]:
             )
         case GoToolchain():
             yield from _pairs(kind="go-toolchain", version=source.version, sum=source.sum)
+        case Crate():
+            yield from _pairs(
+                kind="crate",
+                name=source.name,
+                version=source.version,
+                sha256=source.sha256,
+                dest=source.dest or None,
+            )
+        case CargoLock():
+            yield from _pairs(kind="cargo-lock", path=source.path, sha256=source.sha256)
         case DebianBinary():
             yield from _pairs(
                 kind="debian-binary", package=source.package, via=source.via, dest=source.dest or None

@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING, assert_never
 from tcz.deb import resolved, upstream_version
 from tcz.errors import ConfigError
 from tcz.fetch import Fetcher
-from tcz.model import Archive, DebianBinary, GoModule, GoToolchain, Local, ResolvedSource, Source
+from tcz.model import (
+    Archive,
+    CargoLock,
+    Crate,
+    DebianBinary,
+    GoModule,
+    GoToolchain,
+    Local,
+    ResolvedSource,
+    Source,
+)
 from tcz.sandbox import Bind
-from tcz.sources import archive, debian, gomod, local
+from tcz.sources import archive, cargo, debian, gomod, local
 from tcz.unpack import make_folder
 
 if TYPE_CHECKING:
@@ -75,6 +85,7 @@ class Sources:
         fetcher = Fetcher(store, reporter)
         self._archives = archive.Archives(store, fetcher, apt, reporter, mirrors)
         self._go = gomod.GoSources(dirs, roots, sandbox, runner, reporter)
+        self._cargo = cargo.CargoSources(dirs, store, roots, sandbox, reporter)
 
     def resolve(self, recipe: Recipe) -> Identity:
         """Say what would be fetched, without fetching it; raises what apt's resolution does.
@@ -108,6 +119,10 @@ class Sources:
                     parts.append(self._go.toolchain(source))
                 case GoModule():
                     parts.append(self._go.module(source, toolchain))
+                case Crate():
+                    parts.append(self._cargo.crate(source))
+                case CargoLock():
+                    parts.append(self._cargo.lock(source, version))
                 case Archive():
                     parts.append(self._archives.fetch(source, version))
                 case Local():
@@ -119,7 +134,8 @@ class Sources:
     def unpack(self, fetched: Fetched, into: Path) -> None:
         """Put all sources below the folder ``into``; raises ``VerifyError`` for hostile archives."""
         make_folder(into)
-        for part in fetched.parts:
+        # A lock is looked for in what the others bring.
+        for part in sorted(fetched.parts, key=lambda part: isinstance(part, cargo.LockPart)):
             part.unpack(into)
 
     def _assemble(self, parts: tuple[Part, ...], version: str) -> Fetched:
@@ -133,6 +149,10 @@ class Sources:
             binds.append(Bind(host=self._go.module_cache, inside=gomod.GOMODCACHE))
         if toolchains or modules:
             env = gomod.build_env(toolchain=bool(toolchains))
+        crates = self._cargo.binds(parts)
+        if crates:
+            binds += crates
+            env |= cargo.build_env()
         folders = [f"/build/src/{part.source.dest}".rstrip("/") for part in modules]
         return Fetched(
             resolved=tuple(part.resolved for part in parts),
@@ -149,6 +169,8 @@ class Sources:
                 return resolved(debian.resolve(source, self._apt), self._apt.suite)
             case GoToolchain() | GoModule():
                 return gomod.resolve(source)
+            case Crate() | CargoLock():
+                return cargo.resolve(source, version)
             case Archive():
                 return archive.resolve(source, version)
             case Local():

@@ -3,7 +3,7 @@
 set -eu
 
 crun=$DEST/usr/local/bin/crun
-"$crun" --version >/build/tmp/version
+XDG_RUNTIME_DIR=/build/tmp "$crun" --version >/build/tmp/version
 for word in "$VERSION" +SECCOMP +CAP +EBPF; do
     grep -qF "$word" /build/tmp/version || { echo "not in crun --version: $word" >&2; cat /build/tmp/version; exit 1; }
 done

@@ -3,7 +3,9 @@
 set -eu
 
 for name in passt pasta; do
-    "$DEST/usr/local/bin/$name" --version | grep -qF "$VERSION" || { echo "$name does not carry its version" >&2; exit 1; }
+    # What it would say is lost in a pipe.
+    "$DEST/usr/local/bin/$name" --version >/dev/null
+    grep -qaF "$VERSION" "$DEST/usr/local/bin/$name" || { echo "$name does not carry its version" >&2; exit 1; }
 done
 [ -x "$DEST/usr/local/bin/pasta.avx2" ]
 for name in passt passt.avx2; do

@@ -1,7 +1,8 @@
 #!/bin/sh
 set -eu
 
-autoreconf -fis
+# The root has no alternatives: Debian's names carry the version.
+ACLOCAL=$(echo /usr/bin/aclocal-1.*) AUTOMAKE="$(echo /usr/bin/automake-1.*)" autoreconf -fis
 ./configure --prefix=/usr/local CFLAGS="-O2" LDFLAGS="-static" FUSE_LIBS="$(pkg-config --static --libs fuse3)"
 make -j"$JOBS" fuse-overlayfs
 

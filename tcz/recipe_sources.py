@@ -15,6 +15,8 @@ from tcz.model import (
     CargoLock,
     Crate,
     DebianBinary,
+    DebianSource,
+    Git,
     GoModule,
     GoToolchain,
     Local,
@@ -52,6 +54,8 @@ class _Loader:
             "go-toolchain": self._go_toolchain,
             "crate": self._crate,
             "cargo-lock": _cargo_lock,
+            "git": self._git,
+            "debian-source": self._debian_source,
             "debian-binary": _debian_binary,
             "local": self._local,
         }
@@ -124,6 +128,21 @@ class _Loader:
             sha256=table.string("sha256", check=check.sha256),
             dest=_dest(table),
         )
+
+    def _git(self, table: toml.Table) -> Git:
+        ref = self._filled(table, "ref", check.ref) if table.has("ref") else None
+        return Git(
+            url=self._filled(table, "url", check.git_url),
+            commit=table.string("commit", check=check.commit),
+            ref=ref,
+            submodules=table.boolean("submodules", default=False),
+            dest=_dest(table),
+        )
+
+    def _debian_source(self, table: toml.Table) -> DebianSource:
+        version = self._filled(table, "version", check.debian_version) if table.has("version") else None
+        package = table.string("package", check=check.debian)
+        return DebianSource(package=package, version=version, dest=_dest(table))
 
     def _local(self, table: toml.Table) -> Local:
         path = table.string("path", check=check.path)

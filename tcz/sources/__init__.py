@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
+from tcz.aptsource import DebianSources
 from tcz.deb import resolved, upstream_version
 from tcz.errors import ConfigError
 from tcz.fetch import Fetcher
@@ -13,6 +14,8 @@ from tcz.model import (
     CargoLock,
     Crate,
     DebianBinary,
+    DebianSource,
+    Git,
     GoModule,
     GoToolchain,
     Local,
@@ -20,7 +23,7 @@ from tcz.model import (
     Source,
 )
 from tcz.sandbox import Bind
-from tcz.sources import archive, cargo, debian, gomod, local
+from tcz.sources import archive, cargo, debian, debsource, gitsource, gomod, local
 from tcz.unpack import make_folder
 
 if TYPE_CHECKING:
@@ -83,7 +86,10 @@ class Sources:
         self._apt = apt
         self._reporter = reporter
         fetcher = Fetcher(store, reporter)
-        self._archives = archive.Archives(store, fetcher, apt, reporter, mirrors)
+        self._debian = DebianSources(dirs, store, apt, reporter)
+        self._patcher = debsource.Patcher(sandbox=sandbox, roots=roots)
+        self._archives = archive.Archives(store, fetcher, self._debian, reporter, mirrors)
+        self._git = gitsource.GitSources(dirs, store, runner, reporter)
         self._go = gomod.GoSources(dirs, roots, sandbox, runner, reporter)
         self._cargo = cargo.CargoSources(dirs, store, roots, sandbox, reporter)
 
@@ -102,10 +108,10 @@ class Sources:
     def fetch(self, recipe: Recipe) -> Fetched:
         """Return all sources of a recipe; raises ``FetchError``, ``VerifyError``, ``ConfigError``."""
         # Debian packages first: they may turn out newer than resolved, and name the version.
-        binaries = {
-            source: debian.fetch(source, self._apt, self._reporter)
+        packages = {
+            source: self._package(source)
             for source in recipe.sources
-            if isinstance(source, DebianBinary)
+            if isinstance(source, DebianBinary | DebianSource)
         }
         version = self._version(recipe)
         chain = next((source for source in recipe.sources if isinstance(source, GoToolchain)), None)
@@ -113,8 +119,8 @@ class Sources:
         parts: list[Part] = []
         for source in recipe.sources:
             match source:
-                case DebianBinary():
-                    parts.append(binaries[source])
+                case DebianBinary() | DebianSource():
+                    parts.append(packages[source])
                 case GoToolchain():
                     parts.append(self._go.toolchain(source))
                 case GoModule():
@@ -123,6 +129,8 @@ class Sources:
                     parts.append(self._cargo.crate(source))
                 case CargoLock():
                     parts.append(self._cargo.lock(source, version))
+                case Git():
+                    parts.append(self._git.fetch(source, version))
                 case Archive():
                     parts.append(self._archives.fetch(source, version))
                 case Local():
@@ -130,6 +138,11 @@ class Sources:
                 case _:
                     assert_never(source)
         return self._assemble(tuple(parts), version)
+
+    def _package(self, source: DebianBinary | DebianSource) -> Part:
+        if isinstance(source, DebianSource):
+            return debsource.fetch(source, self._debian, self._patcher, self._reporter)
+        return debian.fetch(source, self._apt, self._reporter)
 
     def unpack(self, fetched: Fetched, into: Path) -> None:
         """Put all sources below the folder ``into``; raises ``VerifyError`` for hostile archives."""
@@ -163,10 +176,16 @@ class Sources:
             preamble=tuple(("go", "-C", folder, "mod", "verify") for folder in folders),
         )
 
-    def _identify(self, source: Source, recipe: Recipe, version: str) -> ResolvedSource:
+    def _identify(  # noqa: PLR0911 - one for each kind
+        self, source: Source, recipe: Recipe, version: str
+    ) -> ResolvedSource:
         match source:
             case DebianBinary():
                 return resolved(debian.resolve(source, self._apt), self._apt.suite)
+            case DebianSource():
+                return debsource.line(debsource.resolve(source, self._debian), self._debian.suite)
+            case Git():
+                return gitsource.resolve(source, version)
             case GoToolchain() | GoModule():
                 return gomod.resolve(source)
             case Crate() | CargoLock():
@@ -182,9 +201,11 @@ class Sources:
         if recipe.version != "debian":
             return recipe.version
         for source in recipe.sources:
+            if isinstance(source, DebianSource):
+                return upstream_version(debsource.resolve(source, self._debian).version)
             if isinstance(source, DebianBinary):
                 return upstream_version(debian.resolve(source, self._apt).version)
         raise ConfigError(
-            f'recipe {recipe.name} has version = "debian" and no source of kind "debian-binary"',
+            f'recipe {recipe.name} has version = "debian" and no source of a Debian package',
             hint="write the version, or add the Debian package that has it",
         )

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 CRATES = "/build/crates"
 CONFIG = "/build/.cargo/config.toml"
 
-_FETCH_ROOT = ("cargo-web", "ca-certificates")
+_FETCH_ROOT = ("cargo-web",)
 _HOME = "/build/cargo"
 _CAINFO = "/build/authorities.pem"
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")

@@ -17,6 +17,7 @@ from tcz.layout import lay_out
 from tcz.limits import ExceededError, Limits, Watch
 from tcz.run import CommandError, processors
 from tcz.sandbox import PATH, Bind
+from tcz.squashfs import image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from tcz.model import Built
     from tcz.reporting import Reporter, Step
     from tcz.sandbox import Sandbox
-    from tcz.squash import Squasher
 
 _LOOK_EVERY = 0.5
 _CWD = "/build/src"
@@ -48,7 +48,6 @@ class Job:
     sandbox: Sandbox
     root: Path
     pack_root: Path
-    squasher: Squasher
     work: Path
     log: Path
     binds: tuple[Bind, ...] = ()
@@ -84,7 +83,7 @@ class Job:
                     lay_out(tar.read(package.path), place)
                 elif package.form == "extension":
                     # Unpacked when asked for: cheaper than keeping a second copy of every build.
-                    self.squasher.unpack(package.path, place)
+                    lay_out(image.read(package.path), place)
 
     def patch(self, step: Step) -> None:
         """Apply the recipe's patches in the order of their names; raises ``BuildError``."""

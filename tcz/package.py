@@ -17,6 +17,7 @@ from tcz.layout import lay_out
 from tcz.model import BuiltPackage
 from tcz.names import PackageName, file_name, follows_kernel, package_name, with_kernel
 from tcz.sandbox import Bind
+from tcz.squashfs import writer as squashfs
 from tcz.store import sha256_file
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from tcz.model import PackageSpec, Recipe
     from tcz.sandbox import Sandbox
-    from tcz.squash import Squasher, SquashOptions
+    from tcz.squashfs.options import SquashOptions
     from tcz.tree import Tree
 
 _MODULES = re.compile(r"(?:usr/local/|usr/)?lib/modules/([^/]+)\Z")
@@ -41,7 +42,6 @@ class Packing:
 
     sandbox: Sandbox
     root: Path
-    squasher: Squasher
     options: SquashOptions
     epoch: int
 
@@ -141,7 +141,7 @@ def _write(
 ) -> BuiltPackage:
     if spec.form == "extension":
         path = out / file_name(name)
-        how.squasher.pack(tree, path, how.options, epoch=how.epoch)
+        squashfs.write(tree, path, how.options, epoch=how.epoch)
         _companions(recipe, version, spec, path, tree, how.epoch)
     elif spec.form == "layer":
         path = out / f"{name}.tar"

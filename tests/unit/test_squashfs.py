@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import stat
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tcz.errors import ConfigError, VerifyError
+from tcz.squashfs import known
 from tcz.squashfs.image import Image, read
 from tcz.squashfs.options import COMPRESSORS, Compressor, SquashOptions, block_for
 from tcz.squashfs.writer import write
@@ -287,3 +289,18 @@ def test_large_folders_have_an_index(tmp_path: Path) -> None:
     write(tree, path, SquashOptions(), epoch=0)
     assert list(read(path)) == list(tree)
     assert isinstance(Image(path).items(), list)
+
+
+# -- the same bytes everywhere --------------------------------------------------------------------
+
+
+def test_compressors_make_the_bytes_that_are_known() -> None:
+    # The machine's liblzma may be another one; that it is, is for tcz doctor to tell.
+    assert [name for name in known.different() if not name.startswith("xz")] == []
+    assert hashlib.sha256(known.block()).hexdigest()[:16] == "603499ec7d94cdd6"
+
+
+def test_another_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = tuple((name, options, "0" * 32) for name, options, _ in known.ANSWERS[:2])
+    monkeypatch.setattr(known, "ANSWERS", (*wrong, *known.ANSWERS[2:]))
+    assert [name for name in known.different() if not name.startswith("xz")] == ["gzip", "gzip, best"]

@@ -23,7 +23,7 @@ from tcz.model import Built, GoModule, GoToolchain
 from tcz.paths import need_space
 from tcz.run import processors
 from tcz.sandbox import Bind
-from tcz.squash import Squasher, SquashOptions
+from tcz.squashfs.options import SquashOptions
 from tcz.why import Past, reasons
 from tcz.workplace import locked, work_folder
 
@@ -46,7 +46,6 @@ DEFAULT_EPOCH = 1735689600
 
 #: What packing runs, in a root of its own so that its versions do not follow a recipe's needs.
 PACK_TOOLS = ("binutils", "patch")
-SQUASH_TOOLS = ("squashfs-tools",)
 
 _SPACE = 500_000_000
 _SPACE_GO = 3_000_000_000
@@ -291,7 +290,6 @@ class Builder:
             sandbox=self.sandbox,
             root=ready.root.path,
             pack_root=ready.pack_root.path,
-            squasher=Squasher(self.sandbox, self.roots.get(SQUASH_TOOLS).path, work),
             work=work,
             log=log,
             binds=fetched.binds,
@@ -348,7 +346,6 @@ class Builder:
             how = package.Packing(
                 sandbox=job.sandbox,
                 root=job.pack_root,
-                squasher=job.squasher,
                 options=inputs.options,
                 epoch=inputs.epoch,
                 needs=job.needs,

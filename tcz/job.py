@@ -18,6 +18,7 @@ from tcz.layout import lay_out
 from tcz.limits import ExceededError, Limits, Watch
 from tcz.run import CommandError, processors
 from tcz.sandbox import PATH, Bind
+from tcz.squashfs import image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from tcz.model import Built
     from tcz.reporting import Reporter, Step
     from tcz.sandbox import Sandbox
-    from tcz.squash import Squasher
 
 _LOOK_EVERY = 0.5
 _CWD = "/build/src"
@@ -49,7 +49,6 @@ class Job:
     sandbox: Sandbox
     root: Path
     pack_root: Path
-    squasher: Squasher
     work: Path
     log: Path
     binds: tuple[Bind, ...] = ()
@@ -85,7 +84,7 @@ class Job:
                     lay_out(tar.read(package.path), place)
                 elif package.form == "extension":
                     # Unpacked when asked for: cheaper than keeping a second copy of every build.
-                    self.squasher.unpack(package.path, place)
+                    lay_out(image.read(package.path), place)
         uses.merge(self._extensions(), self.work / "local")
 
     def _extensions(self) -> list[Path]:

@@ -14,6 +14,7 @@ from tcz.errors import ConfigError, Problem
 from tcz.layout import lay_out
 from tcz.model import BuiltPackage
 from tcz.names import PackageName, file_name, follows_kernel, package_name, with_kernel
+from tcz.squashfs import writer as squashfs
 from tcz.store import sha256_file
 from tcz.strip import strip
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from tcz.model import Built, PackageSpec, Recipe
     from tcz.sandbox import Sandbox
-    from tcz.squash import Squasher, SquashOptions
+    from tcz.squashfs.options import SquashOptions
     from tcz.tree import Tree
 
 _MODULES = re.compile(r"(?:usr/local/|usr/)?lib/modules/([^/]+)\Z")
@@ -50,7 +51,6 @@ class Packing:
 
     sandbox: Sandbox
     root: Path
-    squasher: Squasher
     options: SquashOptions
     epoch: int
     needs: tuple[Built, ...] = ()
@@ -169,7 +169,7 @@ def _write(
     spec, name, tree = product.spec, product.name, product.tree
     if spec.form == "extension":
         path = out / file_name(name)
-        how.squasher.pack(tree, path, how.options, epoch=how.epoch)
+        squashfs.write(tree, path, how.options, epoch=how.epoch)
         info = _info(recipe, version, spec, path, how.epoch)
         companions.write(path, tree, needs=needs, info=info)
     elif spec.form == "layer":

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner
-    from tcz.workshop import Workshop
+    from tcz.workshop import Planned, Workshop
 
 
 def open_recipes(folders: Sequence[Path]) -> Recipes:
@@ -186,6 +186,19 @@ def write_lock(path: Path, builds: Sequence[Built], wanted: Sequence[str]) -> No
 
     with replacing(path) as temporary:
         temporary.write_text(locks.dumps(locks.of_builds(builds, recipes=wanted, epoch=DEFAULT_EPOCH)))
+
+
+def why_lines(planned: Sequence[Planned]) -> tuple[str, ...]:
+    """Return for each recipe, the one that was asked for first, what has changed since it was built."""
+    said = []
+    for one in reversed(planned):
+        if one.cached:
+            if one is planned[-1]:
+                said.append(f"{one.recipe.name} {one.version}: it is built, and nothing has changed since")
+            continue
+        said.append(f"{one.recipe.name} {one.version}: to be built")
+        said += [f"  {reason.text}" for reason in one.reasons]
+    return tuple(said)
 
 
 def built_lines(builds: Sequence[Built]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from tcz import split
-from tcz.model import GoToolchain
+from tcz.model import CargoLock, GoToolchain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ def _texts(recipe: Recipe, src: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _dest(source: Source) -> str | None:
-    return None if isinstance(source, GoToolchain) else source.dest
+    return None if isinstance(source, GoToolchain | CargoLock) else source.dest
 
 
 def _in_source(folder: Path) -> Iterator[Path]:

@@ -56,6 +56,59 @@ class GoToolchain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Crate:
+    """A Rust crate by name and version, pinned by the sha256 of its file.
+
+    Its own Cargo.lock lists and pins all that it needs in turn. It is unpacked below the source folder
+    at ``dest``.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    dest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CargoLock:
+    """A Cargo.lock that another source brings, as the list of crates that a build needs.
+
+    ``path`` is the file's place below the source folder; a Cargo.toml lies beside it.
+    """
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Git:
+    """A commit of a git repository, pinned by its id: that is a hash of all files, submodules included.
+
+    ``ref`` is a branch or tag that leads to it, for servers that do not give a commit by its id. With
+    ``submodules`` they are fetched too. It is unpacked below the source folder at ``dest``.
+    """
+
+    url: str
+    commit: str
+    ref: str | None = None
+    submodules: bool = False
+    dest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebianSource:
+    """A Debian source package with its patches applied, trusted through apt's signed index.
+
+    ``version`` in full, or ``None`` for the newest that apt offers; which it was goes into the manifest.
+    It is unpacked below the source folder at ``dest`` as ``dpkg-source -x`` would.
+    """
+
+    package: str
+    version: str | None = None
+    dest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DebianBinary:
     """A Debian binary package, trusted through apt's signed index rather than pinned here.
 
@@ -78,15 +131,15 @@ class Local:
     dest: str = ""
 
 
-Source = Archive | GoModule | GoToolchain | DebianBinary | Local
+Source = Archive | GoModule | GoToolchain | Crate | CargoLock | Git | DebianSource | DebianBinary | Local
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedSource:
     """What a source turned out to be: the lines that go into build ids, locks and manifests.
 
-    ``hash`` is ``sha256:<hex>`` or ``h1:<base64>``; ``origin`` is the URL, module path or
-    package name it came from.
+    ``hash`` is ``sha256:<hex>``, ``h1:<base64>`` or, for a git commit, ``sha1:<hex>``; ``origin`` is
+    the URL, module path or package name it came from.
     """
 
     kind: str
@@ -171,7 +224,8 @@ class BuildSpec:
 class Recipe:
     """A recipe as loaded and checked; ``folder`` holds recipe.toml, build.sh, files/ and patches/.
 
-    ``version`` may be ``"debian"``: the upstream part of the first Debian binary's version.
+    ``version`` may be ``"debian"``: the upstream part of the first Debian package's version.
+    ``irreproducible`` says why two builds differ, where they do.
     """
 
     name: str
@@ -184,6 +238,7 @@ class Recipe:
     build: BuildSpec = field(default_factory=BuildSpec)
     sources: tuple[Source, ...] = ()
     packages: tuple[PackageSpec, ...] = ()
+    irreproducible: str | None = None
 
 
 # -- what a build leaves --------------------------------------------------------------------------

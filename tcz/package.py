@@ -195,6 +195,7 @@ def _plain(spec: PackageSpec, name: PackageName, tree: Tree, folder: Path, epoch
     lay_out(tree, folder)
     sums = "".join(f"{digest}  {path}\n" for path, digest in _sums(folder, tree))
     (folder / "SHA256SUMS").write_text(sums, encoding="utf-8", errors="surrogateescape")
+    (folder / "SHA256SUMS").chmod(0o644)
     for path in (*reversed(list(tree)), "SHA256SUMS"):
         os.utime(folder / path, (epoch, epoch), follow_symlinks=False)
     size = tree.content_size()

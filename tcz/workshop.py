@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tcz import companions, resolve, split
+from tcz import companions, resolve, schedule, split
 from tcz.apt import Apt
 from tcz.build import Builder, Settings
 from tcz.buildid import Need, content_id
 from tcz.buildroot import BuildRoots
-from tcz.errors import ConfigError, Problem
+from tcz.errors import BuildError, ConfigError, Problem, ToolkitError
 from tcz.names import KERNEL, follows_kernel
 from tcz.recipe import Recipes
+from tcz.run import processors
 from tcz.sandbox import Sandbox
 from tcz.sources import Sources
 from tcz.store import Store
@@ -27,16 +28,18 @@ if TYPE_CHECKING:
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner
+    from tcz.why import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A recipe that a wish leads to, and whether it is built already."""
+    """A recipe that a wish leads to, whether it is built already, and if not why it is to be built."""
 
     recipe: Recipe
     version: str
     build_id: str
     cached: bool
+    reasons: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +120,23 @@ class Workshop:
         for package in (package for built in builts for package in built.packages):
             companions.write_tree(package, needs.get)
             if zsync:
-                companions.write_zsync(package, epoch=self.builder.epoch)
+                companions.write_zsync(package, epoch=self.builder.settings.epoch)
 
     def plan(self, names: Sequence[str]) -> tuple[Planned, ...]:
         """Tell what ``build`` would build and what is there already; nothing is fetched for it."""
         return self._plan(self._with_needs(names))
+
+    def plan_upon(self, name: str) -> tuple[Planned, ...]:
+        """Tell of a recipe and of all that it builds upon, itself last; packages' needs have no say in it."""
+        return self._plan(self._ordered([self.recipes.get(name)]))
+
+    def prepared(self, name: str) -> tuple[Ready, tuple[Built, ...]]:
+        """Return a recipe with all fetched for it, whether it is built or not, and what it builds upon."""
+        recipe = self.recipes.get(name)
+        made = {built.recipe: built for built in self._build(self._ordered([recipe])[:-1])}
+        needs = tuple(made[need] for need in recipe.build.recipes)
+        self.builder.check_host([recipe])
+        return self.builder.fetch(recipe, self._needs(recipe)), needs
 
     def fetch(self, names: Sequence[str]) -> tuple[Planned, ...]:
         """Fetch and verify all that ``build`` would fetch; tell what is built already as ``plan`` does."""
@@ -141,6 +156,7 @@ class Workshop:
                 version=one.inputs.version,
                 build_id=one.id,
                 cached=one.built is not None,
+                reasons=self.builder.why(one),
             )
             for one in self._ready(recipes).values()
         )
@@ -150,18 +166,33 @@ class Workshop:
         if any(one.built is None for one in ready.values()):
             self.builder.check_host(recipe for recipe in recipes if ready[recipe.name].built is None)
             ready = self._fetch(recipes)
-        missing = [name for name, one in ready.items() if one.built is None]
-        done: dict[str, Built] = {}
-        for name, one in ready.items():
+        done = {name: one.built for name, one in ready.items() if one.built is not None}
+        self._make([one for one in ready.values() if one.built is None], done)
+        return tuple(done[name] for name in ready)
+
+    def _make(self, missing: Sequence[Ready], done: dict[str, Built]) -> None:
+        """Build all that is missing, what can be beside each other at the same time; fill ``done``."""
+        settings = self.builder.settings
+        places = {one.inputs.recipe.name: (n, one) for n, one in enumerate(missing, 1)}
+
+        def work(name: str, jobs: int) -> None:
+            place, one = places[name]
             needs = [done[need] for need in one.inputs.recipe.build.recipes]
-            if one.built is not None:
-                done[name] = one.built
-                continue
-            title = f"[{missing.index(name) + 1}/{len(missing)}] {name} {one.inputs.version}"
-            with self._reporter.step(title):
-                done[name] = self.builder.make(one, needs)
+            title = f"[{place}/{len(missing)}] {name} {one.inputs.version}"
+            with self._reporter.step(title, recipe=name):
+                done[name] = self.builder.make(one, needs, jobs=jobs)
             self._known[name] = replace(one, built=done[name])
-        return tuple(done.values())
+
+        queue = schedule.Queue(
+            (
+                schedule.Task(name=name, after=one.inputs.recipe.build.recipes)
+                for name, (_, one) in places.items()
+            ),
+            slots=processors(),
+            at_once=1 if settings.debug_shell else None,
+            keep_going=settings.keep_going,
+        )
+        _refuse_failures(schedule.run(queue, work, self.builder.halting), self._reporter)
 
     def _ready(self, recipes: Sequence[Recipe]) -> dict[str, Ready]:
         known = self._known
@@ -328,3 +359,17 @@ def _empty(recipe: Recipe) -> str:
 def _needs_in(made: Mapping[str, Supplied], name: str) -> Sequence[str] | None:
     supplied = made.get(name)
     return None if supplied is None else supplied.package.needs
+
+
+def _refuse_failures(outcome: schedule.Outcome, reporter: Reporter) -> None:
+    """Raise what went wrong: one failure as it is, several as one error."""
+    if not outcome.failed:
+        return
+    if outcome.left:
+        reporter.note(f"not built: {', '.join(outcome.left)}")
+    errors = list(outcome.failed.values())
+    strange = [error for error in errors if not isinstance(error, ToolkitError)]
+    if strange or len(errors) == 1:
+        raise (strange or errors)[0]
+    told = "\n".join(line for error in errors if isinstance(error, ToolkitError) for line in error.lines())
+    raise BuildError(f"{len(errors)} builds failed: {', '.join(outcome.failed)}", why=told) from errors[0]

@@ -117,6 +117,11 @@ class Builder:
         self._journal = Journal(dirs.state / "inputs")
 
     @property
+    def epoch(self) -> int:
+        """The time stamp of all that is built."""
+        return self.settings.epoch
+
+    @property
     def builds(self) -> Path:
         """Where finished builds are."""
         return self._dirs.cache / "builds"
@@ -320,7 +325,7 @@ class Builder:
         with self._reporter.step(f"{name}: build") as step:
             job.check_sources()
             job.build(step)
-            for missing in licences.ship(job.inputs.recipe, job.src, job.dest):
+            for missing in licences.ship(job.inputs.recipe, job.src, job.dest, fetched.binds):
                 self._reporter.warn(missing)
             job.test(step)
 

@@ -46,7 +46,9 @@ def write(dest: Path, package: str, src: Path, binds: Iterable[Bind]) -> bool:
     if not texts:
         return False
     parts = sorted((sorted(names), text) for text, names in texts.items())
-    content = "\n".join(f"{_RULE}\n{chr(10).join(names)}\n{_RULE}\n\n{text.strip()}\n" for names, text in parts)
+    content = "\n".join(
+        f"{_RULE}\n{chr(10).join(names)}\n{_RULE}\n\n{text.strip()}\n" for names, text in parts
+    )
     file = dest / split.LICENCE_FOLDER / package / NAME
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(content, encoding="utf-8")

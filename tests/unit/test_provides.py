@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tcz import baselibs, provides
+from tcz import bases, provides
 from tcz.errors import ConfigError
 from tcz.provides import Asked, Libraries, Provider, Wanted
 from tcz.tree import Node, Tree, regular, symlink
@@ -90,7 +90,7 @@ def test_what_nothing_brings() -> None:
     asked = [_asked("a", wanted="libz.so.1 libz.so.1"), _asked("b", wanted="liby.so.1")]
     known = {"libz.so.1": ("zlib (recipe zlib)",)}
     with pytest.raises(ConfigError, match="that nothing brings") as caught:
-        provides.needs(asked, (), baselibs.FLOE, lambda name: known.get(name, ()))
+        provides.needs(asked, (), bases.load("floe").sonames, lambda name: known.get(name, ()))
     assert [(p.where, p.message, p.hint) for p in caught.value.problems] == [
         ("package a", "bin/x and 1 more asks for libz.so.1", "it is in zlib (recipe zlib)"),
         ("package b", "bin/x asks for liby.so.1", "no package built so far has it"),

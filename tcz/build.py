@@ -193,17 +193,6 @@ class Builder:
         """End all builds that run in other threads; see ``Runner.halting``."""
         return self.sandbox.halting()
 
-    def providers(self, soname: str) -> tuple[str, ...]:
-        """Return the packages built so far that have a shared library, for people to read."""
-        found = {
-            f"{package.name} (recipe {built.recipe})"
-            for place in self.builds.glob("*")
-            if (built := record.read(place)) is not None
-            for package in built.packages
-            if soname in package.provides
-        }
-        return tuple(sorted(found))
-
     def check_host(self, recipes: Iterable[Recipe]) -> None:
         """Look whether this machine can build at all and has room, before anything is fetched for it.
 
@@ -334,7 +323,7 @@ class Builder:
         with self._reporter.step(f"{name}: build") as step:
             job.check_sources()
             job.build(step)
-            for missing in licences.ship(job.inputs.recipe, job.src, job.dest):
+            for missing in licences.ship(job.inputs.recipe, job.src, job.dest, fetched.binds):
                 self._reporter.warn(missing)
             job.test(step)
 
@@ -350,7 +339,7 @@ class Builder:
                 epoch=inputs.epoch,
                 needs=job.needs,
                 warn=self._reporter.warn,
-                providers=self.providers,
+                providers=lambda soname: record.providers(self.builds, soname),
             )
             packages = package.pack(recipe, inputs.version, job.dest, out, how)
             built = Built(

@@ -9,7 +9,7 @@ import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tcz import baselibs, companions, divide, metadata, provides, resolve, stage, tar
+from tcz import bases, companions, divide, metadata, provides, resolve, stage, tar
 from tcz.errors import ConfigError, Problem
 from tcz.layout import lay_out
 from tcz.model import BuiltPackage
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tcz.squashfs.options import SquashOptions
     from tcz.tree import Tree
 
+#: What is in this base no package needs to bring.
+BASE = "floe"
 _MODULES = re.compile(r"(?:usr/local/|usr/)?lib/modules/([^/]+)\Z")
 _NOT_SHIPPED = re.compile(r"\.la\Z|(?:\A|/)share/info/dir\Z")
 _NO_LIBRARIES = provides.Libraries(shared=frozenset(), own=frozenset(), wanted=())
@@ -125,7 +127,7 @@ def _needs(products: Sequence[_Product], how: Packing) -> Mapping[str, tuple[str
         for package in built.packages
         if package.form == "extension"
     ]
-    found = provides.needs(asked, upon, baselibs.FLOE, how.providers)
+    found = provides.needs(asked, upon, bases.load(BASE).sonames, how.providers)
     needs = {one.name: (*one.needs, *found[one.name]) for one in asked}
     cycles = resolve.closure(list(needs), lambda name: needs.get(name, ())).cycles
     if cycles:

@@ -22,6 +22,7 @@ for _command in (
     build.fetch,
     build.deps,
     build.log,
+    build.why_rebuild,
     recipe.recipe,
     lint.lint,
     system.cache,

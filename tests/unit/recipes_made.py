@@ -10,8 +10,12 @@ from tcz.model import (
     Allow,
     Archive,
     BuildSpec,
+    CargoLock,
+    Crate,
     DebianBinary,
+    DebianSource,
     Device,
+    Git,
     GoModule,
     GoToolchain,
     Local,
@@ -70,8 +74,31 @@ _toolchains = st.builds(GoToolchain, version=st.from_regex(r"1\.[0-9]{2}\.[0-9]"
 _binaries = st.builds(DebianBinary, package=_word, via=st.none(), dest=_dest) | st.builds(
     DebianBinary, package=st.just("linux-image-*-amd64"), via=_word, dest=_dest
 )
+_crates = st.builds(
+    Crate,
+    name=st.from_regex(r"[a-z][a-z0-9_-]{0,8}", fullmatch=True),
+    version=st.from_regex(r"[0-9]{1,2}\.[0-9]\.[0-9](-rc\.1)?(\+b2)?", fullmatch=True),
+    sha256=_sha256,
+    dest=_dest,
+)
+_cargo_locks = st.builds(CargoLock, path=_path, sha256=_sha256)
+_commits = st.builds(
+    Git,
+    url=_url | st.just("git://host.example/r.git"),
+    commit=st.text("0123456789abcdef", min_size=40, max_size=40),
+    ref=st.none() | st.sampled_from(["main", "refs/tags/v1.0", "v2"]),
+    submodules=st.booleans(),
+    dest=_dest,
+)
+_debian_sources = st.builds(
+    DebianSource,
+    package=_word,
+    version=st.none() | st.sampled_from(["1.0-1", "2:1.0~rc1+dfsg-0.1"]),
+    dest=_dest,
+)
 _locals = st.builds(Local, path=st.just("files"), dest=_dest)
 _allow = st.builds(Allow, check=st.sampled_from(["set-id", "path-prefix", "owner"]), reason=_line)
+_plain = st.one_of(_archives, _binaries, _locals, _crates, _cargo_locks, _commits, _debian_sources)
 _owners = st.builds(
     OwnerRule,
     path=_glob,
@@ -111,7 +138,7 @@ def _packages(draw: st.DrawFn) -> PackageSpec:
 @st.composite
 def recipes(draw: st.DrawFn) -> Recipe:
     """Draw a right recipe; its folder must hold build.sh and files/."""
-    sources = draw(st.lists(_archives | _binaries | _locals, max_size=3))
+    sources = draw(st.lists(_plain, max_size=3))
     modules = draw(st.lists(_modules, max_size=2))
     if modules:
         modules.append(draw(_toolchains))
@@ -123,6 +150,7 @@ def recipes(draw: st.DrawFn) -> Recipe:
         homepage=draw(_url),
         folder=Path(FOLDER),
         release=draw(st.integers(1, 99)),
+        irreproducible=draw(st.none() | _line),
         build=BuildSpec(
             root=draw(st.sampled_from(["debian", "host"])),
             debian=draw(_some(_word)),
@@ -143,6 +171,7 @@ FULL = Recipe(
     homepage="https://example.org/thing",
     folder=Path(FOLDER),
     release=2,
+    irreproducible="its tool writes a random number",
     build=BuildSpec(root="host", debian=("gcc", "make"), recipes=("zlib",), strip=False),
     sources=(
         Archive(

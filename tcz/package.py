@@ -9,7 +9,7 @@ import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tcz import baselibs, companions, divide, provides, resolve, stage, tar
+from tcz import baselibs, companions, divide, metadata, provides, resolve, stage, tar
 from tcz.errors import ConfigError, Problem
 from tcz.layout import lay_out
 from tcz.model import BuiltPackage
@@ -170,8 +170,8 @@ def _write(
     if spec.form == "extension":
         path = out / file_name(name)
         how.squasher.pack(tree, path, how.options, epoch=how.epoch)
-        told = companions.Told(recipe=recipe, version=version, spec=spec, needs=needs)
-        companions.write(path, tree, told, epoch=how.epoch)
+        info = _info(recipe, version, spec, path, how.epoch)
+        companions.write(path, tree, needs=needs, info=info)
     elif spec.form == "layer":
         path = out / f"{name}.tar"
         tar.write(tree, path)
@@ -209,3 +209,20 @@ def _sums(folder: Path, tree: Tree) -> Iterator[tuple[str, str]]:
     for path, node in tree.items():
         if node.is_file:
             yield path, sha256_file(folder / path)
+
+
+def _info(recipe: Recipe, version: str, spec: PackageSpec, path: Path, epoch: int) -> metadata.Info:
+    return metadata.Info(
+        title=path.name,
+        description=spec.summary or recipe.summary,
+        version=version,
+        author="see Original-site",
+        original_site=recipe.homepage,
+        copying_policy=recipe.license,
+        size=metadata.human_size(path.stat().st_size),
+        extension_by="tcz",
+        tags=" ".join(spec.tags),
+        comments=f"Built by tcz from the recipe {recipe.name}.",
+        change_log="",
+        current=f"{companions.day(epoch)} {version}, release {recipe.release}",
+    )

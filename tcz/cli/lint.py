@@ -36,7 +36,12 @@ _STYLES = {
     codes=[5, 6, 9],
 )
 @click.argument("what", nargs=-1, metavar="FILE.tcz|FOLDER|NAME...", type=click.Path())
-@click.option("--base", default="floe", show_default=True, help="The base that packages are loaded on: floe, or corepure64-10.x to 17.x.")
+@click.option(
+    "--base",
+    default="floe",
+    show_default=True,
+    help="The base that packages are loaded on: floe, or corepure64-10.x to corepure64-17.x.",
+)
 @click.option("--kernel", metavar="RELEASE", help="The kernel that modules must be for, as uname -r says it.")
 @click.option(
     "--against",

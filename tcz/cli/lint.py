@@ -27,7 +27,7 @@ _STYLES = {
 @click.command(
     cls=clikit.Command,
     examples=[
-        "tcz lint runc                              a package that was built, and all that it needs",
+        "tcz lint runc                              a package that was built, beside all that it needs",
         "tcz lint mine.tcz --base corepure64-16.x   a package from anywhere, against Tiny Core 16",
         "tcz lint out/ --submission                 what the official repository would say",
         "tcz lint mine.tcz --fix --dry-run          what could be repaired",
@@ -36,7 +36,12 @@ _STYLES = {
     codes=[5, 6, 9],
 )
 @click.argument("what", nargs=-1, metavar="FILE.tcz|FOLDER|NAME...", type=click.Path())
-@click.option("--base", default="floe", show_default=True, help="The base that packages are loaded on.")
+@click.option(
+    "--base",
+    default="floe",
+    show_default=True,
+    help="The base that packages are loaded on: floe, or corepure64-10.x to corepure64-17.x.",
+)
 @click.option("--kernel", metavar="RELEASE", help="The kernel that modules must be for, as uname -r says it.")
 @click.option(
     "--against",

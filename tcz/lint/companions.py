@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tcz import metadata
-from tcz.errors import ToolkitError
+from tcz import metadata, zsync
+from tcz.errors import ToolkitError, VerifyError
 from tcz.lint.finding import Fault, check
-from tcz.lint.zsync import header
 from tcz.names import KERNEL
 
 if TYPE_CHECKING:
@@ -152,21 +151,28 @@ def zsync_missing(subject: Subject, _context: Context) -> Iterator[Fault]:
     "zsync-stale",
     "error",
     """The .zsync belongs to this very image: its length, its SHA-1, its name, and an URL that is the bare
-    file name. An update with a stale one ends with a file that fails its check. It is repaired by taking
-    it away: an update then fetches the whole package.""",
-    repair=lambda subject, _context: subject.with_companion(".zsync", None),
+    file name. An update with a stale one ends with a file that fails its check.""",
+    repair=lambda subject, _context: subject.with_companion(zsync.SUFFIX, None),
 )
 def zsync_stale(subject: Subject, _context: Context) -> Iterator[Fault]:
     """See the text above."""
     data = subject.companion(".zsync")
     if data is None or subject.image is None:
         return
-    said = {field.key: field.value for field in header(data)}
-    name = f"{subject.name}.tcz"
-    wanted = {"Filename": name, "URL": name, "Length": str(subject.image.size), "SHA-1": subject.image.sha1}
-    for key, right in wanted.items():
-        if said.get(key) != right:
-            yield Fault(message=f"{key} is {said.get(key, 'missing')}, not {right}")
+    try:
+        said = zsync.parse(data)
+    except VerifyError as error:
+        yield Fault(message=error.what)
+        return
+    name, image = f"{subject.name}.tcz", subject.image
+    for key, found, right in (
+        ("Filename", said.name, name),
+        ("URL", said.url, name),
+        ("Length", str(said.length), str(image.size)),
+        ("SHA-1", said.sha1, image.sha1),
+    ):
+        if found != right:
+            yield Fault(message=f"{key} is {found or 'missing'}, not {right}")
 
 
 @check(

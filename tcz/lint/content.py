@@ -10,7 +10,7 @@ from tcz.lint.finding import Fault, check
 from tcz.lint.subject import STARTUP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tcz.lint.context import Context
     from tcz.lint.subject import Subject
@@ -19,9 +19,11 @@ _LICENCE = re.compile(
     r"(?i)(copying|licen[cs]e|copyright|notice)|\A(?:[al]?gpl|bsd|mit|apache|mpl|isc|zlib|cc0|artistic|psf)\b"
 )
 _LICENCE_FOLDER = re.compile(r"usr/(?:local/)?share/(?:doc|licen[cs]es)/")
-_BUILD_PATH = re.compile(
-    rb"(?<![\w/.@-])/(?:build/(?:src|dest|tmp|recipe|needs|reproducible-path)|home/[a-z][a-z0-9_-]*|root)/[\w./+-]+"
-)
+#: Each begins with plain bytes, which makes the search through a large program quick.
+_BUILD_PATH = re.compile(rb"/build/(?:src|dest|tmp|recipe|needs|reproducible-path)/[\w./+-]+")
+_HOME_PATH = re.compile(rb"/home/[a-z][a-z0-9_-]*/[\w./+-]+")
+_ROOT_PATH = re.compile(rb"/root/[\w./+-]+")
+_WITHIN_A_PATH = re.compile(rb"[\w/.@-]")
 #: The user of every Tiny Core: what is named below its home is meant.
 _KNOWN_HOMES = (b"/home/tc/", b"/home/user/", b"/home/you/")
 _TEMPORARY = re.compile(rb"/tmp/[\w+-]+/[\w./+-]+")
@@ -211,17 +213,26 @@ def build_path(subject: Subject, _context: Context) -> Iterator[Fault]:
     for path, node in subject.files:
         if node.size == 0:
             continue
-        data = node.read()
-        found = [text for text in _BUILD_PATH.findall(data) if not text.startswith(_KNOWN_HOMES)]
-        if _USED_BY_BUILDS.match(path):
-            found += _TEMPORARY.findall(data)
         text = path not in programs and b"\0" not in subject.head(path)
-        if not text:
-            found = [one for one in found if one.startswith(b"/build/")]
+        patterns = [_BUILD_PATH, _HOME_PATH, _ROOT_PATH] if text else [_BUILD_PATH]
+        if _USED_BY_BUILDS.match(path):
+            patterns.append(_TEMPORARY)
+        found = _paths_in(node.read(), patterns)
         if found:
-            example = found[0].decode(errors="replace")
-            more = f" and {len(set(found)) - 1} more" if len(set(found)) > 1 else ""
-            yield Fault(message=f"names {example}{more}", paths=(path,), level=None if text else "note")
+            more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+            message = f"names {found[0].decode(errors='replace')}{more}"
+            yield Fault(message=message, paths=(path,), level=None if text else "note")
+
+
+def _paths_in(data: bytes, patterns: Iterable[re.Pattern[bytes]]) -> tuple[bytes, ...]:
+    """Return the paths that patterns find, each once, where they begin one and are not in a longer one."""
+    found: dict[bytes, None] = {}
+    for pattern in patterns:
+        for match in pattern.finditer(data):
+            before = data[max(0, match.start() - 1) : match.start()]
+            if not _WITHIN_A_PATH.match(before) and not match[0].startswith(_KNOWN_HOMES):
+                found[match[0]] = None
+    return tuple(found)
 
 
 def _python_caches(subject: Subject) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import stat
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tcz import zsync
 from tcz.errors import ConfigError, Problem, VerifyError
 from tcz.lint.catalogue import Catalogue, Known, parse_dep_db, parse_provides
 from tcz.lint.image import SUPER_BLOCK, parse_super_block
@@ -164,6 +165,14 @@ def write_package(before: Subject, after: Subject, target: Path, *, keep: bool) 
                 _keep(path)
             path.unlink()
     return replace(after, image=image_facts(target))
+
+
+def write_zsync(target: Path, subject: Subject) -> None:
+    """Write the .zsync of an image that is finished, with the image's own time."""
+    epoch = subject.image.time if subject.image is not None else 0
+    data = zsync.control(target, epoch=epoch)
+    with replacing(target.with_name(target.name + zsync.SUFFIX)) as temporary:
+        temporary.write_bytes(data)
 
 
 def _options(subject: Subject) -> SquashOptions:

@@ -22,7 +22,8 @@ _NO_TABLE = 0xFFFFFFFFFFFFFFFF
 class ImageFacts:
     """How an image was made, and the hashes of its file.
 
-    ``size`` is that of the file, ``used`` what the super-block says is the file system's.
+    ``size`` is that of the file, ``used`` what the super-block says is the file system's, ``time`` when it
+    was made.
     """
 
     compressor: str
@@ -30,6 +31,7 @@ class ImageFacts:
     xattrs: bool
     used: int
     size: int
+    time: int = 0
     md5: str = ""
     sha1: str = ""
 
@@ -53,4 +55,5 @@ def parse_super_block(data: bytes, size: int) -> ImageFacts:
         xattrs=xattr_table != _NO_TABLE,
         used=used,
         size=size,
+        time=fields[2],
     )

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcz import bases, record
+from tcz import bases, record, zsync
 from tcz.errors import ConfigError, Problem
 from tcz.lint import files, fix, registry, report
 from tcz.lint.catalogue import Catalogue
 from tcz.lint.context import Context
 from tcz.lint.shell import shell_syntax
-from tcz.names import SUFFIX
+from tcz.names import SUFFIX, follows_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -116,6 +116,8 @@ def _written(before: Subject, after: Subject, context: Context, target: Path, *,
     written = files.write_package(before, after, target, keep=keep)
     followed = fix.follow(written, context)
     files.write_package(written, followed, target, keep=keep)
+    if before.companion(zsync.SUFFIX) is not None and followed.companion(zsync.SUFFIX) is None:
+        files.write_zsync(target, followed)
     return files.open_package(target, before.allowed)
 
 
@@ -170,7 +172,8 @@ def _allowed(path: Path, recipes: Recipes) -> tuple[Allow, ...]:
     if build is None or build.recipe not in recipes.names():
         return ()
     name = path.name.removesuffix(SUFFIX)
-    for package, spec in zip(build.packages, recipes.get(build.recipe).packages, strict=False):
-        if package.name == name:
+    for spec in recipes.get(build.recipe).packages:
+        stem = spec.name.removesuffix("KERNEL")
+        if name == spec.name or (follows_kernel(spec.name) and name.startswith(stem)):
             return spec.allow
     return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import lzma
 import stat
 import subprocess
@@ -11,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tcz import bases, metadata
+from tcz import bases, metadata, zsync
 from tcz.lint.catalogue import Catalogue, Known
 from tcz.lint.context import Context
 from tcz.lint.image import ImageFacts
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 BIN = "usr/local/bin/thing"
 SCRIPT = "usr/local/tce.installed/thing"
-MD5, SHA1 = "0" * 32, "1" * 40
+MD5 = hashlib.md5(bytes(4096), usedforsecurity=False).hexdigest()
+SHA1 = hashlib.sha1(bytes(4096), usedforsecurity=False).hexdigest()
 IMAGE = ImageFacts(compressor="gzip", block=4096, xattrs=False, used=4000, size=4096, md5=MD5, sha1=SHA1)
 INFO = metadata.Info(
     title="thing.tcz",
@@ -42,7 +44,18 @@ INFO = metadata.Info(
     change_log="2025/01/01 first version",
     current="2025/01/01 first version",
 )
-ZSYNC = f"zsync: 0.6.2\nFilename: thing.tcz\nLength: 4096\nURL: thing.tcz\nSHA-1: {SHA1}\n\nbinary".encode()
+
+
+@cache
+def control(name: str) -> bytes:
+    """Return the .zsync of the made-up image."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name.replace("/", "_")
+        path.write_bytes(bytes(4096))
+        return zsync.control(path, epoch=0)
+
+
+ZSYNC = control("thing.tcz")
 
 
 def context(base: str = "floe", *, others: Catalogue | None = None, **options: Any) -> Context:
@@ -79,7 +92,7 @@ def package(
             errors="surrogateescape"
         ),
         ".md5.txt": f"{MD5}  {name}.tcz\n".encode(),
-        ".zsync": ZSYNC.replace(b"thing.tcz", f"{name}.tcz".encode()),
+        ".zsync": control(f"{name}.tcz"),
         ".build-dep": b"compiletc.tcz\n",
     }
     texts |= {f".{key.replace('md5', 'md5.txt').replace('_', '-')}": data for key, data in companions.items()}
@@ -489,7 +502,12 @@ CASES: dict[str, Case] = {
     "md5-mismatch": case([package(md5=f"{'1' * 32}  thing.tcz\n".encode())], []),
     "zsync-missing": case([package(zsync=None)], []),
     "zsync-stale": case(
-        [package(zsync=ZSYNC.replace(b"4096", b"4097")), package(zsync=b"<html>")], [package(zsync=ZSYNC)]
+        [
+            package(zsync=ZSYNC.replace(b"4096", b"4095")),
+            package(zsync=control("other.tcz")),
+            package(zsync=b"<html>"),
+        ],
+        [package(zsync=ZSYNC)],
     ),
     "tree-stale": case(
         [package(tree=b"other.tcz\n\n"), package(tree=b"thing.tcz\n   b.tcz\n\n", dep=b"a.tcz\n")],

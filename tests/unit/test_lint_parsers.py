@@ -21,7 +21,6 @@ from tcz.lint.info import parse_size
 from tcz.lint.links import escapes, resolve
 from tcz.lint.modules import vermagic
 from tcz.lint.startup import interpreter_of
-from tcz.lint.zsync import header
 from tcz.metadata import human_size
 from tcz.tree import Tree, directory, regular, symlink
 
@@ -194,16 +193,6 @@ def test_any_bytes_as_module(data: bytes, suffix: str) -> None:
 
 def test_a_module_that_would_fill_the_memory() -> None:
     assert vermagic(gzip.compress(bytes(1 << 27)), ".gz") is None
-
-
-@given(st.binary(max_size=80))
-def test_any_bytes_as_zsync(data: bytes) -> None:
-    assert all(field.key for field in header(b"a: b\n" + data)[:1])
-
-
-def test_zsync() -> None:
-    head = header(b"zsync: 0.6.2\nURL: x.tcz\n\nLength: 1\n")
-    assert [(field.key, field.value) for field in head] == [("zsync", "0.6.2"), ("URL", "x.tcz")]
 
 
 @given(st.integers(0, 1 << 40))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from tcz import compare
 from tcz.build import SQUASH_TOOLS, Apart
 from tcz.buildroot import remove_tree
+from tcz.layout import read_back
 from tcz.sandbox import Bind, Identity
 from tcz.squash import Squasher
 
@@ -162,7 +163,7 @@ class Checker:
         scratch = Path(tempfile.mkdtemp(prefix=".unpacked-", dir=place)) / "tree"
         tools = self._builder.roots.get(SQUASH_TOOLS).path
         Squasher(self._builder.sandbox, tools, place).unpack(path, scratch)
-        return compare.folder_tree(scratch)
+        return read_back(scratch)
 
 
 @contextmanager

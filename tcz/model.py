@@ -149,12 +149,17 @@ class PackageSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildSpec:
-    """How a recipe is built: its root, what must be installed in it, recipes it builds upon."""
+    """How a recipe is built: its root, what must be installed in it, recipes it builds upon.
 
-    root: Literal["debian", "host"] = "debian"
+    ``tinycore`` names extensions that a root of the release ``tinycore_release`` has loaded.
+    """
+
+    root: Literal["debian", "host", "tinycore"] = "debian"
     debian: tuple[str, ...] = ()
     recipes: tuple[str, ...] = ()
     strip: bool = True
+    tinycore: tuple[str, ...] = ()
+    tinycore_release: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

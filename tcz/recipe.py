@@ -36,7 +36,7 @@ ARCH = "x86_64"
 DEBIAN_VERSION = "debian"
 
 _FORMS: tuple[Form, ...] = ("extension", "layer", "files")
-_ROOTS: tuple[Literal["debian", "host"], ...] = ("debian", "host")
+_ROOTS: tuple[Literal["debian", "host", "tinycore"], ...] = ("debian", "host", "tinycore")
 _DEVICE_KINDS: tuple[Literal["c", "b"], ...] = ("c", "b")
 _TOP = 0xFFFFFFFF
 _BRACES = re.compile(r"\{(version|arch)\}")
@@ -97,11 +97,18 @@ class _Loader:
         recipes = needs.strings("recipes", (), check=check.name)
         if self.name and self.name in recipes:
             needs.fail("recipes", f"{self.name!r} needs itself")
+        root = table.choice("root", _ROOTS, "debian")
+        release = table.maybe_string("tinycore", check=check.tinycore_release)
+        if (root == "tinycore") != (release is not None):
+            message = 'needs a release, such as "17.x"' if root == "tinycore" else 'is for root = "tinycore"'
+            table.fail("tinycore", message)
         return BuildSpec(
-            root=table.choice("root", _ROOTS, "debian"),
+            root=root,
             debian=needs.strings("debian", (), check=check.debian),
             recipes=recipes,
             strip=table.boolean("strip", default=True),
+            tinycore=needs.strings("tinycore", (), check=check.package_name),
+            tinycore_release=release,
         )
 
     # -- sources

@@ -32,8 +32,15 @@ def _recipe(recipe: Recipe) -> Iterator[str]:
     )
     build = recipe.build
     lines = [
-        *_pairs(root=None if build.root == "debian" else build.root, strip=None if build.strip else False),
-        *(f"needs.{line}" for line in _pairs(debian=build.debian, recipes=build.recipes)),
+        *_pairs(
+            root=None if build.root == "debian" else build.root,
+            tinycore=build.tinycore_release,
+            strip=None if build.strip else False,
+        ),
+        *(
+            f"needs.{line}"
+            for line in _pairs(debian=build.debian, tinycore=build.tinycore, recipes=build.recipes)
+        ),
     ]
     if lines:
         yield from ("", "[build]", *lines)

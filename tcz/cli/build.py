@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 @click.option("--keep-going", is_flag=True, help="After a failure build all that does not build upon it.")
 @click.option("--keep-failed", is_flag=True, help="Keep the work folder of a build that fails.")
 @click.option("--debug-shell", is_flag=True, help="Open a shell where a script fails; builds one at a time.")
+@click.option("--tinycore-mirror", metavar="URL", help="Take Tiny Core's files from URL; or set TCZ_MIRROR.")
 @limits.limit_options
 @clikit.recipes_option
 @clikit.progress_option
@@ -68,6 +69,7 @@ def build(
     keep_going: bool,
     keep_failed: bool,
     debug_shell: bool,
+    tinycore_mirror: str | None,
     limit: Limits,
     recipe_folders: tuple[Path, ...],
     progress: Reporter,
@@ -93,7 +95,14 @@ def build(
         commands.limit_processors(jobs)
     settings = Settings(keep_failed=keep_failed, debug_shell=debug_shell, keep_going=keep_going, limits=limit)
     workshop = commands.open_workshop(
-        Dirs.from_env(), HostRunner(), progress, recipe_folders, update=update, lock=locked, settings=settings
+        Dirs.from_env(),
+        HostRunner(),
+        progress,
+        recipe_folders,
+        update=update,
+        lock=locked,
+        tinycore_mirror=tinycore_mirror,
+        settings=settings,
     )
     if dry_run:
         _echo_planned(workshop.plan(wanted), as_json=as_json)

@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tcz import package, record
+from tcz import licences, package, record
 from tcz.buildid import Inputs, Need, build_id, content_id, lines, stage_id
 from tcz.buildroot import remove_tree
 from tcz.job import Job
@@ -119,6 +119,11 @@ class Builder:
         self._journal = Journal(dirs.state / "inputs")
 
     @property
+    def epoch(self) -> int:
+        """The time stamp of all that is built."""
+        return self.settings.epoch
+
+    @property
     def builds(self) -> Path:
         """Where finished builds are."""
         return self._dirs.cache / "builds"
@@ -190,6 +195,17 @@ class Builder:
     def halting(self) -> AbstractContextManager[None]:
         """End all builds that run in other threads; see ``Runner.halting``."""
         return self.sandbox.halting()
+
+    def providers(self, soname: str) -> tuple[str, ...]:
+        """Return the packages built so far that have a shared library, for people to read."""
+        found = {
+            f"{package.name} (recipe {built.recipe})"
+            for place in self.builds.glob("*")
+            if (built := record.read(place)) is not None
+            for package in built.packages
+            if soname in package.provides
+        }
+        return tuple(sorted(found))
 
     def check_host(self, recipes: Iterable[Recipe]) -> None:
         """Look whether this machine can build at all and has room, before anything is fetched for it.
@@ -323,6 +339,8 @@ class Builder:
         with self._reporter.step(f"{name}: build") as step:
             job.check_sources()
             job.build(step)
+            for missing in licences.ship(job.inputs.recipe, job.src, job.dest):
+                self._reporter.warn(missing)
             job.test(step)
 
     def _pack(self, job: Job, ready: Ready) -> Built:
@@ -336,6 +354,9 @@ class Builder:
                 squasher=job.squasher,
                 options=inputs.options,
                 epoch=inputs.epoch,
+                needs=job.needs,
+                warn=self._reporter.warn,
+                providers=self.providers,
             )
             packages = package.pack(recipe, inputs.version, job.dest, out, how)
             built = Built(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tcz import lock as locks
-from tcz import recipe_graph, resolve
+from tcz import recipe_graph, resolve, split
 from tcz.errors import ConfigError, Problem
 from tcz.recipe import Recipes, standard_folders
 from tcz.store import replacing
@@ -88,7 +88,7 @@ def recipes_named(recipes: Recipes, names: Sequence[str], *, everything: bool = 
 def unknown(recipes: Recipes, name: str) -> Problem:
     """Return the problem of a name that is neither a recipe nor a package."""
     readable, broken = recipes.readable()
-    known = {*recipes.names(), *(spec.name for recipe in readable for spec in recipe.packages)}
+    known = {*recipes.names(), *(spec.name for recipe in readable for spec in split.products(recipe))}
     message = "neither a recipe nor a package"
     if broken:
         message += " of a recipe that can be read (tcz recipe lint tells more)"

@@ -93,8 +93,9 @@ class Job:
         for patch in sorted(folder.glob("*.patch")) if folder.is_dir() else ():
             step.detail(patch.name)
             self._note(f"applying patches/{patch.name}")
-            argv = ("patch", "-p1", "-F0", "--batch", "-i", f"/build/recipe/patches/{patch.name}")
-            self._run(argv, self.pack_root, f"patches/{patch.name} does not apply")
+            # Without -N a patch that upstream has taken in would be undone.
+            argv = ("patch", "-p1", "-F0", "-N", "--batch", "-i", f"/build/recipe/patches/{patch.name}")
+            self._run(argv, self.pack_root, f"patches/{patch.name} does not apply exactly")
 
     def check_sources(self) -> None:
         """Run the checks that the sources themselves ask for; raises ``BuildError``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tcz.model import Archive, DebianBinary, GoModule, GoToolchain, Local
+from tcz.model import Archive, CargoLock, Crate, DebianBinary, DebianSource, Git, GoModule, GoToolchain, Local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,6 +36,7 @@ def _recipe(recipe: Recipe) -> Iterator[str]:
             root=None if build.root == "debian" else build.root,
             tinycore=build.tinycore_release,
             strip=None if build.strip else False,
+            split=None if build.split else False,
         ),
         *(
             f"needs.{line}"
@@ -75,6 +76,32 @@ def _source(source: Source) -> Iterator[str]:
             )
         case GoToolchain():
             yield from _pairs(kind="go-toolchain", version=source.version, sum=source.sum)
+        case Crate():
+            yield from _pairs(
+                kind="crate",
+                name=source.name,
+                version=source.version,
+                sha256=source.sha256,
+                dest=source.dest or None,
+            )
+        case CargoLock():
+            yield from _pairs(kind="cargo-lock", path=source.path, sha256=source.sha256)
+        case Git():
+            yield from _pairs(
+                kind="git",
+                url=source.url,
+                commit=source.commit,
+                ref=source.ref,
+                submodules=True if source.submodules else None,
+                dest=source.dest or None,
+            )
+        case DebianSource():
+            yield from _pairs(
+                kind="debian-source",
+                package=source.package,
+                version=source.version,
+                dest=source.dest or None,
+            )
         case DebianBinary():
             yield from _pairs(
                 kind="debian-binary", package=source.package, via=source.via, dest=source.dest or None
@@ -87,8 +114,11 @@ def _package(package: PackageSpec) -> Iterator[str]:
     yield from _pairs(
         name=package.name, summary=package.summary, form=None if package.form == "extension" else package.form
     )
-    yield f"files = {_value(package.files)}"
-    yield from _pairs(needs=package.needs, tags=package.tags)
+    if not package.rest:
+        yield f"files = {_value(package.files)}"
+    yield from _pairs(needs=package.needs, tags=package.tags, startup=package.startup)
+    if not package.auto_needs:
+        yield "auto-needs = false"
     yield from _inline("owners", [_owner(rule) for rule in package.owners])
     yield from _inline("devices", [_device(device) for device in package.devices])
 

@@ -146,7 +146,11 @@ def certificates() -> Path | None:
     for name in (os.environ.get("SSL_CERT_FILE"), *known):
         if name and Path(name).is_file():
             return Path(name)
-    return None
+    # A machine without any: what requests brings along for its own fetches.
+    import certifi  # noqa: PLC0415 - rarely needed
+
+    bundle = Path(certifi.where())
+    return bundle if bundle.is_file() else None
 
 
 def _network_binds(root: Path) -> list[Bind]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tcz import resolve, schedule
+from tcz import companions, resolve, schedule, split
 from tcz.apt import Apt
 from tcz.build import SQUASH_TOOLS, Builder, Settings
 from tcz.buildid import Need, content_id
@@ -116,6 +116,14 @@ class Workshop:
         packages and for recipes that build upon each other, and what ``Builder`` raises.
         """
         return self._build(self._with_needs(names))
+
+    def complete(self, builts: Sequence[Built], *, zsync: bool = True) -> None:
+        """Write what lies beside finished packages and is no part of a build: .tree and, if asked, .zsync."""
+        needs = {package.name: package.needs for built in builts for package in built.packages}
+        for package in (package for built in builts for package in built.packages):
+            companions.write_tree(package, needs.get)
+            if zsync:
+                companions.write_zsync(package, epoch=self.builder.epoch)
 
     def plan(self, names: Sequence[str]) -> tuple[Planned, ...]:
         """Tell what ``build`` would build and what is there already; nothing is fetched for it."""
@@ -260,8 +268,25 @@ class Workshop:
         return self._in_order(names, self.builds_of(names))
 
     def builds_of(self, names: Sequence[str]) -> tuple[Built, ...]:
-        """Build the recipes behind packages and all that these need, nothing beyond."""
-        return self._build(self._makers(names))
+        """Build the recipes behind packages and all that these need, nothing beyond.
+
+        What packages need for their libraries shows only when they are built, and may lead to more.
+        """
+        builts = self._build(self._makers(names))
+        while True:
+            more = self._led_to(names, builts)
+            if not more:
+                return builts
+            known = [self.recipes.get(built.recipe) for built in builts]
+            builts = self._build(self._ordered((*known, *more)))
+
+    def _led_to(self, names: Sequence[str], builts: Iterable[Built]) -> tuple[Recipe, ...]:
+        """Return the recipes, not built yet, of what packages turned out to need when they were built."""
+        done = {built.recipe: built for built in builts}
+        made = {package.name: package.needs for built in done.values() for package in built.packages}
+        found = (self.recipes.find_package(one.name) for one in resolve.closure(names, made.get).missing)
+        more = {recipe.name: recipe for recipe in found if recipe is not None and recipe.name not in done}
+        return tuple(more.values())
 
     def _makers(self, names: Sequence[str]) -> tuple[Recipe, ...]:
         found = resolve.closure(names, self._needs_of)
@@ -277,7 +302,7 @@ class Workshop:
 
     @staticmethod
     def _spec(recipe: Recipe, name: str) -> PackageSpec:
-        exact = [spec for spec in recipe.packages if spec.name == name]
+        exact = [spec for spec in split.products(recipe) if spec.name == name]
         follow = [
             spec
             for spec in recipe.packages
@@ -295,21 +320,24 @@ class Workshop:
                 problems.append(Problem(where=where, message="needs " + " -> ".join(missing.chain[1:])))
                 continue
             try:
-                self.recipes.providing(missing.name)
+                recipe = self.recipes.providing(missing.name)
+                message = f"the recipe {recipe.name} made nothing that goes into it"
+                problems.append(Problem(where=where, message=message))
             except ConfigError as error:
                 # One alone is told as it is; a recipe with mistakes always is, for it has many.
                 if len(found.missing) == 1 or error.problems:
                     raise
                 problems.append(Problem(where=where, message="no recipe makes it", hint=error.hint))
-        raise ConfigError("packages that no recipe makes are needed", problems)
+        raise ConfigError("packages that do not exist are needed", problems)
 
     def _in_order(self, names: Sequence[str], builts: Iterable[Built]) -> tuple[Supplied, ...]:
         made: dict[str, Supplied] = {}
         releases: dict[str, str] = {}
         for built in builts:
             specs = self.recipes.get(built.recipe).packages
-            for spec, package in zip(specs, built.packages, strict=True):
-                made[package.name] = Supplied(package=package, built=built)
+            made |= {package.name: Supplied(package=package, built=built) for package in built.packages}
+            # Behind the packages that the recipe names come those split off, as many as hold something.
+            for spec, package in zip(specs, built.packages, strict=False):
                 if follows_kernel(spec.name):
                     releases[package.name.removeprefix(spec.name.removesuffix(KERNEL) + "-")] = built.recipe
         if len(releases) > 1:

@@ -53,6 +53,9 @@ if TYPE_CHECKING:
 @click.option("--keep-failed", is_flag=True, help="Keep the work folder of a build that fails.")
 @click.option("--debug-shell", is_flag=True, help="Open a shell where a script fails; builds one at a time.")
 @click.option("--tinycore-mirror", metavar="URL", help="Take Tiny Core's files from URL; or set TCZ_MIRROR.")
+@click.option(
+    "--no-zsync", is_flag=True, help="Leave out the .zsync files, which a mirror's clients update by."
+)
 @limits.limit_options
 @clikit.recipes_option
 @clikit.progress_option
@@ -71,6 +74,7 @@ def build(
     debug_shell: bool,
     tinycore_mirror: str | None,
     limit: Limits,
+    no_zsync: bool,
     recipe_folders: tuple[Path, ...],
     progress: Reporter,
     as_json: bool,
@@ -111,6 +115,7 @@ def build(
         _check(workshop, wanted, progress, as_json=as_json)
         return
     builds = workshop.build(wanted)
+    workshop.complete(builds, zsync=not no_zsync)
     if write_lock is not None:
         commands.write_lock(write_lock, builds, wanted)
     if as_json:

@@ -9,8 +9,12 @@ from hypothesis import strategies as st
 from tcz.model import (
     Archive,
     BuildSpec,
+    CargoLock,
+    Crate,
     DebianBinary,
+    DebianSource,
     Device,
+    Git,
     GoModule,
     GoToolchain,
     Local,
@@ -69,7 +73,30 @@ _toolchains = st.builds(GoToolchain, version=st.from_regex(r"1\.[0-9]{2}\.[0-9]"
 _binaries = st.builds(DebianBinary, package=_word, via=st.none(), dest=_dest) | st.builds(
     DebianBinary, package=st.just("linux-image-*-amd64"), via=_word, dest=_dest
 )
+_crates = st.builds(
+    Crate,
+    name=st.from_regex(r"[a-z][a-z0-9_-]{0,8}", fullmatch=True),
+    version=st.from_regex(r"[0-9]{1,2}\.[0-9]\.[0-9](-rc\.1)?(\+b2)?", fullmatch=True),
+    sha256=_sha256,
+    dest=_dest,
+)
+_cargo_locks = st.builds(CargoLock, path=_path, sha256=_sha256)
+_commits = st.builds(
+    Git,
+    url=_url | st.just("git://host.example/r.git"),
+    commit=st.text("0123456789abcdef", min_size=40, max_size=40),
+    ref=st.none() | st.sampled_from(["main", "refs/tags/v1.0", "v2"]),
+    submodules=st.booleans(),
+    dest=_dest,
+)
+_debian_sources = st.builds(
+    DebianSource,
+    package=_word,
+    version=st.none() | st.sampled_from(["1.0-1", "2:1.0~rc1+dfsg-0.1"]),
+    dest=_dest,
+)
 _locals = st.builds(Local, path=st.just("files"), dest=_dest)
+_plain = st.one_of(_archives, _binaries, _locals, _crates, _cargo_locks, _commits, _debian_sources)
 _owners = st.builds(
     OwnerRule,
     path=_glob,
@@ -113,7 +140,7 @@ def _packages(draw: st.DrawFn) -> PackageSpec:
 @st.composite
 def recipes(draw: st.DrawFn) -> Recipe:
     """Draw a right recipe; its folder must hold build.sh and files/."""
-    sources = draw(st.lists(_archives | _binaries | _locals, max_size=3))
+    sources = draw(st.lists(_plain, max_size=3))
     modules = draw(st.lists(_modules, max_size=2))
     if modules:
         modules.append(draw(_toolchains))

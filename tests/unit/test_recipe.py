@@ -97,7 +97,7 @@ def test_debian_version(tmp_path: Path) -> None:
     recipe = load(write(tmp_path, "thing", text + source + PACKAGE))
     assert recipe.sources == (DebianBinary(package="linux-image-*-amd64", via="linux-image-amd64"),)
     assert mistakes(write(tmp_path, "other", text + PACKAGE)) == [
-        "3: version: 'debian' needs a source of the kind debian-binary to take it from"
+        "3: version: 'debian' needs a source of the kind debian-binary or debian-source to take it from"
     ]
 
 

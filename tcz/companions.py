@@ -1,0 +1,98 @@
+"""The files that lie beside a .tcz: what a mirror serves and Tiny Core's scripts read.
+
+``.dep``, ``.info``, ``.list`` and ``.md5.txt`` belong to a build. ``.tree`` tells of other packages and
+``.zsync`` takes time, so both are written when they are asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tcz import metadata, zsync
+from tcz.store import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tcz.model import BuiltPackage, PackageSpec, Recipe
+    from tcz.tree import Tree
+
+SUFFIXES = (".dep", ".info", ".list", ".md5.txt", ".tree", zsync.SUFFIX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a package's companions tell of it."""
+
+    recipe: Recipe
+    version: str
+    spec: PackageSpec
+    needs: tuple[str, ...]
+
+
+def write(path: Path, tree: Tree, told: Told, *, epoch: int) -> None:
+    """Write what belongs to a build: .dep (where the package needs something), .info, .list, .md5.txt."""
+    dep = metadata.dep_text(told.needs)
+    with path.open("rb") as file:
+        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    texts = {
+        ".list": metadata.list_text(p for p, node in tree.items() if not node.is_dir),
+        ".md5.txt": metadata.md5_text(metadata.Md5(md5=md5, name=path.name)),
+        ".info": metadata.info_text(_info(path, told, epoch)),
+    }
+    if dep is not None:
+        texts[".dep"] = dep
+    for suffix, text in texts.items():
+        beside(path, suffix).write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
+def _info(path: Path, told: Told, epoch: int) -> metadata.Info:
+    recipe, spec = told.recipe, told.spec
+    date = datetime.fromtimestamp(epoch, UTC).strftime("%Y/%m/%d")
+    return metadata.Info(
+        title=path.name,
+        description=spec.summary or recipe.summary,
+        version=told.version,
+        author="see Original-site",
+        original_site=recipe.homepage,
+        copying_policy=recipe.license,
+        size=metadata.human_size(path.stat().st_size),
+        extension_by="tcz",
+        tags=" ".join(spec.tags),
+        comments=f"Built by tcz from the recipe {recipe.name}.",
+        change_log="",
+        current=f"{date} {told.version}, release {recipe.release}",
+    )
+
+
+def write_tree(package: BuiltPackage, needs: Callable[[str], Sequence[str] | None]) -> None:
+    """Write the .tree of an extension that needs something; ``needs`` is as ``metadata.tree_text`` has it."""
+    if package.form == "extension" and package.needs:
+        _replace(beside(package.path, ".tree"), metadata.tree_text(package.name, needs).encode())
+
+
+def write_zsync(package: BuiltPackage, *, epoch: int) -> None:
+    """Write the .zsync of an extension, unless it has one: packages that are built do not change."""
+    if package.form == "extension" and not beside(package.path, zsync.SUFFIX).exists():
+        _replace(beside(package.path, zsync.SUFFIX), zsync.control(package.path, epoch=epoch))
+
+
+def _replace(path: Path, data: bytes) -> None:
+    if not path.exists() or path.read_bytes() != data:
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """Return where a companion of a .tcz is."""
+    return path.with_name(path.name + suffix)
+
+
+def files(package: BuiltPackage) -> Sequence[Path]:
+    """Return the files of an extension that are there: the .tcz itself and those that lie beside it."""
+    found = (beside(package.path, suffix) for suffix in SUFFIXES)
+    return (package.path, *(path for path in found if path.exists()))

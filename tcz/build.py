@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from tcz import licences, package, record
 from tcz.buildid import Inputs, Need, build_id, content_id, lines, stage_id
 from tcz.buildroot import remove_tree
-from tcz.errors import ConfigError
 from tcz.job import Job
 from tcz.journal import Journal
 from tcz.limits import Limits
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from tcz.model import Recipe
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
+    from tcz.roots import RecipeRoots
     from tcz.sandbox import Identity, Sandbox
     from tcz.sources import Fetched, Sources
     from tcz.sources import Identity as SourceIdentity
@@ -102,6 +102,7 @@ class Builder:
         dirs: Dirs,
         sandbox: Sandbox,
         roots: BuildRoots,
+        recipe_roots: RecipeRoots,
         sources: Sources,
         reporter: Reporter,
         settings: Settings | None = None,
@@ -110,6 +111,7 @@ class Builder:
         self._dirs = dirs
         self.sandbox = sandbox
         self.roots = roots
+        self._recipe_roots = recipe_roots
         self._sources = sources
         self._reporter = reporter
         self.settings = settings or Settings()
@@ -128,10 +130,10 @@ class Builder:
     def ready(self, recipe: Recipe, needs: Sequence[Need] = ()) -> Ready:
         """Tell the id of a recipe's build, and the build if there is one; nothing is fetched for it.
 
-        ``needs`` are the builds it builds upon; their ids are enough. Raises ``ConfigError`` for a
-        kind of build root that cannot be had, and what resolving Debian packages raises.
+        ``needs`` are the builds it builds upon; their ids are enough. Raises what resolving the build
+        root raises.
         """
-        root = self.roots.resolve(_packages(recipe))
+        root = self._recipe_roots.resolve(recipe)
         found = self._sources.resolve(recipe)
         pack_root = self.roots.resolve(PACK_TOOLS)
         return self._ready(self._inputs(recipe, needs, found, root, pack_root), root, pack_root)
@@ -143,7 +145,7 @@ class Builder:
         resolved. Raises ``FetchError`` and ``VerifyError`` too.
         """
         pack_root = self.roots.get(PACK_TOOLS)
-        root = self.roots.get(_packages(recipe))
+        root = self._recipe_roots.get(recipe)
         fetched = self._sources.fetch(recipe)
         inputs = self._inputs(recipe, needs, fetched, root, pack_root)
         return replace(self._ready(inputs, root, pack_root), fetched=fetched)
@@ -278,6 +280,7 @@ class Builder:
             needs=needs,
             sandbox=self.sandbox,
             root=ready.root.path,
+            root_binds=ready.root.binds,
             pack_root=ready.pack_root.path,
             work=work,
             log=log,
@@ -381,13 +384,3 @@ class Builder:
 def past(ready: Ready) -> Past:
     """Return what is to be remembered of a build."""
     return Past(build_id=ready.id, lines=tuple(lines(ready.inputs)), root=ready.root.contents)
-
-
-def _packages(recipe: Recipe) -> tuple[str, ...]:
-    """Return the Debian packages of a recipe's build root."""
-    if recipe.build.root == "host":
-        raise ConfigError(
-            f"{recipe.name}: recipes cannot be built on the machine itself",
-            hint='write root = "debian", or leave it out',
-        )
-    return recipe.build.debian

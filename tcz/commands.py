@@ -40,9 +40,10 @@ def open_workshop(
     *,
     update: bool = False,
     lock: locks.Lock | None = None,
+    tinycore_mirror: str | None = None,
     settings: Settings | None = None,
 ) -> Workshop:
-    """Return a workshop as the commands use it: the Debian mirror may come from TCZ_DEBIAN_MIRROR."""
+    """Return a workshop as the commands use it: mirrors may come from TCZ_DEBIAN_MIRROR and TCZ_MIRROR."""
     from tcz.deb import Pin, Pins  # noqa: PLC0415 - slow to import, and not needed for --help
     from tcz.workshop import Workshop  # noqa: PLC0415
 
@@ -57,6 +58,7 @@ def open_workshop(
         mirror=os.environ.get("TCZ_DEBIAN_MIRROR") or None,
         update=update,
         lock=pins,
+        tinycore_mirror=tinycore_mirror or os.environ.get("TCZ_MIRROR") or None,
         settings=settings,
     )
 

@@ -54,6 +54,7 @@ class Job:
     binds: tuple[Bind, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     preamble: tuple[tuple[str, ...], ...] = ()
+    root_binds: tuple[Bind, ...] = ()
     jobs: int = field(default_factory=processors)
     limits: Limits = field(default_factory=Limits)
     debug: Reporter | None = None
@@ -126,7 +127,8 @@ class Job:
             file.write(f"--- {text}\n")
 
     def _run(self, argv: Sequence[str], root: Path, failure: str, *, staged_writable: bool = True) -> None:
-        binds = (*self._mounts(staged_writable=staged_writable), *self.binds)
+        own = self.root_binds if root == self.root else ()
+        binds = (*own, *self._mounts(staged_writable=staged_writable), *self.binds)
         env = self._environment()
         watch = Watch(self.limits, self.work) if self.limits.any else None
         try:

@@ -224,13 +224,16 @@ class BuildSpec:
     """How a recipe is built: its root, what must be installed in it, recipes it builds upon.
 
     ``split`` takes headers, manuals and translations off the package that holds the rest.
+    ``tinycore`` names extensions that a root of the release ``tinycore_release`` has loaded.
     """
 
-    root: Literal["debian", "host"] = "debian"
+    root: Literal["debian", "host", "tinycore"] = "debian"
     debian: tuple[str, ...] = ()
     recipes: tuple[str, ...] = ()
     strip: bool = True
     split: bool = True
+    tinycore: tuple[str, ...] = ()
+    tinycore_release: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -226,3 +226,8 @@ def license_expression(text: str) -> str | None:
         else:
             return complaint
     return complaint if want_name or depth or text[at:].strip() else None
+
+
+def tinycore_release(text: str) -> str | None:
+    """Accept the folder of a release on a mirror, such as ``17.x``."""
+    return None if re.fullmatch(r"[1-9][0-9]?\.x", text) else 'a release of Tiny Core is written "17.x"'

@@ -11,12 +11,16 @@ from tcz.build import Builder, Settings
 from tcz.buildid import Need, content_id
 from tcz.buildroot import BuildRoots
 from tcz.errors import BuildError, ConfigError, Problem, ToolkitError
+from tcz.hostroot import HostRoots
 from tcz.names import KERNEL, follows_kernel
 from tcz.recipe import Recipes
+from tcz.roots import RecipeRoots
 from tcz.run import processors
 from tcz.sandbox import Sandbox
 from tcz.sources import Sources
 from tcz.store import Store
+from tcz.tinycore import Mirror
+from tcz.tinyroot import TinyCoreRoots
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -61,7 +65,7 @@ class Workshop:
         self._known: dict[str, Ready] = {}
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 - most have defaults
         cls,
         dirs: Dirs,
         runner: Runner,
@@ -71,12 +75,14 @@ class Workshop:
         mirror: str | None = None,
         update: bool = False,
         lock: Pins | None = None,
+        tinycore_mirror: str | None = None,
         settings: Settings | None = None,
     ) -> Workshop:
         """Wire a workshop for a user's folders; nothing is started and no network used.
 
         ``mirror`` is the address of a Debian archive (``None``: as the machine knows it), ``update``
-        takes the newest Debian packages, ``lock`` holds versions that go before that. Raises
+        takes the newest Debian packages, ``lock`` holds versions that go before that; ``tinycore_mirror``
+        is the address of a mirror of Tiny Core, for recipes that are built there. Raises
         ``ConfigError`` for recipe folders that are none.
         """
         store = Store(dirs.cache / "store")
@@ -84,8 +90,20 @@ class Workshop:
         apt = Apt(dirs, store, runner, reporter, mirror=mirror, update=update, lock=lock)
         roots = BuildRoots(dirs, apt, reporter)
         sources = Sources(dirs, store, runner, reporter, apt=apt, roots=roots, sandbox=sandbox)
+        tiny = Mirror(dirs, store, reporter, address=tinycore_mirror, update=update)
+        recipe_roots = RecipeRoots(
+            roots,
+            HostRoots(dirs),
+            TinyCoreRoots(dirs, tiny, sandbox, reporter),
+        )
         builder = Builder(
-            dirs=dirs, sandbox=sandbox, roots=roots, sources=sources, reporter=reporter, settings=settings
+            dirs=dirs,
+            sandbox=sandbox,
+            roots=roots,
+            recipe_roots=recipe_roots,
+            sources=sources,
+            reporter=reporter,
+            settings=settings,
         )
         return cls(Recipes(recipe_folders), builder, reporter)
 

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 @click.option("--keep-going", is_flag=True, help="After a failure build all that does not build upon it.")
 @click.option("--keep-failed", is_flag=True, help="Keep the work folder of a build that fails.")
 @click.option("--debug-shell", is_flag=True, help="Open a shell where a script fails; builds one at a time.")
+@click.option("--tinycore-mirror", metavar="URL", help="Take Tiny Core's files from URL; or set TCZ_MIRROR.")
 @click.option(
     "--no-zsync", is_flag=True, help="Leave out the .zsync files, which a mirror's clients update by."
 )
@@ -77,6 +78,7 @@ def build(
     keep_failed: bool,
     debug_shell: bool,
     packing: SquashOptions,
+    tinycore_mirror: str | None,
     limit: Limits,
     no_zsync: bool,
     recipe_folders: tuple[Path, ...],
@@ -109,7 +111,14 @@ def build(
         limits=limit,
     )
     workshop = commands.open_workshop(
-        Dirs.from_env(), HostRunner(), progress, recipe_folders, update=update, lock=locked, settings=settings
+        Dirs.from_env(),
+        HostRunner(),
+        progress,
+        recipe_folders,
+        update=update,
+        lock=locked,
+        tinycore_mirror=tinycore_mirror,
+        settings=settings,
     )
     if dry_run:
         _echo_planned(workshop.plan(wanted), as_json=as_json)

@@ -119,6 +119,11 @@ _devices = st.builds(
 )
 
 
+_roots = st.sampled_from([{"root": "debian"}, {"root": "host"}]) | st.builds(
+    dict, root=st.just("tinycore"), tinycore_release=st.sampled_from(["9.x", "17.x"]), tinycore=_some(_word)
+)
+
+
 @st.composite
 def _packages(draw: st.DrawFn) -> PackageSpec:
     name = draw(_package)
@@ -163,7 +168,7 @@ def recipes(draw: st.DrawFn) -> Recipe:
         release=draw(st.integers(1, 99)),
         irreproducible=draw(st.none() | _line),
         build=BuildSpec(
-            root=draw(st.sampled_from(["debian", "host"])),
+            **draw(_roots),
             debian=draw(_some(_word)),
             recipes=tuple(name for name in draw(_some(_word)) if name != FOLDER),
             strip=draw(st.booleans()),
@@ -184,7 +189,15 @@ FULL = Recipe(
     folder=Path(FOLDER),
     release=2,
     irreproducible="its tool writes a random number",
-    build=BuildSpec(root="host", debian=("gcc", "make"), recipes=("zlib",), strip=False, split=False),
+    build=BuildSpec(
+        root="tinycore",
+        tinycore_release="17.x",
+        tinycore=("compiletc", "zlib_base-dev"),
+        debian=("gcc", "make"),
+        recipes=("zlib",),
+        strip=False,
+        split=False,
+    ),
     sources=(
         Archive(
             url="https://example.org/a.tar.gz", sha256="a" * 64, debian="a1", strip=0, dest="d", unpack=False

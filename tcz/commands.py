@@ -39,8 +39,13 @@ def open_workshop(
     update: bool = False,
     lock: locks.Lock | None = None,
     settings: Settings | None = None,
+    source_mirrors: Sequence[str] = (),
 ) -> Workshop:
-    """Return a workshop as the commands use it: the Debian mirror may come from TCZ_DEBIAN_MIRROR."""
+    """Return a workshop as the commands use it.
+
+    The Debian mirror may come from TCZ_DEBIAN_MIRROR, and TCZ_SOURCE_MIRRORS names mirrors of release
+    files beside ``source_mirrors``, separated by spaces. Raises ``ConfigError`` for one that is no URL.
+    """
     from tcz.deb import Pin, Pins  # noqa: PLC0415 - slow to import, and not needed for --help
     from tcz.workshop import Workshop  # noqa: PLC0415
 
@@ -53,10 +58,25 @@ def open_workshop(
         reporter,
         standard_folders(folders),
         mirror=os.environ.get("TCZ_DEBIAN_MIRROR") or None,
+        source_mirrors=_checked_mirrors(source_mirrors),
         update=update,
         lock=pins,
         settings=settings,
     )
+
+
+def _checked_mirrors(given: Sequence[str]) -> tuple[str, ...]:
+    from tcz.recipe_checks import url  # noqa: PLC0415 - see open_workshop
+
+    found = tuple(dict.fromkeys((*given, *os.environ.get("TCZ_SOURCE_MIRRORS", "").split())))
+    problems = [
+        Problem(where="--source-mirror or TCZ_SOURCE_MIRRORS", message=complaint)
+        for mirror in found
+        if (complaint := url(mirror)) is not None
+    ]
+    if problems:
+        raise ConfigError("a mirror of release files cannot be used", problems)
+    return found
 
 
 def recipes_named(recipes: Recipes, names: Sequence[str], *, everything: bool = False) -> tuple[str, ...]:

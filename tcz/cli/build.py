@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @click.option(
     "--write-lock", metavar="FILE", type=click.Path(path_type=Path), help="Write what was used to FILE."
 )
+@clikit.source_mirror_option
 @click.option("--jobs", type=click.IntRange(min=1), help="Use at most this many processors.")
 @clikit.recipes_option
 @clikit.progress_option
@@ -50,6 +51,7 @@ def build(
     update: bool,
     lock_file: Path | None,
     write_lock: Path | None,
+    source_mirrors: tuple[str, ...],
     jobs: int | None,
     recipe_folders: tuple[Path, ...],
     progress: Reporter,
@@ -71,7 +73,13 @@ def build(
     if jobs is not None:
         commands.limit_processors(jobs)
     workshop = commands.open_workshop(
-        Dirs.from_env(), HostRunner(), progress, recipe_folders, update=update, lock=locked
+        Dirs.from_env(),
+        HostRunner(),
+        progress,
+        recipe_folders,
+        update=update,
+        lock=locked,
+        source_mirrors=source_mirrors,
     )
     if dry_run:
         _echo_planned(workshop.plan(wanted), as_json=as_json)
@@ -95,6 +103,7 @@ def build(
 @click.option(
     "--update", is_flag=True, help="Take the newest Debian packages instead of those taken last time."
 )
+@clikit.source_mirror_option
 @clikit.recipes_option
 @clikit.progress_option
 @clikit.json_option
@@ -102,6 +111,7 @@ def fetch(
     names: tuple[str, ...],
     everything: bool,
     update: bool,
+    source_mirrors: tuple[str, ...],
     recipe_folders: tuple[Path, ...],
     progress: Reporter,
     as_json: bool,
@@ -112,7 +122,14 @@ def fetch(
     from tcz.run import HostRunner
 
     wanted = commands.recipes_named(commands.open_recipes(recipe_folders), names, everything=everything)
-    workshop = commands.open_workshop(Dirs.from_env(), HostRunner(), progress, recipe_folders, update=update)
+    workshop = commands.open_workshop(
+        Dirs.from_env(),
+        HostRunner(),
+        progress,
+        recipe_folders,
+        update=update,
+        source_mirrors=source_mirrors,
+    )
     _echo_planned(workshop.fetch(wanted), as_json=as_json)
 
 

@@ -92,6 +92,11 @@ class Builder:
         self._settings = settings or Settings()
 
     @property
+    def sources(self) -> Sources:
+        """What gets the sources of recipes."""
+        return self._sources
+
+    @property
     def builds(self) -> Path:
         """Where finished builds are."""
         return self._dirs.cache / "builds"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tcz import lock as locks
-from tcz import recipe_graph, resolve
+from tcz import recipe_graph, recipe_lint, resolve
 from tcz.errors import ConfigError, Problem
 from tcz.recipe import Recipes, standard_folders
 from tcz.store import replacing
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tcz.build import Settings
-    from tcz.model import Built
+    from tcz.model import Built, Recipe, ResolvedSource
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner
@@ -162,8 +162,11 @@ def tree(found: resolve.Resolution) -> tuple[str, ...]:
     return tuple(line for name in found.wanted for line in resolve.tree_lines(found, name))
 
 
-def lint(recipes: Recipes, names: Sequence[str]) -> tuple[Problem, ...]:
-    """Return every mistake in recipes (none named: all), and between them. Raises for unknown names."""
+def lint(recipes: Recipes, names: Sequence[str], runner: Runner) -> tuple[Problem, ...]:
+    """Return every mistake in recipes (none named: all), in their folders and between them.
+
+    Raises ``ConfigError`` for unknown names.
+    """
     problems: list[Problem] = []
     right = []
     for name in names or recipes.names():
@@ -172,7 +175,41 @@ def lint(recipes: Recipes, names: Sequence[str]) -> tuple[Problem, ...]:
             right.append(recipes.get(name))
         except ConfigError as error:
             problems += error.problems or (Problem(where=name, message=error.what),)
-    return (*problems, *recipe_graph.misfits(recipes, right))
+    inside = (problem for recipe in right for problem in recipe_lint.complaints(recipe, runner))
+    return (*problems, *inside, *recipe_graph.misfits(recipes, right))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """What ``tcz recipe show --resolve`` tells: everything that goes into a build, exactly."""
+
+    recipe: Recipe
+    version: str
+    sources: tuple[ResolvedSource, ...]
+    root: tuple[ResolvedSource, ...]
+
+
+def resolved(recipe: Recipe, workshop: Workshop) -> Resolved:
+    """Return what a build of a recipe would be made from; nothing but Debian's lists is fetched for it."""
+    ready = workshop.builder.ready(recipe)
+    return Resolved(
+        recipe=recipe, version=ready.inputs.version, sources=ready.inputs.sources, root=ready.root.contents
+    )
+
+
+def resolved_lines(told: Resolved) -> tuple[str, ...]:
+    """Return them as a table: kind, name, version, hash."""
+    rows = [(s.kind, s.name, s.version, s.hash) for s in (*told.sources, *told.root)]
+    widths = [max((len(row[n]) for row in rows), default=0) for n in range(3)]
+    lines = ("  ".join((*map(str.ljust, row[:3], widths), row[3])) for row in rows)
+    return (f"{told.recipe.name} {told.version}", *lines)
+
+
+def advice(recipes: Recipes, names: Sequence[str]) -> tuple[Problem, ...]:
+    """Return what would make recipes better (none named: all); those with mistakes are passed over."""
+    readable, _ = recipes.readable()
+    wanted = [recipe for recipe in readable if not names or recipe.name in names]
+    return tuple(problem for recipe in wanted for problem in recipe_lint.advice(recipe))
 
 
 def newest_log(dirs: Dirs, name: str) -> Path:

@@ -5,6 +5,7 @@
 VARIANT ?= docker
 OUTPUT  ?= out/floe-$(VARIANT).iso
 ARGS    ?=
+WORKERS ?= 2
 BIN     := .venv/bin
 
 help: ## list the targets
@@ -20,7 +21,7 @@ boot: ## start the ISO in QEMU on this terminal (Ctrl-] ends it)
 	$(BIN)/remaster run $(OUTPUT)
 
 test: lint ## all that CI runs: lint, unit, case, artefact and boot tests
-	$(BIN)/pytest tests
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests
 
 lint: ## ruff, mypy, import-linter, shellcheck
 	@tools/setup.sh test

@@ -206,6 +206,14 @@ def _reporter(ctx: click.Context, _param: click.Parameter, value: Mode) -> Repor
     return reporter
 
 
+def refuse_without_terminal(option: str) -> None:
+    """Raise ``ConfigError`` unless somebody can type: standard input and error are a terminal."""
+    from tcz.errors import ConfigError  # noqa: PLC0415 - few commands ask
+
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise ConfigError(f"{option} needs a terminal", hint="leave the option out, or run it on a terminal")
+
+
 def json_option(function: _F) -> _F:
     """Add ``--json`` as ``as_json``."""
     return click.option(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tcz import lock as locks
-from tcz import recipe_graph, recipe_lint, resolve
+from tcz import recipe_graph, recipe_lint, resolve, split
 from tcz.errors import ConfigError, Problem
 from tcz.recipe import Recipes, standard_folders
 from tcz.store import replacing
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner
-    from tcz.workshop import Workshop
+    from tcz.workshop import Planned, Workshop
 
 
 def open_recipes(folders: Sequence[Path]) -> Recipes:
@@ -106,7 +106,7 @@ def recipes_named(recipes: Recipes, names: Sequence[str], *, everything: bool = 
 def unknown(recipes: Recipes, name: str) -> Problem:
     """Return the problem of a name that is neither a recipe nor a package."""
     readable, broken = recipes.readable()
-    known = {*recipes.names(), *(spec.name for recipe in readable for spec in recipe.packages)}
+    known = {*recipes.names(), *(spec.name for recipe in readable for spec in split.products(recipe))}
     message = "neither a recipe nor a package"
     if broken:
         message += " of a recipe that can be read (tcz recipe lint tells more)"
@@ -243,6 +243,19 @@ def write_lock(path: Path, builds: Sequence[Built], wanted: Sequence[str]) -> No
 
     with replacing(path) as temporary:
         temporary.write_text(locks.dumps(locks.of_builds(builds, recipes=wanted, epoch=DEFAULT_EPOCH)))
+
+
+def why_lines(planned: Sequence[Planned]) -> tuple[str, ...]:
+    """Return for each recipe, the one that was asked for first, what has changed since it was built."""
+    said = []
+    for one in reversed(planned):
+        if one.cached:
+            if one is planned[-1]:
+                said.append(f"{one.recipe.name} {one.version}: it is built, and nothing has changed since")
+            continue
+        said.append(f"{one.recipe.name} {one.version}: to be built")
+        said += [f"  {reason.text}" for reason in one.reasons]
+    return tuple(said)
 
 
 def built_lines(builds: Sequence[Built]) -> tuple[str, ...]:

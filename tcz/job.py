@@ -6,7 +6,6 @@ Inside the sandbox every path is the same for everybody: /build/src (the sources
 
 from __future__ import annotations
 
-import os
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING
 from tcz import tar
 from tcz.errors import BuildError
 from tcz.layout import lay_out
-from tcz.run import CommandError
+from tcz.limits import ExceededError, Limits, Watch
+from tcz.run import CommandError, processors
 from tcz.sandbox import PATH, Bind
 
 if TYPE_CHECKING:
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
     from tcz.buildid import Inputs
     from tcz.model import Built
-    from tcz.reporting import Step
+    from tcz.reporting import Reporter, Step
     from tcz.sandbox import Sandbox
     from tcz.squash import Squasher
 
 _LOOK_EVERY = 0.5
+_CWD = "/build/src"
 
 #: Runs a script as sh -eu does; the umask of whoever builds must not get into archives that it makes.
 _SCRIPT = ("sh", "-c", 'umask 022; exec sh -eu "$1"', "sh")
@@ -36,7 +37,11 @@ _SCRIPT = ("sh", "-c", 'umask 022; exec sh -eu "$1"', "sh")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A build under way: where it is on disk, and what it runs in."""
+    """A build under way: where it is on disk, and what it runs in.
+
+    ``jobs`` is how many processors it may use. With ``debug`` a script that fails is followed by a
+    shell in its place.
+    """
 
     inputs: Inputs
     needs: tuple[Built, ...]
@@ -49,6 +54,9 @@ class Job:
     binds: tuple[Bind, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     preamble: tuple[tuple[str, ...], ...] = ()
+    jobs: int = field(default_factory=processors)
+    limits: Limits = field(default_factory=Limits)
+    debug: Reporter | None = None
 
     @property
     def src(self) -> Path:
@@ -113,23 +121,42 @@ class Job:
             file.write(f"--- {text}\n")
 
     def _run(self, argv: Sequence[str], root: Path, failure: str, *, staged_writable: bool = True) -> None:
+        binds = (*self._mounts(staged_writable=staged_writable), *self.binds)
+        env = self._environment()
+        watch = Watch(self.limits, self.work) if self.limits.any else None
         try:
-            self.sandbox.run(
-                root,
-                argv,
-                binds=(*self._mounts(staged_writable=staged_writable), *self.binds),
-                env=self._environment(),
-                cwd="/build/src",
-                log=self.log,
-            )
-        except CommandError as error:
+            self.sandbox.run(root, argv, binds=binds, env=env, cwd=_CWD, log=self.log, watch=watch)
+        except (CommandError, ExceededError) as error:
             recipe = self.inputs.recipe
-            raise BuildError(
-                f"{recipe.name} {self.inputs.version}: {failure} (status {error.result.returncode})",
+            if isinstance(error, CommandError):
+                failure = f"{failure} (status {error.result.returncode})"
+                hint = "these are the last lines of the log; the whole of it is in the file named above"
+            else:
+                failure, hint = f"{failure.removesuffix(' failed')} was ended", error.hint or ""
+            failed = BuildError(
+                f"{recipe.name} {self.inputs.version}: {failure}",
                 where=str(self.log),
-                why=error.why,
-                hint="these are the last lines of the log; the whole of it is in the file named above",
-            ) from error
+                why=error.why or error.what,
+                hint=hint,
+            )
+            if self.debug is not None:
+                self._explore(failed, root, binds, env, self.debug)
+            raise failed from error
+
+    def _explore(
+        self,
+        failed: BuildError,
+        root: Path,
+        binds: Sequence[Bind],
+        env: Mapping[str, str],
+        reporter: Reporter,
+    ) -> None:
+        """Open a shell where a script has failed, with the same environment."""
+        for line in failed.lines():
+            reporter.note(line)
+        reporter.note("this shell is where it failed, and `exit` leaves it; the command was in /build/recipe")
+        with reporter.pausing():
+            self.sandbox.shell(root, binds=binds, env=env, cwd=_CWD)
 
     def _mounts(self, *, staged_writable: bool) -> tuple[Bind, ...]:
         work = self.work
@@ -161,7 +188,7 @@ class Job:
             "SRC": "/build/src",
             "DEST": "/build/dest",
             "RECIPE": "/build/recipe",
-            "JOBS": str(len(os.sched_getaffinity(0))),
+            "JOBS": str(self.jobs),
             "ARCH": "x86_64",
             "SOURCE_DATE_EPOCH": str(self.inputs.epoch),
             "HOME": "/build/tmp",

@@ -186,8 +186,11 @@ class PackageSpec:
 
     ``form``: ``extension`` is a .tcz; ``layer`` is a tar with owners, to be unpacked into a base's
     root; ``files`` are plain files (a kernel image, a boot loader). ``files`` are globs relative to
-    the staged tree (``**`` crosses folders); a folder stands for all below it. ``needs`` names
-    packages without ``.tcz``; ``-KERNEL`` is allowed and follows the kernel.
+    the staged tree (``**`` crosses folders); a folder stands for all below it. With ``rest`` it holds
+    what no other package names, and what ``tcz.split`` takes off it goes into packages of its own.
+    ``needs`` names packages without ``.tcz``; ``-KERNEL`` is allowed and follows the kernel;
+    ``auto_needs`` adds those whose shared libraries its files ask for. ``startup`` is a file of the
+    recipe that runs when the extension is loaded.
     """
 
     name: str
@@ -198,16 +201,23 @@ class PackageSpec:
     tags: tuple[str, ...] = ()
     owners: tuple[OwnerRule, ...] = ()
     devices: tuple[Device, ...] = ()
+    rest: bool = False
+    auto_needs: bool = True
+    startup: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildSpec:
-    """How a recipe is built: its root, what must be installed in it, recipes it builds upon."""
+    """How a recipe is built: its root, what must be installed in it, recipes it builds upon.
+
+    ``split`` takes headers, manuals and translations off the package that holds the rest.
+    """
 
     root: Literal["debian", "host"] = "debian"
     debian: tuple[str, ...] = ()
     recipes: tuple[str, ...] = ()
     strip: bool = True
+    split: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +225,7 @@ class Recipe:
     """A recipe as loaded and checked; ``folder`` holds recipe.toml, build.sh, files/ and patches/.
 
     ``version`` may be ``"debian"``: the upstream part of the first Debian package's version.
+    ``irreproducible`` says why two builds differ, where they do.
     """
 
     name: str
@@ -227,6 +238,7 @@ class Recipe:
     build: BuildSpec = field(default_factory=BuildSpec)
     sources: tuple[Source, ...] = ()
     packages: tuple[PackageSpec, ...] = ()
+    irreproducible: str | None = None
 
 
 # -- what a build leaves --------------------------------------------------------------------------
@@ -239,6 +251,8 @@ class BuiltPackage:
     ``path`` is the .tcz (companions lie beside it), the layer's .tar or, for ``files``, a folder.
     ``name`` has no suffix; ``KERNEL`` in it is already the kernel's release. ``sha256`` of a
     ``files`` folder is that of its ``sha256sum``-style listing. ``installed`` counts bytes unpacked.
+    ``needs`` holds the recipe's and, behind them, those found in its files. ``provides`` are the shared
+    libraries that others find in it (see ``tcz.provides``).
     """
 
     name: str
@@ -248,6 +262,7 @@ class BuiltPackage:
     size: int
     installed: int
     needs: tuple[str, ...]
+    provides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

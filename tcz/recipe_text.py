@@ -27,10 +27,16 @@ def _recipe(recipe: Recipe) -> Iterator[str]:
     yield "schema = 1"
     for key in ("name", "version", "summary", "license", "homepage"):
         yield f"{key} = {quote(getattr(recipe, key))}"
-    yield from _pairs(release=None if recipe.release == 1 else recipe.release)
+    yield from _pairs(
+        release=None if recipe.release == 1 else recipe.release, irreproducible=recipe.irreproducible
+    )
     build = recipe.build
     lines = [
-        *_pairs(root=None if build.root == "debian" else build.root, strip=None if build.strip else False),
+        *_pairs(
+            root=None if build.root == "debian" else build.root,
+            strip=None if build.strip else False,
+            split=None if build.split else False,
+        ),
         *(f"needs.{line}" for line in _pairs(debian=build.debian, recipes=build.recipes)),
     ]
     if lines:
@@ -104,8 +110,11 @@ def _package(package: PackageSpec) -> Iterator[str]:
     yield from _pairs(
         name=package.name, summary=package.summary, form=None if package.form == "extension" else package.form
     )
-    yield f"files = {_value(package.files)}"
-    yield from _pairs(needs=package.needs, tags=package.tags)
+    if not package.rest:
+        yield f"files = {_value(package.files)}"
+    yield from _pairs(needs=package.needs, tags=package.tags, startup=package.startup)
+    if not package.auto_needs:
+        yield "auto-needs = false"
     yield from _inline("owners", [_owner(rule) for rule in package.owners])
     yield from _inline("devices", [_device(device) for device in package.devices])
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tcz import resolve
+from tcz import companions, resolve, schedule, split
 from tcz.apt import Apt
 from tcz.build import Builder, Settings
 from tcz.buildid import Need, content_id
 from tcz.buildroot import BuildRoots
-from tcz.errors import ConfigError, Problem
+from tcz.errors import BuildError, ConfigError, Problem, ToolkitError
 from tcz.names import KERNEL, follows_kernel
 from tcz.recipe import Recipes
+from tcz.run import processors
 from tcz.sandbox import Sandbox
 from tcz.sources import Sources
 from tcz.store import Store
@@ -27,16 +28,18 @@ if TYPE_CHECKING:
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner
+    from tcz.why import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A recipe that a wish leads to, and whether it is built already."""
+    """A recipe that a wish leads to, whether it is built already, and if not why it is to be built."""
 
     recipe: Recipe
     version: str
     build_id: str
     cached: bool
+    reasons: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +103,29 @@ class Workshop:
         """
         return self._build(self._with_needs(names))
 
+    def complete(self, builts: Sequence[Built], *, zsync: bool = True) -> None:
+        """Write what lies beside finished packages and is no part of a build: .tree and, if asked, .zsync."""
+        needs = {package.name: package.needs for built in builts for package in built.packages}
+        for package in (package for built in builts for package in built.packages):
+            companions.write_tree(package, needs.get)
+            if zsync:
+                companions.write_zsync(package, epoch=self.builder.epoch)
+
     def plan(self, names: Sequence[str]) -> tuple[Planned, ...]:
         """Tell what ``build`` would build and what is there already; nothing is fetched for it."""
         return self._plan(self._with_needs(names))
+
+    def plan_upon(self, name: str) -> tuple[Planned, ...]:
+        """Tell of a recipe and of all that it builds upon, itself last; packages' needs have no say in it."""
+        return self._plan(self._ordered([self.recipes.get(name)]))
+
+    def prepared(self, name: str) -> tuple[Ready, tuple[Built, ...]]:
+        """Return a recipe with all fetched for it, whether it is built or not, and what it builds upon."""
+        recipe = self.recipes.get(name)
+        made = {built.recipe: built for built in self._build(self._ordered([recipe])[:-1])}
+        needs = tuple(made[need] for need in recipe.build.recipes)
+        self.builder.check_host([recipe])
+        return self.builder.fetch(recipe, self._needs(recipe)), needs
 
     def fetch(self, names: Sequence[str]) -> tuple[Planned, ...]:
         """Fetch and verify all that ``build`` would fetch; tell what is built already as ``plan`` does."""
@@ -122,6 +145,7 @@ class Workshop:
                 version=one.inputs.version,
                 build_id=one.id,
                 cached=one.built is not None,
+                reasons=self.builder.why(one),
             )
             for one in self._ready(recipes).values()
         )
@@ -131,18 +155,33 @@ class Workshop:
         if any(one.built is None for one in ready.values()):
             self.builder.check_host(recipe for recipe in recipes if ready[recipe.name].built is None)
             ready = self._fetch(recipes)
-        missing = [name for name, one in ready.items() if one.built is None]
-        done: dict[str, Built] = {}
-        for name, one in ready.items():
+        done = {name: one.built for name, one in ready.items() if one.built is not None}
+        self._make([one for one in ready.values() if one.built is None], done)
+        return tuple(done[name] for name in ready)
+
+    def _make(self, missing: Sequence[Ready], done: dict[str, Built]) -> None:
+        """Build all that is missing, what can be beside each other at the same time; fill ``done``."""
+        settings = self.builder.settings
+        places = {one.inputs.recipe.name: (n, one) for n, one in enumerate(missing, 1)}
+
+        def work(name: str, jobs: int) -> None:
+            place, one = places[name]
             needs = [done[need] for need in one.inputs.recipe.build.recipes]
-            if one.built is not None:
-                done[name] = one.built
-                continue
-            title = f"[{missing.index(name) + 1}/{len(missing)}] {name} {one.inputs.version}"
-            with self._reporter.step(title):
-                done[name] = self.builder.make(one, needs)
+            title = f"[{place}/{len(missing)}] {name} {one.inputs.version}"
+            with self._reporter.step(title, recipe=name):
+                done[name] = self.builder.make(one, needs, jobs=jobs)
             self._known[name] = replace(one, built=done[name])
-        return tuple(done.values())
+
+        queue = schedule.Queue(
+            (
+                schedule.Task(name=name, after=one.inputs.recipe.build.recipes)
+                for name, (_, one) in places.items()
+            ),
+            slots=processors(),
+            at_once=1 if settings.debug_shell else None,
+            keep_going=settings.keep_going,
+        )
+        _refuse_failures(schedule.run(queue, work, self.builder.halting), self._reporter)
 
     def _ready(self, recipes: Sequence[Recipe]) -> dict[str, Ready]:
         known = self._known
@@ -215,8 +254,25 @@ class Workshop:
         return self._in_order(names, self.builds_of(names))
 
     def builds_of(self, names: Sequence[str]) -> tuple[Built, ...]:
-        """Build the recipes behind packages and all that these need, nothing beyond."""
-        return self._build(self._makers(names))
+        """Build the recipes behind packages and all that these need, nothing beyond.
+
+        What packages need for their libraries shows only when they are built, and may lead to more.
+        """
+        builts = self._build(self._makers(names))
+        while True:
+            more = self._led_to(names, builts)
+            if not more:
+                return builts
+            known = [self.recipes.get(built.recipe) for built in builts]
+            builts = self._build(self._ordered((*known, *more)))
+
+    def _led_to(self, names: Sequence[str], builts: Iterable[Built]) -> tuple[Recipe, ...]:
+        """Return the recipes, not built yet, of what packages turned out to need when they were built."""
+        done = {built.recipe: built for built in builts}
+        made = {package.name: package.needs for built in done.values() for package in built.packages}
+        found = (self.recipes.find_package(one.name) for one in resolve.closure(names, made.get).missing)
+        more = {recipe.name: recipe for recipe in found if recipe is not None and recipe.name not in done}
+        return tuple(more.values())
 
     def _makers(self, names: Sequence[str]) -> tuple[Recipe, ...]:
         found = resolve.closure(names, self._needs_of)
@@ -232,7 +288,7 @@ class Workshop:
 
     @staticmethod
     def _spec(recipe: Recipe, name: str) -> PackageSpec:
-        exact = [spec for spec in recipe.packages if spec.name == name]
+        exact = [spec for spec in split.products(recipe) if spec.name == name]
         follow = [
             spec
             for spec in recipe.packages
@@ -250,21 +306,24 @@ class Workshop:
                 problems.append(Problem(where=where, message="needs " + " -> ".join(missing.chain[1:])))
                 continue
             try:
-                self.recipes.providing(missing.name)
+                recipe = self.recipes.providing(missing.name)
+                message = f"the recipe {recipe.name} made nothing that goes into it"
+                problems.append(Problem(where=where, message=message))
             except ConfigError as error:
                 # One alone is told as it is; a recipe with mistakes always is, for it has many.
                 if len(found.missing) == 1 or error.problems:
                     raise
                 problems.append(Problem(where=where, message="no recipe makes it", hint=error.hint))
-        raise ConfigError("packages that no recipe makes are needed", problems)
+        raise ConfigError("packages that do not exist are needed", problems)
 
     def _in_order(self, names: Sequence[str], builts: Iterable[Built]) -> tuple[Supplied, ...]:
         made: dict[str, Supplied] = {}
         releases: dict[str, str] = {}
         for built in builts:
             specs = self.recipes.get(built.recipe).packages
-            for spec, package in zip(specs, built.packages, strict=True):
-                made[package.name] = Supplied(package=package, built=built)
+            made |= {package.name: Supplied(package=package, built=built) for package in built.packages}
+            # Behind the packages that the recipe names come those split off, as many as hold something.
+            for spec, package in zip(specs, built.packages, strict=False):
                 if follows_kernel(spec.name):
                     releases[package.name.removeprefix(spec.name.removesuffix(KERNEL) + "-")] = built.recipe
         if len(releases) > 1:
@@ -281,3 +340,17 @@ class Workshop:
 def _needs_in(made: Mapping[str, Supplied], name: str) -> Sequence[str] | None:
     supplied = made.get(name)
     return None if supplied is None else supplied.package.needs
+
+
+def _refuse_failures(outcome: schedule.Outcome, reporter: Reporter) -> None:
+    """Raise what went wrong: one failure as it is, several as one error."""
+    if not outcome.failed:
+        return
+    if outcome.left:
+        reporter.note(f"not built: {', '.join(outcome.left)}")
+    errors = list(outcome.failed.values())
+    strange = [error for error in errors if not isinstance(error, ToolkitError)]
+    if strange or len(errors) == 1:
+        raise (strange or errors)[0]
+    told = "\n".join(line for error in errors if isinstance(error, ToolkitError) for line in error.lines())
+    raise BuildError(f"{len(errors)} builds failed: {', '.join(outcome.failed)}", why=told) from errors[0]

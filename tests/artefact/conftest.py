@@ -36,6 +36,9 @@ class Counting:
         self.started.append(tuple(argv))
         return self.inner.run(argv, **options)  # type: ignore[arg-type]
 
+    def halting(self) -> AbstractContextManager[None]:
+        return self.inner.halting()
+
     def which(self, program: str) -> Path | None:
         return self.inner.which(program)
 
@@ -46,9 +49,11 @@ class Titles(SilentReporter):
     def __init__(self) -> None:
         self.seen: list[str] = []
 
-    def step(self, title: str, *, total: int | None = None) -> AbstractContextManager[Step]:
+    def step(
+        self, title: str, *, total: int | None = None, recipe: str | None = None
+    ) -> AbstractContextManager[Step]:
         self.seen.append(title)
-        return super().step(title, total=total)
+        return super().step(title, total=total, recipe=recipe)
 
 
 class Bench:

@@ -25,7 +25,7 @@ EPOCH = 1735689600
 @pytest.fixture
 def squasher(bench: Any, tmp_path: Path) -> Squasher:
     builder = bench("squash").workshop.builder
-    return Squasher(builder._sandbox, builder._roots.get(SQUASH_TOOLS).path, tmp_path)
+    return Squasher(builder.sandbox, builder.roots.get(SQUASH_TOOLS).path, tmp_path)
 
 
 def sample(folder: Path) -> Tree:

@@ -1,4 +1,4 @@
-"""The docker variant, booted by BIOS, by UEFI and as a disk, runs containers.
+"""The docker variant, booted from a CD by BIOS and by UEFI, runs containers.
 
 The tests of one machine build on each other, in the order in which they stand.
 """
@@ -24,9 +24,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.boot
 
-MODES = ["bios-cd", "uefi-cd", "bios-usb"]
+#: How machines are started. What the engine does is tried in the first; the others show that it is reached.
+MODES = ["bios-cd", "uefi-cd"]
+everywhere = pytest.mark.parametrize("host", MODES, indirect=True, scope="module")
+once = pytest.mark.parametrize("host", MODES[:1], indirect=True, scope="module")
+
 MEMORY_MIB = 512
-POWER_OFF_SECONDS = 20
+#: Generous: other machines may run beside this one. That nothing was killed is checked for itself.
+POWER_OFF_SECONDS = 60
 LIMIT_KILLED = 137
 
 
@@ -46,7 +51,7 @@ class Host:
         return output
 
 
-@pytest.fixture(scope="module", params=MODES)
+@pytest.fixture(scope="module")
 def host(request: pytest.FixtureRequest, docker_iso: Path, boot: Callable[..., Machine]) -> Host:
     mode = str(request.param)
     ssh_port, web_port = free_port(), free_port()
@@ -68,23 +73,27 @@ def image(host: Host) -> str:
     return "tiny"
 
 
+@everywhere
 def test_root_is_not_rootfs_and_the_self_test_says_so(host: Host) -> None:
     assert host.sh("awk '$2 == \"/\" { t = $3 } END { print t }' /proc/mounts").strip() == "tmpfs"
     assert "FAIL" not in host.sh("cat /run/floe/self-test")
 
 
+@once
 def test_docker_uses_cgroup_v2_and_overlay(host: Host) -> None:
     info = host.sh("docker info --format '{{.CgroupVersion}} {{.Driver}}'").split()
     assert info[0] == "2"
     assert info[1] in {"overlay2", "overlayfs"}
 
 
+@once
 def test_the_service_tells_its_status(host: Host) -> None:
     host.sh("sudo /usr/local/etc/init.d/docker status")
     host.sh("id -nG | grep -qw docker")
     assert "max-size" in host.sh("cat /etc/docker/daemon.json")
 
 
+@everywhere
 def test_a_container_reaches_the_host_over_its_own_network(
     host: Host, image: str, host_server: HostServer
 ) -> None:
@@ -94,18 +103,21 @@ def test_a_container_reaches_the_host_over_its_own_network(
     assert host_server.asked_for(path)
 
 
+@once
 def test_an_image_saved_to_a_file_is_loaded_again(host: Host, image: str) -> None:
     host.sh(f"docker save -o /tmp/saved.tar {image} && docker rmi {image}")
     host.sh("docker load -i /tmp/saved.tar && rm /tmp/saved.tar")
     assert image in host.sh("docker images --format '{{.Repository}}'")
 
 
+@once
 def test_docker_build_runs_a_two_line_dockerfile(host: Host, image: str) -> None:
     host.sh(f"mkdir -p /tmp/b && printf 'FROM {image}\\nRUN echo built > /made\\n' > /tmp/b/Dockerfile")
     host.sh("docker build -q -t made /tmp/b", 300)
     assert host.sh("docker run --rm made cat /made").strip() == "built"
 
 
+@once
 def test_a_memory_limit_kills_what_exceeds_it(host: Host, image: str) -> None:
     status, said = host.machine.console.run(
         f"docker run --name eater -m 16m {image} dd if=/dev/zero of=/dev/null bs=64M count=1", 240
@@ -115,6 +127,7 @@ def test_a_memory_limit_kills_what_exceeds_it(host: Host, image: str) -> None:
     host.sh("docker rm eater")
 
 
+@once
 def test_a_published_port_is_reached_from_the_host(host: Host, image: str) -> None:
     serve = "mkdir /w && echo published > /w/index.html && exec httpd -f -p 80 -h /w"
     host.sh(
@@ -132,6 +145,7 @@ def test_a_published_port_is_reached_from_the_host(host: Host, image: str) -> No
     host.sh("docker rm -f web")
 
 
+@once
 def test_ssh_takes_the_key_and_nothing_else(host: Host, ssh_key: Path) -> None:
     base = [
         "ssh",
@@ -157,6 +171,7 @@ def test_ssh_takes_the_key_and_nothing_else(host: Host, ssh_key: Path) -> None:
     assert "Permission denied (publickey)" in bad.stderr
 
 
+@everywhere
 def test_power_off_stops_the_container_first(host: Host, image: str, host_server: HostServer) -> None:
     path = f"/{host.mode}/stopped"
     trap = f'trap "wget -qO- {host_server.url}{path}; exit 0" TERM; while :; do sleep 1; done'

@@ -1,4 +1,4 @@
-"""The base alone, started in the ways in which the docker variant is not: disks, and a stick by UEFI."""
+"""The base alone, started in the ways in which the docker variant is not: disks and sticks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ FATAL = r"Kernel panic|Initramfs unpacking failed|grub rescue>|Shell>|No bootabl
 
 
 @pytest.mark.boot
-@pytest.mark.parametrize(("firmware", "medium"), [("bios", "disk"), ("uefi", "disk"), ("uefi", "usb")])
+@pytest.mark.parametrize(
+    ("firmware", "medium"), [("bios", "disk"), ("bios", "usb"), ("uefi", "disk"), ("uefi", "usb")]
+)
 def test_it_boots_to_a_prompt_and_powers_off(linux_iso: Path, firmware: Any, medium: str) -> None:
     spec = MachineSpec(
         firmware=firmware,

@@ -147,6 +147,7 @@ def recipes(draw: st.DrawFn) -> Recipe:
         homepage=draw(_url),
         folder=Path(FOLDER),
         release=draw(st.integers(1, 99)),
+        irreproducible=draw(st.none() | _line),
         build=BuildSpec(
             root=draw(st.sampled_from(["debian", "host"])),
             debian=draw(_some(_word)),
@@ -167,6 +168,7 @@ FULL = Recipe(
     homepage="https://example.org/thing",
     folder=Path(FOLDER),
     release=2,
+    irreproducible="its tool writes a random number",
     build=BuildSpec(root="host", debian=("gcc", "make"), recipes=("zlib",), strip=False),
     sources=(
         Archive(

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tcz.job import last_line
-from tcz.package import is_strippable, kernel_releases
+from tcz.package import kernel_releases
+from tcz.strip import kind_of
 from tcz.tree import Tree, directory, regular
 
 
@@ -26,15 +27,15 @@ def test_strippable(tmp_path: Path, kind: int, machine: int, order: int, *, expe
     file.write_bytes(
         b"\x7fELF" + bytes([2, order]) + bytes(10) + struct.pack("<HH", kind, machine) + bytes(44)
     )
-    assert is_strippable(file) == expected
+    assert (kind_of(file) == "linked") == expected
 
 
 def test_strippable_real_files(tmp_path: Path) -> None:
-    assert is_strippable(Path(sys.executable).resolve())
-    assert is_strippable(Path(shutil.which("ls") or "/bin/ls"))
+    assert kind_of(Path(sys.executable).resolve())
+    assert kind_of(Path(shutil.which("ls") or "/bin/ls"))
     for data in (b"", b"\x7fELF", b"#!/bin/sh\n" * 10):
         (tmp_path / "x").write_bytes(data)
-        assert not is_strippable(tmp_path / "x")
+        assert kind_of(tmp_path / "x") is None
 
 
 def test_kernel_releases() -> None:

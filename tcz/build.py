@@ -123,6 +123,11 @@ class Builder:
         return self.settings.epoch
 
     @property
+    def sources(self) -> Sources:
+        """What gets the sources of recipes."""
+        return self._sources
+
+    @property
     def builds(self) -> Path:
         """Where finished builds are."""
         return self._dirs.cache / "builds"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tcz import lock as locks
-from tcz import recipe_graph, resolve, split
+from tcz import recipe_graph, recipe_lint, resolve, split
 from tcz.errors import ConfigError, Problem
 from tcz.recipe import Recipes, standard_folders
 from tcz.store import replacing
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tcz.build import Settings
     from tcz.lint.report import Report
     from tcz.lint.work import Wish
-    from tcz.model import Built, BuiltPackage
+    from tcz.model import Built, BuiltPackage, Recipe, ResolvedSource
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner
@@ -32,7 +32,7 @@ def open_recipes(folders: Sequence[Path]) -> Recipes:
     return Recipes(standard_folders(folders))
 
 
-def open_workshop(
+def open_workshop(  # noqa: PLR0913 - all that a user may choose
     dirs: Dirs,
     runner: Runner,
     reporter: Reporter,
@@ -42,8 +42,13 @@ def open_workshop(
     lock: locks.Lock | None = None,
     tinycore_mirror: str | None = None,
     settings: Settings | None = None,
+    source_mirrors: Sequence[str] = (),
 ) -> Workshop:
-    """Return a workshop as the commands use it: mirrors may come from TCZ_DEBIAN_MIRROR and TCZ_MIRROR."""
+    """Return a workshop as the commands use it.
+
+    Mirrors may come from TCZ_DEBIAN_MIRROR and TCZ_MIRROR, and TCZ_SOURCE_MIRRORS names mirrors of release
+    files beside ``source_mirrors``, separated by spaces. Raises ``ConfigError`` for one that is no URL.
+    """
     from tcz.deb import Pin, Pins  # noqa: PLC0415 - slow to import, and not needed for --help
     from tcz.workshop import Workshop  # noqa: PLC0415
 
@@ -56,11 +61,26 @@ def open_workshop(
         reporter,
         standard_folders(folders),
         mirror=os.environ.get("TCZ_DEBIAN_MIRROR") or None,
+        source_mirrors=_checked_mirrors(source_mirrors),
         update=update,
         lock=pins,
         tinycore_mirror=tinycore_mirror or os.environ.get("TCZ_MIRROR") or None,
         settings=settings,
     )
+
+
+def _checked_mirrors(given: Sequence[str]) -> tuple[str, ...]:
+    from tcz.recipe_checks import url  # noqa: PLC0415 - see open_workshop
+
+    found = tuple(dict.fromkeys((*given, *os.environ.get("TCZ_SOURCE_MIRRORS", "").split())))
+    problems = [
+        Problem(where="--source-mirror or TCZ_SOURCE_MIRRORS", message=complaint)
+        for mirror in found
+        if (complaint := url(mirror)) is not None
+    ]
+    if problems:
+        raise ConfigError("a mirror of release files cannot be used", problems)
+    return found
 
 
 def recipes_named(recipes: Recipes, names: Sequence[str], *, everything: bool = False) -> tuple[str, ...]:
@@ -146,8 +166,11 @@ def tree(found: resolve.Resolution) -> tuple[str, ...]:
     return tuple(line for name in found.wanted for line in resolve.tree_lines(found, name))
 
 
-def lint(recipes: Recipes, names: Sequence[str]) -> tuple[Problem, ...]:
-    """Return every mistake in recipes (none named: all), and between them. Raises for unknown names."""
+def lint(recipes: Recipes, names: Sequence[str], runner: Runner) -> tuple[Problem, ...]:
+    """Return every mistake in recipes (none named: all), in their folders and between them.
+
+    Raises ``ConfigError`` for unknown names.
+    """
     problems: list[Problem] = []
     right = []
     for name in names or recipes.names():
@@ -156,7 +179,41 @@ def lint(recipes: Recipes, names: Sequence[str]) -> tuple[Problem, ...]:
             right.append(recipes.get(name))
         except ConfigError as error:
             problems += error.problems or (Problem(where=name, message=error.what),)
-    return (*problems, *recipe_graph.misfits(recipes, right))
+    inside = (problem for recipe in right for problem in recipe_lint.complaints(recipe, runner))
+    return (*problems, *inside, *recipe_graph.misfits(recipes, right))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """What ``tcz recipe show --resolve`` tells: everything that goes into a build, exactly."""
+
+    recipe: Recipe
+    version: str
+    sources: tuple[ResolvedSource, ...]
+    root: tuple[ResolvedSource, ...]
+
+
+def resolved(recipe: Recipe, workshop: Workshop) -> Resolved:
+    """Return what a build of a recipe would be made from; nothing but Debian's lists is fetched for it."""
+    ready = workshop.builder.ready(recipe)
+    return Resolved(
+        recipe=recipe, version=ready.inputs.version, sources=ready.inputs.sources, root=ready.root.contents
+    )
+
+
+def resolved_lines(told: Resolved) -> tuple[str, ...]:
+    """Return them as a table: kind, name, version, hash."""
+    rows = [(s.kind, s.name, s.version, s.hash) for s in (*told.sources, *told.root)]
+    widths = [max((len(row[n]) for row in rows), default=0) for n in range(3)]
+    lines = ("  ".join((*map(str.ljust, row[:3], widths), row[3])) for row in rows)
+    return (f"{told.recipe.name} {told.version}", *lines)
+
+
+def advice(recipes: Recipes, names: Sequence[str]) -> tuple[Problem, ...]:
+    """Return what would make recipes better (none named: all); those with mistakes are passed over."""
+    readable, _ = recipes.readable()
+    wanted = [recipe for recipe in readable if not names or recipe.name in names]
+    return tuple(problem for recipe in wanted for problem in recipe_lint.advice(recipe))
 
 
 def lint_packages(what: Sequence[str], wish: Wish, folders: Sequence[Path], reporter: Reporter) -> Report:

@@ -65,7 +65,7 @@ class Workshop:
         self._known: dict[str, Ready] = {}
 
     @classmethod
-    def open(  # noqa: PLR0913 - most have defaults
+    def open(  # noqa: PLR0913 - all that a user may choose
         cls,
         dirs: Dirs,
         runner: Runner,
@@ -73,6 +73,7 @@ class Workshop:
         recipe_folders: Sequence[Path],
         *,
         mirror: str | None = None,
+        source_mirrors: Sequence[str] = (),
         update: bool = False,
         lock: Pins | None = None,
         tinycore_mirror: str | None = None,
@@ -80,7 +81,8 @@ class Workshop:
     ) -> Workshop:
         """Wire a workshop for a user's folders; nothing is started and no network used.
 
-        ``mirror`` is the address of a Debian archive (``None``: as the machine knows it), ``update``
+        ``mirror`` is the address of a Debian archive (``None``: as the machine knows it);
+        ``source_mirrors`` are base addresses of the user's own, asked first for release files; ``update``
         takes the newest Debian packages, ``lock`` holds versions that go before that; ``tinycore_mirror``
         is the address of a mirror of Tiny Core, for recipes that are built there. Raises
         ``ConfigError`` for recipe folders that are none.
@@ -89,7 +91,9 @@ class Workshop:
         sandbox = Sandbox(runner)
         apt = Apt(dirs, store, runner, reporter, mirror=mirror, update=update, lock=lock)
         roots = BuildRoots(dirs, apt, reporter)
-        sources = Sources(dirs, store, runner, reporter, apt=apt, roots=roots, sandbox=sandbox)
+        sources = Sources(
+            dirs, store, runner, reporter, apt=apt, roots=roots, sandbox=sandbox, mirrors=source_mirrors
+        )
         tiny = Mirror(dirs, store, reporter, address=tinycore_mirror, update=update)
         recipe_roots = RecipeRoots(
             roots,

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 @click.option(
     "--write-lock", metavar="FILE", type=click.Path(path_type=Path), help="Write what was used to FILE."
 )
+@clikit.source_mirror_option
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -73,6 +74,7 @@ def build(
     update: bool,
     lock_file: Path | None,
     write_lock: Path | None,
+    source_mirrors: tuple[str, ...],
     jobs: int | None,
     keep_going: bool,
     keep_failed: bool,
@@ -119,6 +121,7 @@ def build(
         lock=locked,
         tinycore_mirror=tinycore_mirror,
         settings=settings,
+        source_mirrors=source_mirrors,
     )
     if dry_run:
         _echo_planned(workshop.plan(wanted), as_json=as_json)
@@ -146,6 +149,7 @@ def build(
 @click.option(
     "--update", is_flag=True, help="Take the newest Debian packages instead of those taken last time."
 )
+@clikit.source_mirror_option
 @clikit.recipes_option
 @clikit.progress_option
 @clikit.json_option
@@ -153,6 +157,7 @@ def fetch(
     names: tuple[str, ...],
     everything: bool,
     update: bool,
+    source_mirrors: tuple[str, ...],
     recipe_folders: tuple[Path, ...],
     progress: Reporter,
     as_json: bool,
@@ -163,7 +168,14 @@ def fetch(
     from tcz.run import HostRunner
 
     wanted = commands.recipes_named(commands.open_recipes(recipe_folders), names, everything=everything)
-    workshop = commands.open_workshop(Dirs.from_env(), HostRunner(), progress, recipe_folders, update=update)
+    workshop = commands.open_workshop(
+        Dirs.from_env(),
+        HostRunner(),
+        progress,
+        recipe_folders,
+        update=update,
+        source_mirrors=source_mirrors,
+    )
     _echo_planned(workshop.fetch(wanted), as_json=as_json)
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tcz.build import Settings
-    from tcz.model import Built
+    from tcz.lint.report import Report
+    from tcz.lint.work import Wish
+    from tcz.model import Built, BuiltPackage
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner
@@ -153,6 +155,47 @@ def lint(recipes: Recipes, names: Sequence[str]) -> tuple[Problem, ...]:
         except ConfigError as error:
             problems += error.problems or (Problem(where=name, message=error.what),)
     return (*problems, *recipe_graph.misfits(recipes, right))
+
+
+def lint_packages(what: Sequence[str], wish: Wish, folders: Sequence[Path], reporter: Reporter) -> Report:
+    """Look at packages; see ``tcz.lint.work.lint``. Nothing is built for it."""
+    from tcz.lint import work  # noqa: PLC0415 - slow to import
+    from tcz.paths import Dirs  # noqa: PLC0415
+    from tcz.run import HostRunner  # noqa: PLC0415
+
+    dirs, runner = Dirs.from_env(), HostRunner()
+    workshop = open_workshop(dirs, runner, reporter, folders)
+    return work.lint(
+        what,
+        wish,
+        recipes=workshop.recipes,
+        built=lambda name: built_package(workshop, dirs, name),
+        runner=runner,
+        reporter=reporter,
+    )
+
+
+def built_package(workshop: Workshop, dirs: Dirs, name: str) -> tuple[BuiltPackage, tuple[BuiltPackage, ...]]:
+    """Return a package that was built, and those built of what it needs, itself included.
+
+    Raises ``ConfigError`` for one that no recipe makes, that is no .tcz, or that is not built yet.
+    """
+    from tcz import record  # noqa: PLC0415
+
+    if workshop.recipes.find_package(name) is None:
+        raise ConfigError("no such file, and no such package", hint=unknown(workshop.recipes, name).hint)
+    found: list[BuiltPackage] = []
+    for planned in workshop.plan_packages([name]):
+        built = record.read(dirs.cache / "builds" / planned.build_id) if planned.cached else None
+        found += built.packages if built is not None else ()
+    mine = [package for package in found if package.name == name]
+    # NAME-KERNEL is known by its stem until it is built.
+    mine += [p for p in found if name.endswith("-KERNEL") and p.name.startswith(name.removesuffix("KERNEL"))]
+    if not mine:
+        raise ConfigError("it is not built", hint=f"tcz build {name}")
+    if mine[0].form != "extension":
+        raise ConfigError("it is no .tcz", hint=f"its recipe makes it as {mine[0].form}")
+    return mine[0], tuple(found)
 
 
 def newest_log(dirs: Dirs, name: str) -> Path:

@@ -1,7 +1,8 @@
 """One build, from sources to a staged folder: unpack, patch, run build.sh, run test.sh.
 
 Inside the sandbox every path is the same for everybody: /build/src (the sources, writable),
-/build/dest (what is installed goes there), /build/recipe, /build/needs/PACKAGE and /build/tmp.
+/build/dest (what is installed goes there), /build/recipe, /build/needs/PACKAGE, all of these together
+in /build/local (see ``tcz.uses``) and /build/tmp.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tcz import tar
+from tcz import tar, uses
 from tcz.errors import BuildError
 from tcz.layout import lay_out
 from tcz.limits import ExceededError, Limits, Watch
@@ -85,6 +86,11 @@ class Job:
                 elif package.form == "extension":
                     # Unpacked when asked for: cheaper than keeping a second copy of every build.
                     self.squasher.unpack(package.path, place)
+        uses.merge(self._extensions(), self.work / "local")
+
+    def _extensions(self) -> list[Path]:
+        packages = (package for built in self.needs for package in built.packages)
+        return [self.work / "needs" / package.name for package in packages if package.form == "extension"]
 
     def patch(self, step: Step) -> None:
         """Apply the recipe's patches in the order of their names; raises ``BuildError``."""
@@ -176,6 +182,7 @@ class Job:
             Bind(host=work / "src", inside="/build/src", writable=True),
             Bind(host=work / "dest", inside="/build/dest", writable=staged_writable),
             Bind(host=work / "tmp", inside="/build/tmp", writable=True),
+            Bind(host=work / "local", inside=uses.INSIDE, writable=False),
             Bind(host=self.inputs.recipe.folder, inside="/build/recipe", writable=False),
             *files,
             *unpacked,
@@ -196,6 +203,7 @@ class Job:
             "PATH": PATH,
             "LC_ALL": "C",
             "TZ": "UTC",
+            **(uses.environment() if self._extensions() else {}),
             **self.env,
         }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from tcz.model import (
+    Allow,
     Archive,
     BuildSpec,
     CargoLock,
@@ -98,6 +99,7 @@ _debian_sources = st.builds(
 )
 _locals = st.builds(Local, path=st.just("files"), dest=_dest)
 _plain = st.one_of(_archives, _binaries, _locals, _crates, _cargo_locks, _commits, _debian_sources)
+_allow = st.builds(Allow, check=st.sampled_from(["set-id", "path-prefix", "owner"]), reason=_line)
 _owners = st.builds(
     OwnerRule,
     path=_glob,
@@ -132,6 +134,7 @@ def _packages(draw: st.DrawFn) -> PackageSpec:
         devices=() if form == "files" else tuple(draw(st.lists(_devices, max_size=2))),
         auto_needs=draw(st.booleans()),
         startup=draw(st.none() | st.just("files/start.sh")) if form == "extension" else None,
+        allow=tuple(draw(st.lists(_allow, max_size=2, unique_by=lambda one: one.check))),
     )
 
 
@@ -209,6 +212,7 @@ FULL = Recipe(
             tags=("net",),
             owners=(OwnerRule(path="bin/su", mode=0o4755, uid=0, gid=0),),
             devices=(Device(path="dev/console", kind="c", major=5, minor=1, uid=1, gid=2),),
+            allow=(Allow(check="set-id", reason="it asks for a password"),),
         ),
         PackageSpec(name="thing-files", form="files", files=("boot/x",)),
         PackageSpec(name="thing-rest", files=(), rest=True, auto_needs=False, startup="files/start.sh"),

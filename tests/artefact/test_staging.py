@@ -227,6 +227,24 @@ def test_a_part_that_is_empty(bench: Any, write_recipe: Any) -> None:
         assert problem.hint == "the build of the recipe tool has nothing that goes into it"
 
 
+def test_a_tree_names_the_kernel(bench: Any, write_recipe: Any) -> None:
+    build = 'mkdir -p "$DEST/lib/modules/6.1-x/kernel" && echo >"$DEST/lib/modules/6.1-x/kernel/a.ko"\n'
+    toml = HEAD.format(name="mods", build="") + '[[package]]\nname = "mods-KERNEL"\nfiles = ["lib"]\n'
+    folder = write_recipe("mods", toml, {"files/x": "x\n", "build.sh": build}).parent
+    user = (
+        HEAD.format(name="user", build="")
+        + '[[package]]\nname = "user"\nfiles = []\nneeds = ["mods-KERNEL"]\n'
+    )
+    write_recipe("user", user, {"files/x": "x\n", "build.sh": "true\n"})
+    workshop = bench("one", folder).workshop
+    builts = workshop.build(["user"])
+    workshop.complete(builts, zsync=False)
+    package = _package(builts, "user")
+    assert companions.beside(package.path, ".tree").read_text() == "user.tcz\n   mods-6.1-x.tcz\n\n"
+    assert companions.beside(package.path, ".dep").read_text() == "mods-KERNEL.tcz\n"
+    assert not companions.beside(package.path, ".zsync").exists()
+
+
 def test_layers_are_divided_as_before(bench: Any, write_recipe: Any) -> None:
     build = 'mkdir -p "$DEST/usr/share/man/man1" && echo >"$DEST/usr/share/man/man1/x.1"\n'
     toml = HEAD.format(name="base", build="") + '[[package]]\nname = "base"\nform = "layer"\n'

@@ -138,7 +138,16 @@ class Workshop:
 
     def complete(self, builts: Sequence[Built], *, zsync: bool = True) -> None:
         """Write what lies beside finished packages and is no part of a build: .tree and, if asked, .zsync."""
-        needs = {package.name: package.needs for built in builts for package in built.packages}
+        final = {
+            spec.name: package.name
+            for built in builts
+            for spec, package in zip(self.recipes.get(built.recipe).packages, built.packages, strict=False)
+        }
+        needs = {
+            package.name: tuple(final.get(need, need) for need in package.needs)
+            for built in builts
+            for package in built.packages
+        }
         for package in (package for built in builts for package in built.packages):
             companions.write_tree(package, needs.get)
             if zsync:

@@ -161,7 +161,7 @@ def test_library_and_program(bench: Any, recipes: Path, tmp_path: Path) -> None:
     assert not companions.beside(main.path, ".tree").exists()
     control = zsync.parse(companions.beside(main.path, ".zsync").read_bytes())
     assert (control.name, control.length) == ("libgreet.tcz", main.size)
-    assert {path.suffix for path in companions.files(program)} == {
+    assert {path.suffix for path in companions.of(program.path)} == {
         *(".tcz", ".dep", ".info", ".list", ".txt", ".tree", ".zsync"),
     }
     # What comes with the program itself is kept as it is.
@@ -225,6 +225,24 @@ def test_a_part_that_is_empty(bench: Any, write_recipe: Any) -> None:
         [problem] = caught.value.problems
         assert (problem.where, problem.message) == ("package user", "needs tool-dev")
         assert problem.hint == "the build of the recipe tool has nothing that goes into it"
+
+
+def test_a_tree_names_the_kernel(bench: Any, write_recipe: Any) -> None:
+    build = 'mkdir -p "$DEST/lib/modules/6.1-x/kernel" && echo >"$DEST/lib/modules/6.1-x/kernel/a.ko"\n'
+    toml = HEAD.format(name="mods", build="") + '[[package]]\nname = "mods-KERNEL"\nfiles = ["lib"]\n'
+    folder = write_recipe("mods", toml, {"files/x": "x\n", "build.sh": build}).parent
+    user = (
+        HEAD.format(name="user", build="")
+        + '[[package]]\nname = "user"\nfiles = []\nneeds = ["mods-KERNEL"]\n'
+    )
+    write_recipe("user", user, {"files/x": "x\n", "build.sh": "true\n"})
+    workshop = bench("one", folder).workshop
+    builts = workshop.build(["user"])
+    workshop.complete(builts, zsync=False)
+    package = _package(builts, "user")
+    assert companions.beside(package.path, ".tree").read_text() == "user.tcz\n   mods-6.1-x.tcz\n\n"
+    assert companions.beside(package.path, ".dep").read_text() == "mods-KERNEL.tcz\n"
+    assert not companions.beside(package.path, ".zsync").exists()
 
 
 def test_layers_are_divided_as_before(bench: Any, write_recipe: Any) -> None:

@@ -1,7 +1,8 @@
 """What a base provides, as data that ships: paths with owners and modes, libraries, libc, users, groups.
 
 One pair of files a base below ``data/bases``: NAME.toml, and NAME.list with one path a line (type and
-mode as ``ls`` shows them, uid, gid, path, target of a link).
+mode as ``ls`` shows them, uid, gid, path, target of a link). A base may name another one whose list
+stands in for its own.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tcz.tree import Node, Tree
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+DEFAULT: Final = "floe"
 _FOLDER: Final = Path(__file__).parent / "data" / "bases"
 _LINE = re.compile(r"([-dlcbps])([-rwxsStT]{9}) (\d+) (\d+) (.+)")
 _KINDS = {"-": stat.S_IFREG, "d": stat.S_IFDIR, "l": stat.S_IFLNK}
@@ -29,7 +31,11 @@ _SONAME = re.compile(r"(?:ld-linux.*|lib.+)\.so(?:\.[0-9.]+)?\Z")
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    """A base. ``libraries`` are the folders where its loader looks; files of ``tree`` have no content."""
+    """A base. ``libraries`` are the folders where its loader looks; files of ``tree`` have no content.
+
+    ``compressors`` and ``largest_block`` are what its loader mounts. ``own_listing`` is false where the
+    paths are those of another release that stands in for it.
+    """
 
     name: str
     summary: str
@@ -38,6 +44,9 @@ class Base:
     users: Mapping[str, int]
     groups: Mapping[str, int]
     tree: Tree
+    compressors: tuple[str, ...] = ("gzip", "xz", "lzo", "lz4", "zstd")
+    largest_block: int = 1 << 20
+    own_listing: bool = True
 
     @cached_property
     def sonames(self) -> frozenset[str]:
@@ -90,6 +99,7 @@ def load(name: str) -> Base:
         hint = guess(name, names()) or f"known bases: {', '.join(names())}"
         raise ConfigError(f"there is no base {name!r}", hint=hint)
     facts = tomllib.loads((_FOLDER / f"{name}.toml").read_text())
+    listed = facts.get("paths-of", name)
     return Base(
         name=name,
         summary=facts["summary"],
@@ -97,7 +107,9 @@ def load(name: str) -> Base:
         libraries=tuple(facts["libraries"]),
         users=facts["users"],
         groups=facts["groups"],
-        tree=parse_listing((_FOLDER / f"{name}.list").read_text()),
+        tree=parse_listing((_FOLDER / f"{listed}.list").read_text()),
+        largest_block=facts.get("largest-block", 1 << 20),
+        own_listing=listed == name,
     )
 
 

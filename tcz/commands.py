@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tcz.build import Settings
-    from tcz.model import Built, Recipe, ResolvedSource
+    from tcz.lint.report import Report
+    from tcz.lint.work import Wish
+    from tcz.model import Built, BuiltPackage, Recipe, ResolvedSource
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner
@@ -30,7 +32,7 @@ def open_recipes(folders: Sequence[Path]) -> Recipes:
     return Recipes(standard_folders(folders))
 
 
-def open_workshop(
+def open_workshop(  # noqa: PLR0913 - all that a user may choose
     dirs: Dirs,
     runner: Runner,
     reporter: Reporter,
@@ -38,12 +40,13 @@ def open_workshop(
     *,
     update: bool = False,
     lock: locks.Lock | None = None,
+    tinycore_mirror: str | None = None,
     settings: Settings | None = None,
     source_mirrors: Sequence[str] = (),
 ) -> Workshop:
     """Return a workshop as the commands use it.
 
-    The Debian mirror may come from TCZ_DEBIAN_MIRROR, and TCZ_SOURCE_MIRRORS names mirrors of release
+    Mirrors may come from TCZ_DEBIAN_MIRROR and TCZ_MIRROR, and TCZ_SOURCE_MIRRORS names mirrors of release
     files beside ``source_mirrors``, separated by spaces. Raises ``ConfigError`` for one that is no URL.
     """
     from tcz.deb import Pin, Pins  # noqa: PLC0415 - slow to import, and not needed for --help
@@ -61,6 +64,7 @@ def open_workshop(
         source_mirrors=_checked_mirrors(source_mirrors),
         update=update,
         lock=pins,
+        tinycore_mirror=tinycore_mirror or os.environ.get("TCZ_MIRROR") or None,
         settings=settings,
     )
 
@@ -210,6 +214,47 @@ def advice(recipes: Recipes, names: Sequence[str]) -> tuple[Problem, ...]:
     readable, _ = recipes.readable()
     wanted = [recipe for recipe in readable if not names or recipe.name in names]
     return tuple(problem for recipe in wanted for problem in recipe_lint.advice(recipe))
+
+
+def lint_packages(what: Sequence[str], wish: Wish, folders: Sequence[Path], reporter: Reporter) -> Report:
+    """Look at packages; see ``tcz.lint.work.lint``. Nothing is built for it."""
+    from tcz.lint import work  # noqa: PLC0415 - slow to import
+    from tcz.paths import Dirs  # noqa: PLC0415
+    from tcz.run import HostRunner  # noqa: PLC0415
+
+    dirs, runner = Dirs.from_env(), HostRunner()
+    workshop = open_workshop(dirs, runner, reporter, folders)
+    return work.lint(
+        what,
+        wish,
+        recipes=workshop.recipes,
+        built=lambda name: built_package(workshop, dirs, name),
+        runner=runner,
+        reporter=reporter,
+    )
+
+
+def built_package(workshop: Workshop, dirs: Dirs, name: str) -> tuple[BuiltPackage, tuple[BuiltPackage, ...]]:
+    """Return a package that was built, and those built of what it needs, itself included.
+
+    Raises ``ConfigError`` for one that no recipe makes, that is no .tcz, or that is not built yet.
+    """
+    from tcz import record  # noqa: PLC0415
+
+    if workshop.recipes.find_package(name) is None:
+        raise ConfigError("no such file, and no such package", hint=unknown(workshop.recipes, name).hint)
+    found: list[BuiltPackage] = []
+    for planned in workshop.plan_packages([name]):
+        built = record.read(dirs.cache / "builds" / planned.build_id) if planned.cached else None
+        found += built.packages if built is not None else ()
+    mine = [package for package in found if package.name == name]
+    # NAME-KERNEL is known by its stem until it is built.
+    mine += [p for p in found if name.endswith("-KERNEL") and p.name.startswith(name.removesuffix("KERNEL"))]
+    if not mine:
+        raise ConfigError("it is not built", hint=f"tcz build {name}")
+    if mine[0].form != "extension":
+        raise ConfigError("it is no .tcz", hint=f"its recipe makes it as {mine[0].form}")
+    return mine[0], tuple(found)
 
 
 def newest_log(dirs: Dirs, name: str) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from tcz import __version__, clikit
-from tcz.cli import build, importing, recipe, system
+from tcz.cli import build, importing, lint, recipe, system
 
 
 @click.group(cls=clikit.Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,6 +25,7 @@ for _command in (
     importing.import_,
     build.why_rebuild,
     recipe.recipe,
+    lint.lint,
     system.cache,
     system.doctor,
     system.completion,

@@ -156,7 +156,9 @@ class Image:
                 if not node.is_dir:
                     shared.setdefault(position, []).append(at)
         except (struct.error, KeyError, IndexError) as error:
-            raise self._broken(f"not a sound squashfs image: the inode of /{at} lies outside of it") from error
+            raise self._broken(
+                f"not a sound squashfs image: the inode of /{at} lies outside of it"
+            ) from error
         for names in shared.values():
             if len(names) > 1:
                 names.sort(key=os.fsencode)
@@ -241,7 +243,9 @@ class Image:
         bits = _MODE_OF[kind]
         if not bits or len(path) > PATH_MAX:
             raise self._broken(
-                f"an inode of the unknown kind {kind}, at /{path}" if not bits else f"too long a path: /{path}"
+                f"an inode of the unknown kind {kind}, at /{path}"
+                if not bits
+                else f"too long a path: /{path}"
             )
         content: bytes | Stored = b""
         device = (0, 0)
@@ -279,5 +283,3 @@ def _linked(holder: Node, path: str) -> Node:
     return Node(
         mode=holder.mode, uid=holder.uid, gid=holder.gid, mtime=holder.mtime, rdev=holder.rdev, link=path
     )
-
-

@@ -52,9 +52,7 @@ TYPE_OF: Final = {
     stat.S_IFSOCK: SOCKET,
 }
 #: The type bits of a mode, by the number of an inode's type, extended ones included.
-MODE_OF: Final = {
-    number + more: bits for bits, number in TYPE_OF.items() for more in (0, EXTENDED)
-}
+MODE_OF: Final = {number + more: bits for bits, number in TYPE_OF.items() for more in (0, EXTENDED)}
 
 #: type, mode, uid, gid, mtime, number; what every inode begins with
 INODE: Final = Struct("<HHHHII")

@@ -57,3 +57,13 @@ def test_round_trip(entries: dict[str, tuple[str, int, int, str]]) -> None:
     }
     tree = Tree({name: made[kind](mode, uid, to) for name, (kind, mode, uid, to) in entries.items()})
     assert bases.parse_listing(bases.listing(tree)) == tree
+
+
+@pytest.mark.parametrize("name", bases.names())
+def test_every_base_can_be_loaded(name: str) -> None:
+    base = bases.load(name)
+    assert base.has("lib/ld-linux-x86-64.so.2")
+    assert base.glibc >= (2, 28)
+    assert base.own_listing == (name in ("floe", "corepure64-16.x"))
+    assert base.largest_block == (4096 if name == "corepure64-10.x" else 1 << 20)
+    assert base.summary in ("The base built from this project's recipes", f"Tiny Core {name[11:13]}, 64 bit")

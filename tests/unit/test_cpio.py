@@ -11,8 +11,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remaster import cpio
-from remaster.compress import compress, expand, kind
+from tcz import cpio
+from tcz.compress import compress, expand, kind
 from tcz.errors import ToolkitError, VerifyError
 from tcz.tree import FileRef, Node, Tree, directory, listing, regular, symlink
 

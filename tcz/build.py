@@ -18,7 +18,7 @@ from tcz.buildroot import remove_tree
 from tcz.job import Job
 from tcz.journal import Journal
 from tcz.limits import Limits
-from tcz.model import Built, GoModule, GoToolchain
+from tcz.model import Built, CargoLock, Crate, GoModule, GoToolchain
 from tcz.paths import need_space
 from tcz.run import processors
 from tcz.sandbox import Bind
@@ -210,8 +210,9 @@ class Builder:
             self._need_space(recipe)
 
     def _need_space(self, recipe: Recipe) -> None:
-        go = any(isinstance(source, GoModule | GoToolchain) for source in recipe.sources)
-        need_space(self._dirs.cache, _SPACE_GO if go else _SPACE, f"building {recipe.name}")
+        large = GoModule | GoToolchain | Crate | CargoLock
+        much = any(isinstance(source, large) for source in recipe.sources)
+        need_space(self._dirs.cache, _SPACE_GO if much else _SPACE, f"building {recipe.name}")
 
     def build(self, recipe: Recipe, needs: Sequence[Built] = ()) -> Built:
         """Return the build of a recipe, fetched for and made now if it does not exist; see ``make``."""

@@ -152,13 +152,13 @@ def _from_go(
             f"{module} has no release", hint="write the recipe by hand, with a version of your choice"
         )
     version = found.removeprefix("v").partition("+")[0]
-    plain = GoModule(module=module, version=found, sum=teachers.go.sum(module, found))
     toolchains = [s for recipe in known for s in recipe.sources if isinstance(s, GoToolchain)]
     if not toolchains:
         raise ConfigError(
             "no recipe has a toolchain for Go", hint="write a source of the kind go-toolchain by hand"
         )
     chain = max(toolchains, key=lambda source: versions.key(source.version))
+    plain = GoModule(module=module, version=found, sum=teachers.go.sum(module, found, chain))
     last = [part for part in module.split("/") if not part.lstrip("v").isdigit()][-1]
     return last, version, (plain, chain), (replace(plain, version=found.replace(version, "{version}")), chain)
 

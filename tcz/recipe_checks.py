@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*")
 PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~_-]*")
+#: A sum of the right form that fits nothing.
+NO_SUM = "h1:" + "A" * 43 + "="
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _H1 = re.compile(r"h1:[A-Za-z0-9+/]{43}=")
 _MODULE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+(/[A-Za-z0-9._~+-]+)*")

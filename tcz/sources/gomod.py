@@ -179,11 +179,15 @@ class GoSources:
         done.touch()
         return part
 
-    def sum(self, module: str, version: str) -> str:
-        """Return the sum that a module's version has now; raises ``FetchError``."""
+    def sum(self, module: str, version: str, chain: GoToolchain | None = None) -> str:
+        """Return the sum that a module's version has now; raises ``FetchError``.
+
+        Modules may ask for a newer Go than Debian's: ``chain`` is the one to use.
+        """
+        go = self.toolchain(chain).folder if chain else None
         with self._reporter.step(f"fetching {module} {version}"), self._scratch("gomod") as scratch:
             (scratch / "mod").mkdir()
-            file = self._download(module, version, None, cache=scratch / "mod", go=None, scratch=scratch)
+            file = self._download(module, version, None, cache=scratch / "mod", go=go, scratch=scratch)
             return hash_zip(file)
 
     def toolchain_sum(self, version: str) -> str:

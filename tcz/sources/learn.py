@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 from tcz import versions
 from tcz.deb import upstream_version
-from tcz.errors import ConfigError, FetchError, ToolkitError
+from tcz.errors import ConfigError, FetchError, ToolkitError, VerifyError
 from tcz.model import (
     Archive,
     CargoLock,
@@ -24,6 +24,7 @@ from tcz.model import (
     GoToolchain,
     Local,
 )
+from tcz.recipe_checks import NO_SUM
 from tcz.sources.archive import file_name
 from tcz.store import sha256_file
 
@@ -59,26 +60,37 @@ def pins(sources: Sequence[Source], version: str, teachers: Teachers) -> tuple[S
     A Cargo.lock among the sources is left as it is: see ``tcz.authoring``. Raises ``FetchError`` with
     every place that was tried.
     """
-    return tuple(_pinned(source, version, teachers) for source in sources)
+    chains = {s: replace(s, sum=_toolchain_sum(s, teachers)) for s in sources if isinstance(s, GoToolchain)}
+    chain = next(iter(chains.values()), None)
+    return tuple(
+        chains[source] if isinstance(source, GoToolchain) else _pinned(source, version, teachers, chain)
+        for source in sources
+    )
 
 
-def _pinned(  # noqa: PLR0911 - one for each kind
-    source: Source, version: str, teachers: Teachers
-) -> Source:
+def _toolchain_sum(source: GoToolchain, teachers: Teachers) -> str:
+    """Return a toolchain's sum; one that is at hand and fits is not fetched again, for it is large."""
+    if source.sum != NO_SUM:
+        try:
+            return teachers.go.toolchain(source).source.sum
+        except VerifyError:
+            pass
+    return teachers.go.toolchain_sum(source.version)
+
+
+def _pinned(source: Source, version: str, teachers: Teachers, chain: GoToolchain | None) -> Source:
     match source:
         case Archive():
             return replace(source, sha256=_archive_sum(source, version, teachers))
         case GoModule():
-            return replace(source, sum=teachers.go.sum(source.module, source.version))
-        case GoToolchain():
-            return replace(source, sum=teachers.go.toolchain_sum(source.version))
+            return replace(source, sum=teachers.go.sum(source.module, source.version, chain))
         case Crate():
             return replace(source, sha256=teachers.cargo.sum(source.name, source.version))
         case Git():
             if source.ref is None:
                 return source
             return replace(source, commit=teachers.git.commit_of(source.url, source.ref))
-        case CargoLock() | DebianBinary() | DebianSource() | Local():
+        case CargoLock() | DebianBinary() | DebianSource() | GoToolchain() | Local():
             return source
         case _:
             assert_never(source)

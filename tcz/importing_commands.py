@@ -13,7 +13,8 @@ from tcz.importing import finish, job
 from tcz.paths import Dirs, check_writable
 from tcz.recipe import Recipes, standard_folders
 from tcz.run import HostRunner
-from tcz.squash import COMPRESSORS, SquashOptions
+from tcz.squashfs.options import COMPRESSORS, SquashOptions
+from tcz.squashfs.writer import write
 from tcz.store import Store
 from tcz.toml import guess
 
@@ -63,7 +64,8 @@ def squash_options(compressor: str, block: int) -> SquashOptions:
     for known in COMPRESSORS:
         if compressor == known:
             return SquashOptions(compressor=known, block=block)
-    raise ConfigError(f"there is no compressor {compressor!r}", hint=guess(compressor, COMPRESSORS))
+    hint = guess(compressor, COMPRESSORS) or f"use one of {', '.join(COMPRESSORS)}"
+    raise ConfigError(f"there is no compressor {compressor!r}", hint=hint)
 
 
 def run(
@@ -91,23 +93,13 @@ def run(
         reporter=reporter,
         scratch=dirs.cache_folder("work"),
     )
-    pack = None if options is None else _packer(dirs, apt, runner, reporter, options)
+    pack = None if options is None else _packer(options)
     return job.run(request, parts, pack, output)
 
 
-def _packer(
-    dirs: Dirs, apt: Callable[[], Apt], runner: HostRunner, reporter: Reporter, options: SquashOptions
-) -> finish.Packer:
-    from tcz.build import SQUASH_TOOLS  # noqa: PLC0415 - until images are written without tools
-    from tcz.buildroot import BuildRoots  # noqa: PLC0415
-    from tcz.sandbox import Sandbox  # noqa: PLC0415
-    from tcz.squash import Squasher  # noqa: PLC0415
-
-    root = BuildRoots(dirs, apt(), reporter).get(SQUASH_TOOLS).path
-    squasher = Squasher(Sandbox(runner), root, dirs.cache_folder("work"))
-
+def _packer(options: SquashOptions) -> finish.Packer:
     def pack(tree: Tree, output: Path, epoch: int) -> None:
-        squasher.pack(tree, output, options, epoch=epoch)
+        write(tree, output, options, epoch=epoch)
 
     return pack
 

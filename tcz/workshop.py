@@ -97,7 +97,22 @@ class Workshop:
         Returns all of them in the order of building. Raises ``ConfigError`` for unknown recipes and
         packages and for recipes that build upon each other, and what ``Builder`` raises.
         """
-        return self._build(self._with_needs(names))
+        builts = self._build(self._with_needs(names))
+        self._refuse_empty(builts)
+        return builts
+
+    def _refuse_empty(self, builts: Sequence[Built]) -> None:
+        """Refuse needs of what might have been split off a build, and was not."""
+        made = {package.name for built in builts for package in built.packages}
+        problems: list[Problem] = []
+        for package in (package for built in builts for package in built.packages):
+            for need in package.needs:
+                recipe = None if need in made or follows_kernel(need) else self.recipes.find_package(need)
+                if recipe is not None and not any(follows_kernel(spec.name) for spec in recipe.packages):
+                    where = f"package {package.name}"
+                    problems.append(Problem(where=where, message=f"needs {need}", hint=_empty(recipe)))
+        if problems:
+            raise ConfigError("packages that do not exist are needed", problems)
 
     def complete(self, builts: Sequence[Built], *, zsync: bool = True) -> None:
         """Write what lies beside finished packages and is no part of a build: .tree and, if asked, .zsync."""
@@ -105,7 +120,7 @@ class Workshop:
         for package in (package for built in builts for package in built.packages):
             companions.write_tree(package, needs.get)
             if zsync:
-                companions.write_zsync(package, epoch=self.builder.epoch)
+                companions.write_zsync(package, epoch=self.builder.settings.epoch)
 
     def plan(self, names: Sequence[str]) -> tuple[Planned, ...]:
         """Tell what ``build`` would build and what is there already; nothing is fetched for it."""
@@ -298,13 +313,17 @@ class Workshop:
         problems: list[Problem] = []
         for missing in found.missing:
             where = f"package {missing.chain[0]}"
+            recipe = self.recipes.find_package(missing.name)
+            hint = None if recipe is None else _empty(recipe)
             if len(missing.chain) > 1:
-                problems.append(Problem(where=where, message="needs " + " -> ".join(missing.chain[1:])))
+                message = "needs " + " -> ".join(missing.chain[1:])
+                problems.append(Problem(where=where, message=message, hint=hint))
+                continue
+            if hint is not None:
+                problems.append(Problem(where=where, message="is empty", hint=hint))
                 continue
             try:
-                recipe = self.recipes.providing(missing.name)
-                message = f"the recipe {recipe.name} made nothing that goes into it"
-                problems.append(Problem(where=where, message=message))
+                self.recipes.providing(missing.name)
             except ConfigError as error:
                 # One alone is told as it is; a recipe with mistakes always is, for it has many.
                 if len(found.missing) == 1 or error.problems:
@@ -331,6 +350,10 @@ class Workshop:
         order = resolve.closure(names, lambda name: _needs_in(made, name), kernel)
         self._refuse_missing(order)
         return tuple(made[name] for name in order.order)
+
+
+def _empty(recipe: Recipe) -> str:
+    return f"the build of the recipe {recipe.name} has nothing that goes into it"
 
 
 def _needs_in(made: Mapping[str, Supplied], name: str) -> Sequence[str] | None:

@@ -9,12 +9,14 @@ import click
 
 from tcz import clikit
 from tcz.cli import arguments, limits
+from tcz.cli.packing import packing_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tcz.limits import Limits
     from tcz.reporting import Reporter
+    from tcz.squashfs.options import SquashOptions
     from tcz.workshop import Planned, Workshop
 
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
         "tcz build docker --lock my.lock  with the Debian packages that a lock names",
         "tcz build runc --debug-shell     look around where a build fails",
         "tcz build runc --memory 2G --timeout 30m",
+        "tcz build runc --submission      packed as Tiny Core's own repository asks for",
+        "tcz build runc --target 10       for a Tiny Core that mounts blocks of 4 KiB only",
         "tcz build --check runc           build it twice in different surroundings and compare",
     ],
     codes=[4, 5, 6, 7, 8, 9],
@@ -55,6 +59,7 @@ if TYPE_CHECKING:
 @click.option(
     "--no-zsync", is_flag=True, help="Leave out the .zsync files, which a mirror's clients update by."
 )
+@packing_options
 @limits.limit_options
 @clikit.recipes_option
 @clikit.progress_option
@@ -71,6 +76,7 @@ def build(
     keep_going: bool,
     keep_failed: bool,
     debug_shell: bool,
+    packing: SquashOptions,
     limit: Limits,
     no_zsync: bool,
     recipe_folders: tuple[Path, ...],
@@ -95,7 +101,13 @@ def build(
         check_writable(write_lock)
     if jobs is not None:
         commands.limit_processors(jobs)
-    settings = Settings(keep_failed=keep_failed, debug_shell=debug_shell, keep_going=keep_going, limits=limit)
+    settings = Settings(
+        options=packing,
+        keep_failed=keep_failed,
+        debug_shell=debug_shell,
+        keep_going=keep_going,
+        limits=limit,
+    )
     workshop = commands.open_workshop(
         Dirs.from_env(), HostRunner(), progress, recipe_folders, update=update, lock=locked, settings=settings
     )

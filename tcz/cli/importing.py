@@ -75,7 +75,7 @@ def _layer(_ctx: click.Context, _param: click.Parameter, value: str) -> int | Li
 @click.option(
     "--block", type=int, default=131072, show_default=True, help="Block size; 4096 for Tiny Core before 11."
 )
-@click.option("--compressor", default="gzip", show_default=True, help="gzip, xz, zstd, lz4 or lzo.")
+@click.option("--compressor", default="gzip", show_default=True, help="gzip, xz, zstd or lz4.")
 @click.option("--dry-run", is_flag=True, help="Read everything, write nothing.")
 @clikit.recipes_option
 @clikit.progress_option

@@ -62,6 +62,11 @@ class Spool:
                     sink.write(block)
         except DAMAGE as error:
             raise VerifyError("damaged archive", where=str(where), why=str(error)) from error
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            # How bz2 speaks of damage.
+            raise VerifyError("damaged archive", where=str(where), why=str(error)) from error
         return place
 
 

@@ -161,6 +161,7 @@ def _outcome(walk: _Walk) -> Outcome:
         main = debian.with_links(main, tuple(links.get(name, ())), base, wish.options.prefix)
         mains[name] = replace(main, needs=_needs(walk, imported))
         parts += rest
+    mains = _without_circles(walk, mains)
     mains = {name: _licensed(draft, mains) for name, draft in mains.items()}
     for path, (first, other) in mapping.conflicts((d.name, d.tree) for d in mains.values()).items():
         note = Note(
@@ -191,6 +192,29 @@ def _renamed(draft: Draft, old: str, new: str) -> Draft:
     if draft.name != old and draft.name not in (f"{old}-doc", f"{old}-locale"):
         return draft
     return replace(draft, name=package_name(new + draft.name.removeprefix(old)))
+
+
+def _without_circles(walk: _Walk, drafts: Mapping[str, Draft]) -> dict[str, Draft]:
+    """Return the drafts with needs that go round nowhere."""
+
+    def required(name: str, need: str) -> bool:
+        return need in walk.found and not walk.found[name].needed.keys().isdisjoint(walk.found[need].offered)
+
+    needs = {name: tuple(map(str, draft.needs)) for name, draft in drafts.items()}
+    left, dropped = mapping.without_cycles(needs, required)
+    out = {}
+    for name, draft in drafts.items():
+        notes = [
+            Note(
+                verdict="changed",
+                where="dependencies",
+                text=f"{lost} is left out, for it needs {name} in turn; what needs {name} needs both",
+            )
+            for loser, lost in dropped
+            if loser == name
+        ]
+        out[name] = replace(draft, needs=tuple(map(package_name, left[name])), notes=(*draft.notes, *notes))
+    return out
 
 
 def _best_links(walk: _Walk) -> dict[str, list[Link]]:

@@ -12,7 +12,7 @@ from tcz.importing.draft import Note
 from tcz.metadata import Info, human_size
 from tcz.model import BuiltPackage
 from tcz.names import file_name
-from tcz.store import replacing, sha256_file
+from tcz.store import sha256_file
 from tcz.tree import Tree, symlink
 
 if TYPE_CHECKING:
@@ -129,11 +129,10 @@ def final_tree(draft: Draft, base: Base) -> Tree:
 
 
 def write(draft: Draft, base: Base, output: Path, pack: Packer) -> BuiltPackage:
-    """Write NAME.tcz and its companion files below ``output``; the .tcz comes last of all."""
+    """Write NAME.tcz and its companion files below ``output``."""
     tree = final_tree(draft, base)
     path = output / file_name(draft.name)
-    with replacing(path) as temporary:
-        pack(tree, temporary, draft.epoch)
+    pack(tree, path, draft.epoch)
     companions.write(path, tree, needs=draft.needs, info=_info(draft, path))
     return BuiltPackage(
         name=draft.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tomllib
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from tcz.bases import Base
     from tcz.importing.control import Control, Dependency
@@ -103,6 +104,59 @@ def chosen(dependency: Dependency, known: Mapping[str, Control]) -> str | None:
             if choice.name in control.provides:
                 return name
     return None
+
+
+def without_cycles(
+    needs: Mapping[str, tuple[str, ...]], required: Callable[[str, str], bool]
+) -> tuple[dict[str, tuple[str, ...]], tuple[tuple[str, str], ...]]:
+    """Return the needs without circles, which loaders of extensions follow for ever, and what was dropped.
+
+    Of a circle, the last need that no program asks for (``required``) goes, so that the first packages of
+    ``needs``, which are those that were wished for, keep theirs. Whoever needs the package
+    that lost a need gets that need itself, so that nothing fewer is loaded.
+    """
+    left = dict(needs)
+    dropped: list[tuple[str, str]] = []
+    while (circle := _circle(left)) is not None:
+        edges = list(itertools.pairwise((*circle, circle[0])))
+        loser, lost = next((edge for edge in reversed(edges) if not required(*edge)), edges[-1])
+        left[loser] = tuple(need for need in left[loser] if need != lost)
+        dropped.append((loser, lost))
+        below = _reached(left, lost)
+        for name, wanted in left.items():
+            if loser in wanted and lost not in wanted and name not in below:
+                left[name] = (*wanted, lost)
+    return left, tuple(dropped)
+
+
+def _circle(needs: Mapping[str, tuple[str, ...]]) -> list[str] | None:
+    """Return one circle, its members in order, or ``None``."""
+    done: set[str] = set()
+    for start in needs:
+        chain = [start]
+        waiting = [iter(needs[start])]
+        while waiting:
+            name = next(waiting[-1], None)
+            if name is None:
+                waiting.pop()
+                done.add(chain.pop())
+            elif name in chain:
+                return chain[chain.index(name) :]
+            elif name not in done:
+                chain.append(name)
+                waiting.append(iter(needs.get(name, ())))
+    return None
+
+
+def _reached(needs: Mapping[str, tuple[str, ...]], start: str) -> set[str]:
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += needs.get(name, ())
+    return found
 
 
 def conflicts(trees: Iterable[tuple[str, Tree]]) -> dict[str, tuple[str, str]]:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from tcz import elf
 from tcz.errors import VerifyError
 from tcz.importing.draft import Note
+from tcz.tree import FileRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tcz.bases import Base
-    from tcz.tree import Content, Tree
+    from tcz.tree import Node, Tree
 
 _GLIBC = re.compile(r"GLIBC_(\d+(?:\.\d+)+)\Z")
 _SHEBANG = re.compile(rb"#![ \t]*(/[^\s\0]+)(?:[ \t]+([^\s\0]+))?")
@@ -65,12 +66,12 @@ def examine(tree: Tree) -> Programs:
             result.offered.setdefault(posixpath.basename(path), path)
         if not node.is_file or node.link is not None:
             continue
-        head = _head(node.data)
+        head = _head(node)
         if node.mode & 0o111 and (match := _SHEBANG.match(head)):
             result.scripts.setdefault(_interpreter(match), path)
         if head.startswith(elf.MAGIC):
             try:
-                found = elf.inspect(node.data)
+                found = elf.inspect(node.data if isinstance(node.data, FileRef) else node.read())
             except VerifyError:
                 result.damaged.append(path)
                 continue
@@ -125,9 +126,7 @@ def _interpreter(match: re.Match[bytes]) -> str:
     return program
 
 
-def _head(data: bytes | Content) -> bytes:
-    if isinstance(data, bytes):
-        return data[:_HEAD]
-    if not data.size:
-        return b""
-    return next(iter(data.pieces()), b"")[:_HEAD]
+def _head(node: Node) -> bytes:
+    if not isinstance(node.data, FileRef):
+        return node.read()[:_HEAD]
+    return FileRef(node.data.path, node.data.offset, min(_HEAD, node.size)).read()

@@ -118,8 +118,8 @@ def _lz4_packer(options: SquashOptions) -> Pack:
 
     level = options.level or LZ4_LEVEL
     if level == 1:
-        return lambda block: compress(block, store_size=False)  # type: ignore[no-any-return]
-    return lambda block: compress(block, mode="high_compression", compression=level, store_size=False)  # type: ignore[no-any-return]
+        return lambda block: compress(block, store_size=False)
+    return lambda block: compress(block, mode="high_compression", compression=level, store_size=False)
 
 
 _PACKERS: Final[dict[str, Callable[[SquashOptions], Pack]]] = {
@@ -149,7 +149,7 @@ def _gzip_unpacker() -> Unpack:
 
     def unpack(data: memoryview, most: int) -> bytes | bytearray:
         try:
-            return zlib_decompress(data, most)  # type: ignore[no-any-return]
+            return zlib_decompress(data, most)
         except DeflateError as error:
             raise BrokenBlockError("its zlib stream is broken, or longer than a block") from error
 
@@ -220,9 +220,10 @@ def _lz4_unpacker() -> Unpack:
 
     def unpack(data: memoryview, most: int) -> bytes:
         try:
-            return decompress(data, uncompressed_size=most)  # type: ignore[no-any-return]
+            done: bytes = decompress(data, uncompressed_size=most)
         except LZ4BlockError as error:
             raise BrokenBlockError(f"its lz4 block is broken: {error}") from error
+        return done
 
     return unpack
 

@@ -13,22 +13,22 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, TypeAlias
 
 from tcz.squashfs.layout import DATA_PLAIN, FRAGMENT, NO_FRAGMENT
-from tcz.squashfs.pipeline import Pipeline
 from tcz.tree import FileRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tcz.squashfs.codec import Pack
+    from tcz.squashfs.pipeline import Pipeline
     from tcz.tree import Node
 
 _AT_ONCE: Final = 256 << 10
 
 #: Compressed blocks in a row, and their words.
-_Packed = tuple[bytes, "array[int]"]
+Packed: TypeAlias = tuple[bytes, "array[int]"]
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class Place:
 class DataWriter:
     """Writes contents at the end of ``file``, which may be at any position."""
 
-    def __init__(self, file: IO[bytes], block: int, pack: Pack, pipeline: Pipeline[_Packed]) -> None:
+    def __init__(self, file: IO[bytes], block: int, pack: Pack, pipeline: Pipeline[Packed]) -> None:
         """``pack`` is called by the threads of ``pipeline``."""
         self._file = file
         self._position = file.tell()
@@ -87,7 +87,10 @@ class DataWriter:
         if size < self._block:
             place = Place(size)
             if size:
-                place.fragment, place.offset = self._end(node.read())
+                data = node.data
+                place.fragment, place.offset = self._end(
+                    _read(data) if isinstance(data, FileRef) else node.read()
+                )
             return place
         # A size that no other file has spares reading the file twice.
         keys = [] if alone else list(_keys(node))
@@ -107,9 +110,9 @@ class DataWriter:
             ref = node.data
             for at in range(0, whole, step):
                 part = FileRef(ref.path, ref.offset + at, min(step, whole - at))
-                self._put(part.read, place)
+                self._put(partial(_read, part), place)
             if end:
-                place.fragment, place.offset = self._end(FileRef(ref.path, ref.offset + whole, end).read())
+                place.fragment, place.offset = self._end(_read(FileRef(ref.path, ref.offset + whole, end)))
             return place
         left = whole
         for piece in _steps(node.pieces(), step):
@@ -124,7 +127,7 @@ class DataWriter:
     def _put(self, read: Callable[[], bytes], place: Place) -> None:
         self._pipeline.put(partial(self._compress, read), partial(self._take_blocks, place))
 
-    def _compress(self, read: Callable[[], bytes]) -> _Packed:
+    def _compress(self, read: Callable[[], bytes]) -> Packed:
         """Compress whole blocks; the work of a thread."""
         data, size, zeros, pack = read(), self._block, self._zeros, self._pack
         words = array("I")
@@ -143,7 +146,7 @@ class DataWriter:
                 words.append(len(block) | DATA_PLAIN)
         return b"".join(parts), words
 
-    def _take_blocks(self, place: Place, made: _Packed) -> None:
+    def _take_blocks(self, place: Place, made: Packed) -> None:
         data, words = made
         if not place.words:
             place.start = self._position
@@ -183,7 +186,7 @@ class DataWriter:
             self._pipeline.put(partial(self._compress_fragments, self._sealed), self._take_fragments)
             self._sealed = []
 
-    def _compress_fragments(self, fragments: list[bytes]) -> _Packed:
+    def _compress_fragments(self, fragments: list[bytes]) -> Packed:
         words = array("I")
         parts: list[bytes | bytearray] = []
         for fragment in fragments:
@@ -193,13 +196,23 @@ class DataWriter:
             words.append(len(packed) if smaller else len(fragment) | DATA_PLAIN)
         return b"".join(parts), words
 
-    def _take_fragments(self, made: _Packed) -> None:
+    def _take_fragments(self, made: Packed) -> None:
         data, words = made
         at = self._position
         for word in words:
             self._table += FRAGMENT.pack(at, word, 0)
             at += word & ~DATA_PLAIN
         self._append(data)
+
+
+def _read(ref: FileRef) -> bytes:
+    """Return a region with as few calls as can be: there are thousands of small ones."""
+    file = os.open(ref.path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.pread(file, ref.size, ref.offset)
+    finally:
+        os.close(file)
+    return data if len(data) == ref.size else ref.read()
 
 
 def _keys(node: Node) -> Iterator[object]:

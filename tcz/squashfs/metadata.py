@@ -139,7 +139,7 @@ def _run_bytes(entries: Sequence[Entry]) -> bytes:
 
 
 def indexed_table(data: bytes, position: int, pack: Pack) -> tuple[bytes, int]:
-    """Pack a table that is to stand at ``position``, its index behind it; return both and the index's position."""
+    """Pack a table that is to stand at ``position``, then its index; return both and the index's place."""
     blocks = []
     index = []
     at = position

@@ -10,6 +10,9 @@ from tcz.errors import ConfigError
 Compressor = Literal["gzip", "xz", "zstd", "lz4"]
 COMPRESSORS: Final[tuple[Compressor, ...]] = ("gzip", "xz", "zstd", "lz4")
 
+#: Counts up when the same tree and options come to be written as other bytes. It is part of build ids.
+WRITER: Final = 1
+
 SMALLEST_BLOCK: Final = 4096
 LARGEST_BLOCK: Final = 1 << 20
 DEFAULT_BLOCK: Final = 131072

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 from tcz.errors import VerifyError
 from tcz.squashfs.codec import packer, stored_options
-from tcz.squashfs.data import DataWriter
+from tcz.squashfs.data import DataWriter, Packed
 from tcz.squashfs.inodes import InodeWriter
 from tcz.squashfs.layout import (
     COMPRESSION_IDS,
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from tcz.squashfs.options import SquashOptions
     from tcz.tree import Tree
 
-#: Counts up when the same tree and options come to be written as other bytes.
-WRITER = 1
 _TIME_MAX = 0xFFFFFFFF
 
 
@@ -60,7 +58,8 @@ def write_to(
     extra = MetadataWriter(lambda block: block)
     extra.write(stored_options(options))
     file.write(bytes(SUPERBLOCK_SIZE) + extra.finish())
-    with Pipeline(threads) as pipeline:
+    pipeline: Pipeline[Packed] = Pipeline(threads)
+    with pipeline:
         data = DataWriter(file, options.block, pack, pipeline)
         places = data.write((path, node) for path, node in tree.items() if node.is_file and node.link is None)
     inodes = InodeWriter(tree, places, pack, epoch)

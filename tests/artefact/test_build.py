@@ -13,7 +13,7 @@ from tcz.build import Settings
 from tcz.errors import BuildError, ConfigError
 from tcz.limits import Limits
 from tcz.run import processors
-from tcz.squash import SquashOptions
+from tcz.squashfs.options import SquashOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -97,8 +98,8 @@ _debian_sources = st.builds(
     dest=_dest,
 )
 _locals = st.builds(Local, path=st.just("files"), dest=_dest)
-_allow = st.builds(Allow, check=st.sampled_from(["set-id", "path-prefix", "owner"]), reason=_line)
 _plain = st.one_of(_archives, _binaries, _locals, _crates, _cargo_locks, _commits, _debian_sources)
+_allow = st.builds(Allow, check=st.sampled_from(["set-id", "path-prefix", "owner"]), reason=_line)
 _owners = st.builds(
     OwnerRule,
     path=_glob,
@@ -132,7 +133,17 @@ def _packages(draw: st.DrawFn) -> PackageSpec:
         owners=tuple(draw(st.lists(_owners, max_size=2))),
         devices=() if form == "files" else tuple(draw(st.lists(_devices, max_size=2))),
         allow=tuple(draw(st.lists(_allow, max_size=2, unique_by=lambda one: one.check))),
+        auto_needs=draw(st.booleans()),
+        startup=draw(st.none() | st.just("files/start.sh")) if form == "extension" else None,
     )
+
+
+@st.composite
+def _some_packages(draw: st.DrawFn) -> tuple[PackageSpec, ...]:
+    first, *others = draw(st.lists(_packages(), min_size=1, max_size=3, unique_by=lambda p: p.name))
+    if draw(st.booleans()):
+        first = replace(first, files=(), rest=True)
+    return tuple(draw(st.permutations([first, *others])))
 
 
 @st.composite
@@ -156,9 +167,10 @@ def recipes(draw: st.DrawFn) -> Recipe:
             debian=draw(_some(_word)),
             recipes=tuple(name for name in draw(_some(_word)) if name != FOLDER),
             strip=draw(st.booleans()),
+            split=draw(st.booleans()),
         ),
         sources=(*sources, *modules),
-        packages=tuple(draw(st.lists(_packages(), min_size=1, max_size=3, unique_by=lambda p: p.name))),
+        packages=draw(_some_packages()),
     )
 
 
@@ -172,7 +184,7 @@ FULL = Recipe(
     folder=Path(FOLDER),
     release=2,
     irreproducible="its tool writes a random number",
-    build=BuildSpec(root="host", debian=("gcc", "make"), recipes=("zlib",), strip=False),
+    build=BuildSpec(root="host", debian=("gcc", "make"), recipes=("zlib",), strip=False, split=False),
     sources=(
         Archive(
             url="https://example.org/a.tar.gz", sha256="a" * 64, debian="a1", strip=0, dest="d", unpack=False
@@ -203,5 +215,6 @@ FULL = Recipe(
             allow=(Allow(check="set-id", reason="it asks for a password"),),
         ),
         PackageSpec(name="thing-files", form="files", files=("boot/x",)),
+        PackageSpec(name="thing-rest", files=(), rest=True, auto_needs=False, startup="files/start.sh"),
     ),
 )

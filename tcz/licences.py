@@ -27,8 +27,9 @@ _DEBIAN_TEXTS = "usr/share/doc/*/copyright"
 def ship(recipe: Recipe, src: Path, dest: Path, binds: Iterable[Bind] = ()) -> tuple[str, ...]:
     """Put the licence texts of a recipe's sources below ``dest``; return what somebody should look at.
 
-    ``binds`` are the folders of fetched modules and crates, as a build sees them. Nothing is done for a recipe whose packages name all their files, where the build installed a text
-    itself, and for what is no extension.
+    ``binds`` are the folders of fetched modules and crates, as a build sees them. Nothing is done for a
+    recipe whose packages name all their files, where the build installed a text itself, and for what is
+    no extension.
     """
     main = split.main_package(recipe)
     if main is None or main.form != "extension":

@@ -98,8 +98,8 @@ _debian_sources = st.builds(
     dest=_dest,
 )
 _locals = st.builds(Local, path=st.just("files"), dest=_dest)
-_plain = st.one_of(_archives, _binaries, _locals, _crates, _cargo_locks, _commits, _debian_sources)
 _allow = st.builds(Allow, check=st.sampled_from(["set-id", "path-prefix", "owner"]), reason=_line)
+_plain = st.one_of(_archives, _binaries, _locals, _crates, _cargo_locks, _commits, _debian_sources)
 _owners = st.builds(
     OwnerRule,
     path=_glob,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _GLIBC = re.compile(r"GLIBC_(\d+(?:\.\d+)+)\Z")
 _MACHINE = "x86_64"
 #: Folders that exist on the machine a package was built on, and on no other.
-_BUILD_FOLDERS = ("/build/", "/home/", "/root/", "/tmp/", "/var/tmp/", "/mnt/", "/work/")  # noqa: S108 - no use of it
+_BUILD_FOLDERS = ("/build/", "/home/", "/root/", "/tmp/", "/var/tmp/", "/mnt/")  # noqa: S108 - no use of it
 _OUR_FOLDERS = ("/usr/local/lib", "/usr/lib", "/lib")
 #: Parts of a package for whom other machines' programs are data (firmware, boot loaders, tests).
 _DATA = re.compile(r"(?:usr/local/|usr/)?(?:lib/firmware|share)/")

@@ -16,7 +16,17 @@ from bench.harness import Case, Outcome, Skipped, lines, measure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NAMES: Final = ("image", "initrd", "compress", "iso", "startup", "unchanged", "squash", "closure")
+NAMES: Final = (
+    "image",
+    "initrd",
+    "compress",
+    "iso",
+    "startup",
+    "unchanged",
+    "squash",
+    "closure",
+    "importing",
+)
 
 
 def _cases(name: str, place: Path) -> tuple[Case, ...]:

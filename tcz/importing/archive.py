@@ -188,7 +188,8 @@ def members(path: Path, owners: Owners, notes: list[Note]) -> Iterable[Member]:
                     yield member
                 tar.members = []  # type: ignore[attr-defined] # never asked for, it would only grow
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
-        raise VerifyError("damaged archive", where=str(path), why=str(error)) from error
+        # Who reads knows what the user calls it: ``path`` is a spool file.
+        raise VerifyError("damaged archive", why=str(error)) from error
 
 
 def _left_out(info: tarfile.TarInfo) -> Note:

@@ -112,8 +112,8 @@ def without_cycles(
     """Return the needs without circles, which loaders of extensions follow for ever, and what was dropped.
 
     Of a circle, the last need that no program asks for (``required``) goes, so that the first packages of
-    ``needs``, which are those that were wished for, keep theirs. Whoever needs the package
-    that lost a need gets that need itself, so that nothing fewer is loaded.
+    ``needs``, which are those that were wished for, keep theirs. Whoever needs one of
+    the packages that are left without it gets it as a need of its own, so that nothing fewer is loaded.
     """
     left = dict(needs)
     dropped: list[tuple[str, str]] = []
@@ -123,8 +123,10 @@ def without_cycles(
         left[loser] = tuple(need for need in left[loser] if need != lost)
         dropped.append((loser, lost))
         below = _reached(left, lost)
+        # On the circle, those that led to it through the need that is gone.
+        affected = {name for name in below if loser in _reached(left, name)} | {loser}
         for name, wanted in left.items():
-            if loser in wanted and lost not in wanted and name not in below:
+            if name not in below and name != loser and lost not in wanted and not affected.isdisjoint(wanted):
                 left[name] = (*wanted, lost)
     return left, tuple(dropped)
 

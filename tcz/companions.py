@@ -1,13 +1,15 @@
 """The files that lie beside a .tcz: what a mirror serves and Tiny Core's scripts read.
 
 ``.dep``, ``.info``, ``.list`` and ``.md5.txt`` belong to a build. ``.tree`` tells of other packages and
-``.zsync`` takes time, so both are written when they are asked for.
+``.zsync`` takes time, so both are written when they are asked for, and so is ``.build.json``: by what
+build, from what sources, in what root.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,10 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tcz.model import BuiltPackage, PackageSpec, Recipe
+    from tcz.model import Built, BuiltPackage, PackageSpec, Recipe
     from tcz.tree import Tree
 
-SUFFIXES = (".dep", ".info", ".list", ".md5.txt", ".tree", zsync.SUFFIX)
+PROVENANCE = ".build.json"
+SUFFIXES = (".dep", ".info", ".list", ".md5.txt", ".tree", zsync.SUFFIX, PROVENANCE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,27 @@ def write_zsync(package: BuiltPackage, *, epoch: int) -> None:
     """Write the .zsync of an extension, unless it has one: packages that are built do not change."""
     if package.form == "extension" and not beside(package.path, zsync.SUFFIX).exists():
         _replace(beside(package.path, zsync.SUFFIX), zsync.control(package.path, epoch=epoch))
+
+
+def write_provenance(built: Built, package: BuiltPackage) -> None:
+    """Write the .build.json of an extension: where it comes from, one JSON object with sorted keys.
+
+    Nothing of it is in the package: it would take room on every machine that loads it.
+    """
+    if package.form == "extension":
+        fields = {
+            "format": 1,
+            "package": package.name,
+            "sha256": package.sha256,
+            "recipe": built.recipe,
+            "version": built.version,
+            "build_id": built.build_id,
+            "content_id": built.content_id,
+            "sources": [asdict(one) for one in built.sources],
+            "root": [asdict(one) for one in built.root],
+        }
+        text = json.dumps(fields, indent=1, sort_keys=True) + "\n"
+        _replace(beside(package.path, PROVENANCE), text.encode())
 
 
 def _replace(path: Path, data: bytes) -> None:

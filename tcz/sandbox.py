@@ -83,18 +83,21 @@ class Sandbox:
         self.probe()
         if network:
             binds = (*_network_binds(root), *binds)
-        full = [*_bwrap(root, binds, cwd, self.identity, network=network), "--new-session", "--"]
+        inside = {"PATH": PATH, "LC_ALL": "C"} if env is None else dict(env)
+        full = _bwrap(root, binds, cwd, self.identity, network=network)
+        full += [*_loader_settings(inside), "--new-session", "--"]
         # The user's umask would show in the modes of what is built.
         full += ["/bin/sh", "-c", 'umask 022; exec "$@"', "sh", *argv]
-        inside = {"PATH": PATH, "LC_ALL": "C"} if env is None else env
         return self._runner.run(full, env=inside, log=log, check=check, watch=watch)
 
     def shell(self, root: Path, *, binds: Sequence[Bind], env: Mapping[str, str], cwd: str) -> None:
         """Open a shell on this program's terminal where ``run`` would run something; for the main thread."""
-        full = [*_bwrap(root, binds, cwd, self.identity, network=False), "--"]
+        inside = dict(env)
+        full = _bwrap(root, binds, cwd, self.identity, network=False)
+        full += [*_loader_settings(inside), "--"]
         full += ["/bin/sh", "-c", "umask 022; command -v bash >/dev/null && exec bash --norc -i; exec sh -i"]
         said = {"TERM": os.environ.get("TERM", "dumb"), "PS1": "[build] $PWD $ "}
-        self._runner.interact(full, env={**env, **said})
+        self._runner.interact(full, env={**inside, **said})
 
     def like(self, identity: Identity) -> Sandbox:
         """Return a sandbox of the same kind for another identity."""

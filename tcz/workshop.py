@@ -118,10 +118,11 @@ class Workshop:
         return self._build(self._with_needs(names))
 
     def complete(self, builts: Sequence[Built], *, zsync: bool = True) -> None:
-        """Write what lies beside finished packages and is no part of a build: .tree and, if asked, .zsync."""
+        """Write what lies beside finished packages and is no part of a build: .tree, .build.json, .zsync."""
         needs = {package.name: package.needs for built in builts for package in built.packages}
-        for package in (package for built in builts for package in built.packages):
+        for built, package in ((one, package) for one in builts for package in one.packages):
             companions.write_tree(package, needs.get)
+            companions.write_provenance(built, package)
             if zsync:
                 companions.write_zsync(package, epoch=self.builder.epoch)
 

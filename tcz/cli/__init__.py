@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from tcz import __version__, clikit
-from tcz.cli import build, recipe, system
+from tcz.cli import build, recipe, sbom, system
 
 
 @click.group(cls=clikit.Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,6 +23,7 @@ for _command in (
     build.deps,
     build.log,
     build.why_rebuild,
+    sbom.sbom,
     recipe.recipe,
     system.cache,
     system.doctor,

@@ -75,10 +75,9 @@ class Sandbox:
     ) -> Result:
         """Run ``argv`` in ``root`` with exactly the environment ``env`` (default: PATH and LC_ALL).
 
-        Binds must lie below /build, /tmp or on files that the root has. With ``network`` the
-        machine's network, name service and certificates are there. ``watch`` and errors are as in
-        ``Runner.run``. Raises what ``Runner.run`` does,
-        and ``ToolkitError`` with what to do where the machine forbids user namespaces.
+        Binds must lie below /build, /tmp or on files that the root has. With ``network`` the machine's
+        network, name service and certificates are there. ``watch`` is as in ``Runner.run``. Raises what
+        that does, and ``ToolkitError`` with what to do where the machine forbids user namespaces.
         """
         self.probe()
         if network:
@@ -123,6 +122,12 @@ class Sandbox:
                 hint=_NO_NAMESPACES,
             )
         self._works = True
+
+
+def _loader_settings(env: dict[str, str]) -> list[str]:
+    """Take what is for the dynamic loader out of ``env``: it is meant for the sandbox, not for bwrap."""
+    names = [name for name in env if name.startswith("LD_")]
+    return [word for name in names for word in ("--setenv", name, env.pop(name))]
 
 
 def _bwrap(root: Path, binds: Sequence[Bind], cwd: str, identity: Identity, *, network: bool) -> list[str]:

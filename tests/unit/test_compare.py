@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 def told(one: dict[str, Node], two: dict[str, Node]) -> list[str]:
-    return [difference.text for difference in trees("p", Tree(one), Tree(two))]
+    root = {"": directory()}
+    return [difference.text for difference in trees("p", Tree(root | one), Tree(root | two))]
 
 
 def test_every_field() -> None:

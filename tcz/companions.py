@@ -89,7 +89,8 @@ def write_provenance(built: Built, package: BuiltPackage) -> None:
 
     Nothing of it is in the package: it would take room on every machine that loads it.
     """
-    if package.form == "extension":
+    file = beside(package.path, PROVENANCE)
+    if package.form == "extension" and not file.exists():
         fields = {
             "format": 1,
             "package": package.name,
@@ -102,7 +103,7 @@ def write_provenance(built: Built, package: BuiltPackage) -> None:
             "root": [asdict(one) for one in built.root],
         }
         text = json.dumps(fields, indent=1, sort_keys=True) + "\n"
-        _replace(beside(package.path, PROVENANCE), text.encode())
+        _replace(file, text.encode())
 
 
 def _replace(path: Path, data: bytes) -> None:

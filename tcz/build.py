@@ -22,7 +22,7 @@ from tcz.model import Built, GoModule, GoToolchain
 from tcz.paths import need_space
 from tcz.run import processors
 from tcz.sandbox import Bind
-from tcz.squash import Squasher, SquashOptions
+from tcz.squashfs.options import SquashOptions
 from tcz.why import Past, reasons
 from tcz.workplace import locked, work_folder
 
@@ -46,7 +46,6 @@ DEFAULT_EPOCH = 1735689600
 
 #: What packing runs, in a root of its own so that its versions do not follow a recipe's needs.
 PACK_TOOLS = ("binutils", "patch")
-SQUASH_TOOLS = ("squashfs-tools",)
 
 _SPACE = 500_000_000
 _SPACE_GO = 3_000_000_000
@@ -124,6 +123,11 @@ class Builder:
         return self.settings.epoch
 
     @property
+    def sources(self) -> Sources:
+        """What gets the sources of recipes."""
+        return self._sources
+
+    @property
     def builds(self) -> Path:
         """Where finished builds are."""
         return self._dirs.cache / "builds"
@@ -195,17 +199,6 @@ class Builder:
     def halting(self) -> AbstractContextManager[None]:
         """End all builds that run in other threads; see ``Runner.halting``."""
         return self.sandbox.halting()
-
-    def providers(self, soname: str) -> tuple[str, ...]:
-        """Return the packages built so far that have a shared library, for people to read."""
-        found = {
-            f"{package.name} (recipe {built.recipe})"
-            for place in self.builds.glob("*")
-            if (built := record.read(place)) is not None
-            for package in built.packages
-            if soname in package.provides
-        }
-        return tuple(sorted(found))
 
     def check_host(self, recipes: Iterable[Recipe]) -> None:
         """Look whether this machine can build at all and has room, before anything is fetched for it.
@@ -294,7 +287,6 @@ class Builder:
             root=ready.root.path,
             root_binds=ready.root.binds,
             pack_root=ready.pack_root.path,
-            squasher=Squasher(self.sandbox, self.roots.get(SQUASH_TOOLS).path, work),
             work=work,
             log=log,
             binds=fetched.binds,
@@ -339,7 +331,7 @@ class Builder:
         with self._reporter.step(f"{name}: build") as step:
             job.check_sources()
             job.build(step)
-            for missing in licences.ship(job.inputs.recipe, job.src, job.dest):
+            for missing in licences.ship(job.inputs.recipe, job.src, job.dest, fetched.binds):
                 self._reporter.warn(missing)
             job.test(step)
 
@@ -351,12 +343,11 @@ class Builder:
             how = package.Packing(
                 sandbox=job.sandbox,
                 root=job.pack_root,
-                squasher=job.squasher,
                 options=inputs.options,
                 epoch=inputs.epoch,
                 needs=job.needs,
                 warn=self._reporter.warn,
-                providers=self.providers,
+                providers=lambda soname: record.providers(self.builds, soname),
             )
             packages = package.pack(recipe, inputs.version, job.dest, out, how)
             built = Built(

@@ -170,7 +170,7 @@ class _Sink:
 def _blocks(node: Node, name: str) -> Iterator[bytes]:
     data = node.data
     if not isinstance(data, FileRef):
-        yield data
+        yield from node.pieces()
         return
     left = data.size
     with data.path.open("rb") as file:

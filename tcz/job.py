@@ -1,7 +1,8 @@
 """One build, from sources to a staged folder: unpack, patch, run build.sh, run test.sh.
 
 Inside the sandbox every path is the same for everybody: /build/src (the sources, writable),
-/build/dest (what is installed goes there), /build/recipe, /build/needs/PACKAGE and /build/tmp.
+/build/dest (what is installed goes there), /build/recipe, /build/needs/PACKAGE, all of these together
+in /build/local (see ``tcz.uses``) and /build/tmp.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tcz import tar
+from tcz import tar, uses
 from tcz.errors import BuildError
 from tcz.layout import lay_out
 from tcz.limits import ExceededError, Limits, Watch
 from tcz.run import CommandError, processors
 from tcz.sandbox import PATH, Bind
+from tcz.squashfs import image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from tcz.model import Built
     from tcz.reporting import Reporter, Step
     from tcz.sandbox import Sandbox
-    from tcz.squash import Squasher
 
 _LOOK_EVERY = 0.5
 _CWD = "/build/src"
@@ -48,7 +49,6 @@ class Job:
     sandbox: Sandbox
     root: Path
     pack_root: Path
-    squasher: Squasher
     work: Path
     log: Path
     binds: tuple[Bind, ...] = ()
@@ -85,7 +85,12 @@ class Job:
                     lay_out(tar.read(package.path), place)
                 elif package.form == "extension":
                     # Unpacked when asked for: cheaper than keeping a second copy of every build.
-                    self.squasher.unpack(package.path, place)
+                    lay_out(image.read(package.path), place)
+        uses.merge(self._extensions(), self.work / "local")
+
+    def _extensions(self) -> list[Path]:
+        packages = (package for built in self.needs for package in built.packages)
+        return [self.work / "needs" / package.name for package in packages if package.form == "extension"]
 
     def patch(self, step: Step) -> None:
         """Apply the recipe's patches in the order of their names; raises ``BuildError``."""
@@ -178,6 +183,7 @@ class Job:
             Bind(host=work / "src", inside="/build/src", writable=True),
             Bind(host=work / "dest", inside="/build/dest", writable=staged_writable),
             Bind(host=work / "tmp", inside="/build/tmp", writable=True),
+            Bind(host=work / "local", inside=uses.INSIDE, writable=False),
             Bind(host=self.inputs.recipe.folder, inside="/build/recipe", writable=False),
             *files,
             *unpacked,
@@ -198,6 +204,7 @@ class Job:
             "PATH": PATH,
             "LC_ALL": "C",
             "TZ": "UTC",
+            **(uses.environment() if self._extensions() else {}),
             **self.env,
         }
 

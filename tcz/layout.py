@@ -74,18 +74,10 @@ def _linked(node: Node, target: Path) -> bool:
 
 
 def _copy(node: Node, target: Path) -> None:
-    if isinstance(node.data, bytes):
-        target.write_bytes(node.data)
+    ref = node.data
+    if isinstance(ref, FileRef) and ref.offset == 0 and ref.path.stat().st_size == ref.size:
+        shutil.copyfile(ref.path, target)
         return
-    with node.data.path.open("rb") as source, target.open("wb") as sink:
-        source.seek(node.data.offset)
-        if node.data.offset == 0 and node.data.path.stat().st_size == node.data.size:
-            shutil.copyfileobj(source, sink, 1 << 20)
-            return
-        left = node.data.size
-        while left:
-            block = source.read(min(left, 1 << 20))
-            if not block:
-                node.data.read()  # raises: the file is shorter than the reference says
-            sink.write(block)
-            left -= len(block)
+    with target.open("wb") as sink:
+        for piece in node.pieces():
+            sink.write(piece)

@@ -23,7 +23,15 @@ _ROOTS: tuple[Literal["debian", "host", "tinycore"], ...] = ("debian", "host", "
 
 def load(folder: Path) -> Recipe:
     """Read and check the recipe in ``folder``. Raises ``ConfigError`` with every mistake in it."""
-    document = toml.read(folder / "recipe.toml")
+    return _load(toml.read(folder / "recipe.toml"), folder)
+
+
+def loads(text: str, folder: Path) -> Recipe:
+    """Read and check ``text`` as the recipe.toml of ``folder``; raises as ``load`` does."""
+    return _load(toml.parse(text, str(folder / "recipe.toml")), folder)
+
+
+def _load(document: toml.Document, folder: Path) -> Recipe:
     recipe = _Loader(document, folder).recipe()
     if not (folder / "build.sh").is_file():
         document.fail_elsewhere(str(folder / "build.sh"), "is missing", "it holds the build's commands")

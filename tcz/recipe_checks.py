@@ -23,6 +23,7 @@ _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _DEBIAN_GLOB = re.compile(r"[a-z0-9*?\[][]a-z0-9+.*?\[!-]+")
 _MODE = re.compile(r"[0-7]{3,4}")
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
+_LINT_CHECK = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _LICENSE_TOKEN = re.compile(r"\s*([()]|[A-Za-z0-9][A-Za-z0-9.:-]*\+?)")
 _OPERATORS = ("AND", "OR", "WITH")
 
@@ -43,6 +44,11 @@ def package_name(text: str) -> str | None:
     if "KERNEL" in text.removesuffix("-KERNEL"):
         return f"{text!r}: KERNEL stands for the kernel's release only as -KERNEL at the end"
     return None
+
+
+def lint_check(text: str) -> str | None:
+    """Accept names as checks of ``tcz lint`` have them; whether there is such a check is told by lint."""
+    return None if _LINT_CHECK.fullmatch(text) else f"{text!r} is no name of a check, such as set-id"
 
 
 def version(text: str) -> str | None:

@@ -121,6 +121,8 @@ def _package(package: PackageSpec) -> Iterator[str]:
         yield "auto-needs = false"
     yield from _inline("owners", [_owner(rule) for rule in package.owners])
     yield from _inline("devices", [_device(device) for device in package.devices])
+    if package.allow:
+        yield from ("", "[package.allow]", *(f"{one.check} = {quote(one.reason)}" for one in package.allow))
 
 
 def _owner(rule: OwnerRule) -> Iterator[str]:

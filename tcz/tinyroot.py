@@ -18,16 +18,15 @@ from typing import TYPE_CHECKING
 from tcz import cpio, tar
 from tcz.buildroot import BuildRoot, remove_tree
 from tcz.errors import ConfigError
-from tcz.layout import read_back
 from tcz.model import ResolvedSource
 from tcz.paths import need_space
 from tcz.sandbox import Bind
-from tcz.squash import Squasher
+from tcz.squashfs import image
 from tcz.tree import Tree
 from tcz.unpack import make_folder, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from tcz.model import Recipe
     from tcz.paths import Dirs
@@ -48,14 +47,12 @@ class TinyCoreRoots:
         mirror: Mirror,
         sandbox: Sandbox,
         reporter: Reporter,
-        squash_root: Callable[[], Path],
     ) -> None:
-        """``squash_root`` returns a root with what unpacks extensions."""
+        """Start nothing yet."""
         self._dirs = dirs
         self._mirror = mirror
         self._sandbox = sandbox
         self._reporter = reporter
-        self._squash_root = squash_root
 
     def resolve(self, recipe: Recipe) -> BuildRoot:
         """Say which root ``get`` would return, without making it; raises what ``Mirror.resolve`` does."""
@@ -104,13 +101,9 @@ class TinyCoreRoots:
         root = new / "root"
         with self._reporter.step("unpacking a root of Tiny Core", total=len(files)) as step:
             _lay(cpio.read(files[0].read_bytes()), root, new)
-            squasher = Squasher(self._sandbox, self._squash_root(), new)
             for count, file in enumerate(files[1:], 1):
                 step.progress(count, len(files))
-                scratch = new / "extension"
-                squasher.unpack(file, scratch)
-                _lay(read_back(scratch), root, new)
-                remove_tree(scratch)
+                _lay(image.read(file), root, new)
         for name in ("build", "dev", "proc", "tmp"):
             make_folder(root / name)
         if (root / "sbin/ldconfig").exists():

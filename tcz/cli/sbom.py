@@ -62,7 +62,7 @@ def sbom(
     dirs = Dirs.from_env()
     commands.recipes_named(commands.open_recipes(recipe_folders), [name])
     workshop = commands.open_workshop(dirs, HostRunner(), progress, recipe_folders)
-    bill = bill_of(workshop, name, dirs, progress, closure=closure)
+    bill = bill_of(workshop, name, progress, closure=closure)
     text = (cyclonedx if form == "cyclonedx" else spdx).dumps(bill)
     if output is None:
         click.echo(text, nl=False)

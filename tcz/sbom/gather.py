@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcz import gobuild, recipe_graph, tar
-from tcz.build import SQUASH_TOOLS
-from tcz.buildroot import remove_tree
 from tcz.layout import read_back
 from tcz.model import CargoLock, Crate, ResolvedSource
 from tcz.sbom import bill
 from tcz.sources.cargo import CRATES
-from tcz.squash import Squasher
+from tcz.squashfs import image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tcz.gobuild import CompiledModule
     from tcz.model import Built, BuiltPackage
-    from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.tree import Tree
     from tcz.workshop import Workshop
 
-_ELF = b"\x7fELF"
 
-
-def bill_of(workshop: Workshop, name: str, dirs: Dirs, reporter: Reporter, *, closure: bool) -> bill.Bill:
+def bill_of(workshop: Workshop, name: str, reporter: Reporter, *, closure: bool) -> bill.Bill:
     """Return the bill of a recipe or package; with ``closure`` of all packages that it needs as well.
 
     Raises ``ConfigError`` for a name that is neither, and what building raises.
@@ -48,13 +41,13 @@ def bill_of(workshop: Workshop, name: str, dirs: Dirs, reporter: Reporter, *, cl
         for count, built in enumerate(builds.values()):
             step.progress(count, len(builds))
             step.detail(built.recipe)
-            found.append(_contents(workshop, built, order, dirs))
+            found.append(_contents(workshop, built, order))
     return bill.make(name, wanted, order, found, workshop.builder.epoch)
 
 
-def _contents(workshop: Workshop, built: Built, names: Sequence[str], dirs: Dirs) -> bill.Contents:
+def _contents(workshop: Workshop, built: Built, names: Sequence[str]) -> bill.Contents:
     programs = {
-        package.name: _modules(workshop, package, dirs)
+        package.name: _modules(package)
         for package in built.packages
         if package.name in names and _uses_go(built)
     }
@@ -68,30 +61,25 @@ def _uses_go(built: Built) -> bool:
     )
 
 
-def _modules(workshop: Workshop, package: BuiltPackage, dirs: Dirs) -> tuple[CompiledModule, ...]:
+def _modules(package: BuiltPackage) -> tuple[CompiledModule, ...]:
     """Return the Go modules that a package's programs were compiled from."""
-    scratch = Path(tempfile.mkdtemp(prefix="sbom-", dir=dirs.cache_folder("work")))
-    try:
-        tree = _tree(workshop, package, scratch)
-        found: dict[CompiledModule, None] = {}
-        for node in (node for _, node in tree.items() if node.is_file and node.link is None):
-            data = node.read()
-            program = gobuild.inspect(data) if data.startswith(_ELF) else None
+    found: dict[CompiledModule, None] = {}
+    tree = _tree(package)
+    for node in map(tree.__getitem__, tree):
+        if node.is_file and node.link is None:
+            program = gobuild.inspect(node.read())
             found.update(dict.fromkeys(program.modules if program else ()))
-        return tuple(found)
-    finally:
-        remove_tree(scratch)
+    return tuple(found)
 
 
-def _tree(workshop: Workshop, package: BuiltPackage, scratch: Path) -> Tree:
-    if package.form == "files":
-        return read_back(package.path)
-    if package.form == "layer":
-        return tar.read(package.path)
-    builder = workshop.builder
-    squasher = Squasher(builder.sandbox, builder.roots.get(SQUASH_TOOLS).path, scratch)
-    squasher.unpack(package.path, scratch / "tree")
-    return read_back(scratch / "tree")
+def _tree(package: BuiltPackage) -> Tree:
+    match package.form:
+        case "files":
+            return read_back(package.path)
+        case "layer":
+            return tar.read(package.path)
+        case "extension":
+            return image.read(package.path)
 
 
 def _crates(workshop: Workshop, built: Built) -> Iterator[ResolvedSource]:

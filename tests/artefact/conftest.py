@@ -45,10 +45,14 @@ class Counting:
 
 
 class Titles(SilentReporter):
-    """Remembers the titles of steps."""
+    """Remembers the titles of steps, and warnings."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.warned: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warned.append(text)
 
     def step(
         self, title: str, *, total: int | None = None, recipe: str | None = None

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tcz import cpio
-from tcz.build import SQUASH_TOOLS
 from tcz.errors import ConfigError, FetchError, VerifyError
 from tcz.hostroot import HostRoots, Machine
 from tcz.layout import read_back
 from tcz.recipe import load
-from tcz.squash import Squasher, SquashOptions
+from tcz.squashfs import writer
+from tcz.squashfs.options import SquashOptions
 from tcz.tree import Tree, directory, regular, symlink
 
 sys.path.append(str(Path(__file__).parents[1] / "cases"))
@@ -101,10 +101,8 @@ class Shelf:
         self.upstream.answers[f"17.x/x86_64/{path}.md5.txt"] = f"{md5}  {Path(path).name}\n".encode()
 
     def extension(self, name: str, tree: Tree, *needs: str) -> None:
-        roots = self.builder.roots
-        squasher = Squasher(self.builder.sandbox, roots.get(SQUASH_TOOLS).path, self.scratch)
         image = self.scratch / f"{name}.tcz"
-        squasher.pack(tree, image, SquashOptions(block=4096), epoch=0)
+        writer.write(tree, image, SquashOptions(block=4096), epoch=0)
         self.put(f"tcz/{name}.tcz", image.read_bytes())
         if needs:
             text = "".join(f"{need}.tcz \n" for need in needs) + "\n"

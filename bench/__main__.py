@@ -23,6 +23,7 @@ NAMES: Final = (
     "iso",
     "startup",
     "unchanged",
+    "nothing",
     "squash",
     "closure",
     "importing",

@@ -1,12 +1,15 @@
 """The files that lie beside a .tcz: what a mirror serves and Tiny Core's scripts read.
 
 ``.dep``, ``.info``, ``.list`` and ``.md5.txt`` are written with the package, whatever it was made from.
-``.tree`` tells of other packages and ``.zsync`` takes time, so both are written when they are asked for.
+``.tree`` tells of other packages and ``.zsync`` takes time, so both are written when they are asked for, and
+so is ``.build.json``: by what build, from what sources, in what root.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -17,11 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tcz.model import BuiltPackage
+    from tcz.model import Built, BuiltPackage
     from tcz.tree import Tree
 
+PROVENANCE: Final = ".build.json"
 #: What may lie beside a package, in the order in which it is listed.
-SUFFIXES: Final = (".dep", ".info", ".list", ".md5.txt", ".tree", zsync.SUFFIX)
+SUFFIXES: Final = (".dep", ".info", ".list", ".md5.txt", ".tree", zsync.SUFFIX, PROVENANCE)
 
 
 def write(path: Path, tree: Tree, *, needs: Sequence[str], info: metadata.Info) -> None:
@@ -53,6 +57,28 @@ def write_zsync(package: BuiltPackage, *, epoch: int) -> None:
     """Write the .zsync of an extension, unless it has one: packages that are built do not change."""
     if package.form == "extension" and not beside(package.path, zsync.SUFFIX).exists():
         _replace(beside(package.path, zsync.SUFFIX), zsync.control(package.path, epoch=epoch))
+
+
+def write_provenance(built: Built, package: BuiltPackage) -> None:
+    """Write the .build.json of an extension: where it comes from, one JSON object with sorted keys.
+
+    Nothing of it is in the package: it would take room on every machine that loads it.
+    """
+    file = beside(package.path, PROVENANCE)
+    if package.form == "extension" and not file.exists():
+        fields = {
+            "format": 1,
+            "package": package.name,
+            "sha256": package.sha256,
+            "recipe": built.recipe,
+            "version": built.version,
+            "build_id": built.build_id,
+            "content_id": built.content_id,
+            "sources": [asdict(one) for one in built.sources],
+            "root": [asdict(one) for one in built.root],
+        }
+        text = json.dumps(fields, indent=1, sort_keys=True) + "\n"
+        _replace(file, text.encode())
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -53,6 +53,7 @@ def read_back(folder: Path) -> Tree:
 def _put(node: Node, target: Path, *, share: bool) -> None:
     if node.is_dir:
         target.mkdir(exist_ok=True)
+        target.chmod(stat.S_IMODE(node.mode) & 0o777 | 0o700)
     elif node.is_link:
         target.symlink_to(os.fsdecode(node.read()))
     elif node.is_file and not (share and _linked(node, target)):

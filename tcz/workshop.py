@@ -137,7 +137,7 @@ class Workshop:
             raise ConfigError("packages that do not exist are needed", problems)
 
     def complete(self, builts: Sequence[Built], *, zsync: bool = True) -> None:
-        """Write what lies beside finished packages and is no part of a build: .tree and, if asked, .zsync."""
+        """Write what lies beside finished packages and is no part of a build: .tree, .build.json, .zsync."""
         final = {
             spec.name: package.name
             for built in builts
@@ -148,8 +148,9 @@ class Workshop:
             for built in builts
             for package in built.packages
         }
-        for package in (package for built in builts for package in built.packages):
+        for built, package in ((one, package) for one in builts for package in one.packages):
             companions.write_tree(package, needs.get)
+            companions.write_provenance(built, package)
             if zsync:
                 companions.write_zsync(package, epoch=self.builder.settings.epoch)
 

@@ -8,9 +8,9 @@ import pytest
 
 from tcz import doctor
 from tcz.doctor import Check
-from tcz.squashfs import known
 from tcz.paths import Dirs
 from tcz.run import HostRunner
+from tcz.squashfs import known
 
 if TYPE_CHECKING:
     from pathlib import Path

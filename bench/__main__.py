@@ -25,6 +25,7 @@ NAMES: Final = (
     "unchanged",
     "nothing",
     "squash",
+    "listing",
     "closure",
     "importing",
 )

@@ -36,8 +36,6 @@ _LZMA_HEADER: Final = Struct("<BIQ")
 
 #: Fewer calls and jumps than one in so many bytes: the filter for x86 programs has nothing to do.
 _CALLS_ONE_IN: Final = 1024
-#: A quick compression that differs by less than one in so many bytes tells nothing of the thorough one.
-_CLOSE: Final = 64
 
 
 class BrokenBlockError(Exception):
@@ -88,11 +86,8 @@ def _xz_packer(options: SquashOptions) -> Pack:
     def smaller(block: bytes) -> bytes | bytearray:
         if (block.count(b"\xe8") + block.count(b"\xe9")) * _CALLS_ONE_IN < len(block):
             return plain(block)
-        # A quick look at both saves the slow one that would lose; where it is close, both are made.
-        without, having = len(quick(block)), len(quick_filtered(block))
-        if abs(without - having) * _CLOSE > without:
-            return plain(block) if without < having else filtered(block)
-        return min(plain(block), filtered(block), key=len)
+        # A quick look at both tells which is worth the slow one.
+        return filtered(block) if len(quick_filtered(block)) < len(quick(block)) else plain(block)
 
     return smaller
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tcz.squashfs.codec import Unpack
+    from tcz.squashfs.tables import Region
 
 #: Whole reads of more than this are refused: a few words of a hostile image make any number of zeros.
 READ_LIMIT: Final = 2 << 30
@@ -26,14 +27,19 @@ _FRAGMENTS_KEPT: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """The data of one image. ``identity`` tells its file from one that took its place since."""
+    """The data of one image, with ``count`` fragments whose ``table`` is in ``region``.
+
+    ``identity`` tells the image's file from one that took its place since.
+    """
 
     path: Path
     identity: tuple[int, ...]
     block: int
     used: int
     unpack: Unpack
-    fragments: bytes
+    region: Region
+    table: int
+    count: int
     _kept: dict[int, bytes | bytearray] = field(default_factory=dict)
 
     @contextmanager
@@ -81,9 +87,11 @@ class Blocks:
         """Return the content of a fragment block; the last few are kept."""
         found = self._kept.get(number)
         if found is None:
-            if (number + 1) * FRAGMENT.size > len(self.fragments):
+            if number >= self.count:
                 raise self.broken(f"{name}: there is no fragment {number}")
-            start, word, _ = FRAGMENT.unpack_from(self.fragments, number * FRAGMENT.size)
+            start, word, _ = FRAGMENT.unpack(
+                self.region.indexed_part(self.table, number * FRAGMENT.size, FRAGMENT.size)
+            )
             size = self.size_of(word, name)
             found = bytes(self.unpacked(self.stored(file, start, size, name), word, name))
             while len(self._kept) >= _FRAGMENTS_KEPT:

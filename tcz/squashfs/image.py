@@ -16,13 +16,13 @@ from tcz.squashfs.codec import unpacker
 from tcz.squashfs.content import Blocks, Stored, identity_of
 from tcz.squashfs.layout import (
     DEVICE_INODE,
+    DIR,
     DIR_ENTRY,
     DIR_HEADER,
     DIR_INODE,
     EXTENDED,
     FILE,
     FILE_INODE,
-    FRAGMENT,
     HEADER_ENTRIES,
     INODE,
     INVALID,
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 _MODE_OF: Final = tuple(MODE_OF.get(number, 0) for number in range(16))
 _BIG_ENDIAN: Final = b"sqsh"
 _VERSION: Final = 4
+_FOLDERS: Final = (DIR, DIR + EXTENDED)
 #: A listing's size counts "." and "..", which are not in it.
 _DOTS: Final = 3
 
@@ -82,18 +83,23 @@ class Image:
         except VerifyError as error:
             raise self._broken(error.what, error.hint) from error
         self._region = Region(data, begin, unpack, where)
-        self._inodes, self._directories, self._ids, fragments = self._tables()
+        self._inodes, self._directories, self._ids = self._tables()
         self._blocks = Blocks(
             path=path,
             identity=identity_of(status),
             block=self.superblock.block,
             used=self.superblock.used,
             unpack=unpack,
-            fragments=fragments,
+            region=self._region,
+            table=self.superblock.fragment_table,
+            count=self.superblock.fragments,
         )
 
     def _broken(self, what: str, hint: str | None = None) -> VerifyError:
         return VerifyError(what, where=str(self.path), hint=hint)
+
+    def _unsound(self, what: str) -> VerifyError:
+        return self._broken(f"not a sound squashfs image: {what}")
 
     def _superblock(self, data: bytes, size: int) -> Superblock:
         if len(data) < SUPERBLOCK_SIZE:
@@ -109,25 +115,23 @@ class Image:
                 "unpack it with the unsquashfs of its time, and pack it anew",
             )
         if not SMALLEST_BLOCK <= found.block <= LARGEST_BLOCK or found.block != 1 << min(found.block_log, 32):
-            raise self._broken(f"not a sound squashfs image: blocks of {found.block} bytes")
+            raise self._unsound(f"blocks of {found.block} bytes")
         if found.used > size:
             raise self._broken(
                 f"the image is cut off: {size} bytes of {found.used} are there", "fetch or build it again"
             )
         if not SUPERBLOCK_SIZE <= found.inode_table <= found.directory_table <= found.used:
-            raise self._broken("not a sound squashfs image: its tables are in no order")
+            raise self._unsound("its tables are in no order")
         if found.used - found.inode_table > LIMIT:
             raise self._broken(f"its tables are larger than {LIMIT} bytes")
         return found
 
-    def _tables(self) -> tuple[Table, Table, tuple[int, ...], bytes]:
-        """Return the tables of inodes and directories, the owners' ids, and the table of fragments."""
+    def _tables(self) -> tuple[Table, Table, tuple[int, ...]]:
+        """Return the tables of inodes and directories, and the owners' ids."""
         sb, region = self.superblock, self._region
         ids = region.indexed(sb.id_table, sb.ids * WORD.size)
-        fragments = b""
         ends = [region.position(sb.id_table)] if sb.ids else [sb.id_table]
         if sb.fragments:
-            fragments = region.indexed(sb.fragment_table, sb.fragments * FRAGMENT.size)
             ends.append(region.position(sb.fragment_table))
         if sb.export_table != INVALID:
             ends.append(region.position(sb.export_table))
@@ -135,7 +139,6 @@ class Image:
             region.table(sb.inode_table, sb.directory_table),
             region.table(sb.directory_table, min(ends)),
             struct.unpack(f"<{sb.ids}I", ids),
-            fragments,
         )
 
     # -- the walk -------------------------------------------------------------------------------
@@ -146,67 +149,65 @@ class Image:
         Of the names of a file with hard links the bytewise first has the content. Raises
         ``VerifyError`` for names and structures that no file system has.
         """
-        at = ""
+        found: dict[str, Node] = {}
+        first: dict[int, str] = {}
+        shared: dict[int, list[str]] = {}
+        path = ""
         try:
-            found: dict[str, Node] = {}
-            shared: dict[int, list[str]] = {}
-            for at, position in self._walk():
-                node = self._node(at, position)
-                found[at] = node
-                if not node.is_dir:
-                    shared.setdefault(position, []).append(at)
+            for path, position, kind in self._walk():
+                if path in found:
+                    raise self._unsound(f"/{path} is there twice")
+                if position in first:
+                    shared.setdefault(position, [first[position]]).append(path)
+                elif kind not in _FOLDERS:
+                    first[position] = path
+                found[path] = self._node(path, position, kind)
         except (struct.error, KeyError, IndexError) as error:
-            raise self._broken(
-                f"not a sound squashfs image: the inode of /{at} lies outside of it"
-            ) from error
+            raise self._unsound(f"the inode of /{path}, or of what it holds, lies outside of it") from error
         for names in shared.values():
-            if len(names) > 1:
-                names.sort(key=os.fsencode)
-                holder = found[names[0]]
-                for name in names[1:]:
-                    found[name] = _linked(holder, names[0])
+            names.sort(key=os.fsencode)
+            holder = found[names[0]]
+            for name in names[1:]:
+                found[name] = _linked(holder, names[0])
         return list(found.items())
 
     def tree(self) -> Tree:
         """Return all of it as a tree."""
         return Tree(self.items())
 
-    def _walk(self) -> Iterator[tuple[str, int]]:
-        """Give each path with the place of its inode."""
+    def _walk(self) -> Iterator[tuple[str, int, int]]:
+        """Give each path with the place and the kind of its inode."""
         places, inodes = self._inodes.places, self._inodes.data
         root = self.superblock.root
         position = places[root >> 16] + (root & 0xFFFF)
-        if _MODE_OF[inodes[position]] != stat.S_IFDIR:
-            raise self._broken("not a sound squashfs image: its root is no folder")
+        if inodes[position] not in _FOLDERS:
+            raise self._unsound("its root is no folder")
+        yield "", position, inodes[position]
         waiting = [("", position)]
         entered = {position}
         budget = len(self._directories.data)
-        yield "", position
         while waiting:
             folder, position = waiting.pop()
-            names = set()
             at, end = self._listing(position)
             # Listings are never shared, or a small image could name any number of files.
             budget -= end - at
             if budget < 0:
-                raise self._broken(f"not a sound squashfs image: /{folder} lists what another folder lists")
+                raise self._unsound(f"/{folder} lists what another folder lists")
             prefix = f"{folder}/" if folder else ""
             for name, place in self._entries(at, end, folder):
                 path = prefix + name
-                if name in names:
-                    raise self._broken(f"not a sound squashfs image: /{path} is there twice")
-                names.add(name)
-                yield path, place
-                if _MODE_OF[inodes[place]] == stat.S_IFDIR:
+                kind = inodes[place]
+                if kind in _FOLDERS:
                     if place in entered:
-                        raise self._broken(f"not a sound squashfs image: the folder /{path} is in two places")
+                        raise self._unsound(f"the folder /{path} is in two places")
                     entered.add(place)
                     waiting.append((path, place))
+                yield path, place, kind
 
     def _listing(self, position: int) -> tuple[int, int]:
         """Return where the listing of a folder begins and ends."""
         data = self._inodes.data
-        if data[position] > EXTENDED:
+        if data[position] != DIR:
             _, _, size, start, _, _, offset, _ = LONG_DIR_INODE.unpack_from(data, position)[5:]
         else:
             _, start, _, size, offset, _ = DIR_INODE.unpack_from(data, position)[5:]
@@ -234,29 +235,40 @@ class Image:
                     raise self._broken(f"a name that no file can have, in /{folder}: {name!r}")
                 yield name.decode("utf-8", "surrogateescape"), base + offset
         if at != end or end > len(data):
-            raise self._broken(f"not a sound squashfs image: the listing of /{folder} is damaged")
+            raise self._unsound(f"the listing of /{folder} is damaged")
 
-    def _node(self, path: str, position: int) -> Node:
+    def _node(self, path: str, position: int, kind: int) -> Node:
         """Return what an inode says."""
         data = self._inodes.data
-        kind, mode, uid, gid, mtime, _ = INODE.unpack_from(data, position)
         bits = _MODE_OF[kind]
-        if not bits or len(path) > PATH_MAX:
-            raise self._broken(
-                f"an inode of the unknown kind {kind}, at /{path}"
-                if not bits
-                else f"too long a path: /{path}"
+        if not bits:
+            raise self._unsound(f"an inode of the unknown kind {kind}, at /{path}")
+        if len(path) > PATH_MAX:
+            raise self._unsound(f"too long a path: /{path}")
+        if kind == FILE:
+            _, mode, uid, gid, mtime, _, start, fragment, offset, size = FILE_INODE.unpack_from(
+                data, position
             )
+            content = self._stored(path, size, start, position + FILE_INODE.size, fragment, offset)
+            ids = self._ids
+            return Node(mode=bits | mode & 0o7777, uid=ids[uid], gid=ids[gid], mtime=mtime, data=content)
+        return self._rarer(path, position, bits)
+
+    def _rarer(self, path: str, position: int, bits: int) -> Node:
+        """Return what an inode says that is not of the most common kind."""
+        data = self._inodes.data
+        _, mode, uid, gid, mtime, _ = INODE.unpack_from(data, position)
         content: bytes | Stored = b""
         device = (0, 0)
         if bits == stat.S_IFREG:
-            content = self._file(path, kind, position)
+            start, size, _, _, fragment, offset, _ = LONG_FILE_INODE.unpack_from(data, position)[6:]
+            content = self._stored(path, size, start, position + LONG_FILE_INODE.size, fragment, offset)
         elif bits == stat.S_IFLNK:
             length = LINK_INODE.unpack_from(data, position)[-1]
             begin = position + LINK_INODE.size
             content = data[begin : begin + length]
             if len(content) != length or length > TARGET_MAX:
-                raise self._broken(f"not a sound squashfs image: the target of /{path} is cut off")
+                raise self._unsound(f"the target of /{path} is cut off")
         elif bits in (stat.S_IFCHR, stat.S_IFBLK):
             device = device_of(DEVICE_INODE.unpack_from(data, position)[-1])
         ids = self._ids
@@ -264,18 +276,11 @@ class Image:
             mode=bits | (mode & 0o7777), uid=ids[uid], gid=ids[gid], mtime=mtime, data=content, rdev=device
         )
 
-    def _file(self, path: str, kind: int, position: int) -> Stored:
-        data = self._inodes.data
-        if kind == FILE:
-            start, fragment, offset, size = FILE_INODE.unpack_from(data, position)[6:]
-            words = position + FILE_INODE.size
-        else:
-            start, size, _, _, fragment, offset, _ = LONG_FILE_INODE.unpack_from(data, position)[6:]
-            words = position + LONG_FILE_INODE.size
-        block = self.superblock.block
+    def _stored(self, path: str, size: int, start: int, words: int, fragment: int, offset: int) -> Stored:
+        data, block = self._inodes.data, self.superblock.block
         count = size // block if fragment != NO_FRAGMENT else -(-size // block)
         if words + WORD.size * count > len(data):
-            raise self._broken(f"not a sound squashfs image: /{path} is said to hold {size} bytes")
+            raise self._unsound(f"/{path} is said to hold {size} bytes")
         return Stored(self._blocks, path, size, start, data, words, fragment, offset)
 
 

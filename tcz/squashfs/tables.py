@@ -77,6 +77,15 @@ class Region:
             raise self._broken("a table that is too short", index)
         return data[:size]
 
+    def indexed_part(self, index: int, begin: int, size: int) -> bytes:
+        """Return ``size`` bytes at ``begin`` of a table as ``indexed`` has it, all in one of its blocks."""
+        number, offset = divmod(begin, METADATA_SIZE)
+        at = self.position(index + POSITION.size * number)
+        data = self._block(at, self.start + len(self.data))[0]
+        if len(data) < offset + size:
+            raise self._broken("a table that is too short", index)
+        return bytes(data[offset : offset + size])
+
     def _block(self, at: int, end: int) -> tuple[bytes | bytearray, int]:
         """Return the metadata block at a position, and the position behind it."""
         offset = at - self.start

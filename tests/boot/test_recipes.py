@@ -30,7 +30,9 @@ pytestmark = pytest.mark.boot
 RECIPES = Path(__file__).parents[2] / "recipes"
 SCRIPTS = {script.parent.name: script for script in sorted(RECIPES.glob("*/boot-test.sh"))}
 #: Compiling these takes too long to do it for a test: they are tried where `tcz build` made them before.
-LONG = frozenset({"go"})
+LONG = frozenset(
+    {"aardvark-dns", "buildah", "cni-plugins", "go", "netavark", "podman", "podman-engine", "skopeo"}
+)
 #: Seconds for one recipe: loading its packages and running the script.
 LIMIT = 180
 MEMORY_MIB = 512

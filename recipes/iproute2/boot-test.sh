@@ -1,4 +1,5 @@
 #!/bin/sh
+# load: modules-KERNEL
 set -eu
 
 # By full names: BusyBox has an ip, too. Names of protocols come from a file beside the program.

@@ -6,6 +6,7 @@ export DEBUG=-DNDEBUG OPTIMIZER=-O2
     --enable-gettext=no --enable-editline=no --enable-scrub=no --enable-libicu=no --enable-lto=no \
     --with-systemd-unit-dir=no --with-crond-dir=no --with-udev-rule-dir=no
 # libtool keeps -static to itself: -all-static is its word for a static program.
+make headers
 make -j"$JOBS" mkfs repair growfs db spaceman LLDFLAGS=-all-static
 
 sbin=$DEST/usr/local/sbin

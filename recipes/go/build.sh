@@ -6,6 +6,8 @@ set -eu
 cp -R "$GOROOT" go
 chmod -R u+w go
 rm -rf go/bin go/pkg/tool
+# A module cannot hold the go.mod of another one, so they are under this name in it.
+find go -name _go.mod | while read -r file; do mv "$file" "${file%_go.mod}go.mod"; done
 (
     export GOROOT_BOOTSTRAP="$GOROOT" GOTOOLCHAIN=local
     unset GOROOT GOFLAGS GOPROXY GOSUMDB GOMODCACHE

@@ -12,14 +12,13 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tcz import package, record
+from tcz import licences, package, record
 from tcz.buildid import Inputs, Need, build_id, content_id, lines, stage_id
 from tcz.buildroot import remove_tree
-from tcz.errors import ConfigError
 from tcz.job import Job
 from tcz.journal import Journal
 from tcz.limits import Limits
-from tcz.model import Built, GoModule, GoToolchain
+from tcz.model import Built, CargoLock, Crate, GoModule, GoToolchain
 from tcz.paths import need_space
 from tcz.run import processors
 from tcz.sandbox import Bind
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from tcz.model import Recipe
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
+    from tcz.roots import RecipeRoots
     from tcz.sandbox import Identity, Sandbox
     from tcz.sources import Fetched, Sources
     from tcz.sources import Identity as SourceIdentity
@@ -102,6 +102,7 @@ class Builder:
         dirs: Dirs,
         sandbox: Sandbox,
         roots: BuildRoots,
+        recipe_roots: RecipeRoots,
         sources: Sources,
         reporter: Reporter,
         settings: Settings | None = None,
@@ -110,10 +111,21 @@ class Builder:
         self._dirs = dirs
         self.sandbox = sandbox
         self.roots = roots
+        self._recipe_roots = recipe_roots
         self._sources = sources
         self._reporter = reporter
         self.settings = settings or Settings()
         self._journal = Journal(dirs.state / "inputs")
+
+    @property
+    def epoch(self) -> int:
+        """The time stamp of all that is built."""
+        return self.settings.epoch
+
+    @property
+    def sources(self) -> Sources:
+        """What gets the sources of recipes."""
+        return self._sources
 
     @property
     def builds(self) -> Path:
@@ -123,10 +135,10 @@ class Builder:
     def ready(self, recipe: Recipe, needs: Sequence[Need] = ()) -> Ready:
         """Tell the id of a recipe's build, and the build if there is one; nothing is fetched for it.
 
-        ``needs`` are the builds it builds upon; their ids are enough. Raises ``ConfigError`` for a
-        kind of build root that cannot be had, and what resolving Debian packages raises.
+        ``needs`` are the builds it builds upon; their ids are enough. Raises what resolving the build
+        root raises.
         """
-        root = self.roots.resolve(_packages(recipe))
+        root = self._recipe_roots.resolve(recipe)
         found = self._sources.resolve(recipe)
         pack_root = self.roots.resolve(PACK_TOOLS)
         return self._ready(self._inputs(recipe, needs, found, root, pack_root), root, pack_root)
@@ -138,7 +150,7 @@ class Builder:
         resolved. Raises ``FetchError`` and ``VerifyError`` too.
         """
         pack_root = self.roots.get(PACK_TOOLS)
-        root = self.roots.get(_packages(recipe))
+        root = self._recipe_roots.get(recipe)
         fetched = self._sources.fetch(recipe)
         inputs = self._inputs(recipe, needs, fetched, root, pack_root)
         return replace(self._ready(inputs, root, pack_root), fetched=fetched)
@@ -198,8 +210,9 @@ class Builder:
             self._need_space(recipe)
 
     def _need_space(self, recipe: Recipe) -> None:
-        go = any(isinstance(source, GoModule | GoToolchain) for source in recipe.sources)
-        need_space(self._dirs.cache, _SPACE_GO if go else _SPACE, f"building {recipe.name}")
+        large = GoModule | GoToolchain | Crate | CargoLock
+        much = any(isinstance(source, large) for source in recipe.sources)
+        need_space(self._dirs.cache, _SPACE_GO if much else _SPACE, f"building {recipe.name}")
 
     def build(self, recipe: Recipe, needs: Sequence[Built] = ()) -> Built:
         """Return the build of a recipe, fetched for and made now if it does not exist; see ``make``."""
@@ -273,6 +286,7 @@ class Builder:
             needs=needs,
             sandbox=self.sandbox,
             root=ready.root.path,
+            root_binds=ready.root.binds,
             pack_root=ready.pack_root.path,
             work=work,
             log=log,
@@ -318,6 +332,8 @@ class Builder:
         with self._reporter.step(f"{name}: build") as step:
             job.check_sources()
             job.build(step)
+            for missing in licences.ship(job.inputs.recipe, job.src, job.dest, fetched.binds):
+                self._reporter.warn(missing)
             job.test(step)
 
     def _pack(self, job: Job, ready: Ready) -> Built:
@@ -330,6 +346,9 @@ class Builder:
                 root=job.pack_root,
                 options=inputs.options,
                 epoch=inputs.epoch,
+                needs=job.needs,
+                warn=self._reporter.warn,
+                providers=lambda soname: record.providers(self.builds, soname),
             )
             packages = package.pack(recipe, inputs.version, job.dest, out, how)
             built = Built(
@@ -371,13 +390,3 @@ class Builder:
 def past(ready: Ready) -> Past:
     """Return what is to be remembered of a build."""
     return Past(build_id=ready.id, lines=tuple(lines(ready.inputs)), root=ready.root.contents)
-
-
-def _packages(recipe: Recipe) -> tuple[str, ...]:
-    """Return the Debian packages of a recipe's build root."""
-    if recipe.build.root == "host":
-        raise ConfigError(
-            f"{recipe.name}: recipes cannot be built on the machine itself",
-            hint='write root = "debian", or leave it out',
-        )
-    return recipe.build.debian

@@ -69,6 +69,8 @@ def canonical(value: object) -> object:
 
 
 def _is_set(value: object, field: Field[object]) -> bool:
+    if not field.metadata.get("in ids", True):
+        return False
     default = field.default if field.default_factory is MISSING else field.default_factory()
     return bool(default is MISSING or getattr(value, field.name) != default)
 

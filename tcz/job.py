@@ -1,7 +1,8 @@
 """One build, from sources to a staged folder: unpack, patch, run build.sh, run test.sh.
 
 Inside the sandbox every path is the same for everybody: /build/src (the sources, writable),
-/build/dest (what is installed goes there), /build/recipe, /build/needs/PACKAGE and /build/tmp.
+/build/dest (what is installed goes there), /build/recipe, /build/needs/PACKAGE, all of these together
+in /build/local (see ``tcz.uses``) and /build/tmp.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tcz import tar
+from tcz import tar, uses
 from tcz.errors import BuildError
 from tcz.layout import lay_out
 from tcz.limits import ExceededError, Limits, Watch
@@ -53,6 +54,7 @@ class Job:
     binds: tuple[Bind, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     preamble: tuple[tuple[str, ...], ...] = ()
+    root_binds: tuple[Bind, ...] = ()
     jobs: int = field(default_factory=processors)
     limits: Limits = field(default_factory=Limits)
     debug: Reporter | None = None
@@ -84,6 +86,11 @@ class Job:
                 elif package.form == "extension":
                     # Unpacked when asked for: cheaper than keeping a second copy of every build.
                     lay_out(image.read(package.path), place)
+        uses.merge(self._extensions(), self.work / "local")
+
+    def _extensions(self) -> list[Path]:
+        packages = (package for built in self.needs for package in built.packages)
+        return [self.work / "needs" / package.name for package in packages if package.form == "extension"]
 
     def patch(self, step: Step) -> None:
         """Apply the recipe's patches in the order of their names; raises ``BuildError``."""
@@ -120,7 +127,8 @@ class Job:
             file.write(f"--- {text}\n")
 
     def _run(self, argv: Sequence[str], root: Path, failure: str, *, staged_writable: bool = True) -> None:
-        binds = (*self._mounts(staged_writable=staged_writable), *self.binds)
+        own = self.root_binds if root == self.root else ()
+        binds = (*own, *self._mounts(staged_writable=staged_writable), *self.binds)
         env = self._environment()
         watch = Watch(self.limits, self.work) if self.limits.any else None
         try:
@@ -175,6 +183,7 @@ class Job:
             Bind(host=work / "src", inside="/build/src", writable=True),
             Bind(host=work / "dest", inside="/build/dest", writable=staged_writable),
             Bind(host=work / "tmp", inside="/build/tmp", writable=True),
+            Bind(host=work / "local", inside=uses.INSIDE, writable=False),
             Bind(host=self.inputs.recipe.folder, inside="/build/recipe", writable=False),
             *files,
             *unpacked,
@@ -195,6 +204,7 @@ class Job:
             "PATH": PATH,
             "LC_ALL": "C",
             "TZ": "UTC",
+            **(uses.environment() if self._extensions() else {}),
             **self.env,
         }
 

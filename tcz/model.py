@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,6 +154,9 @@ class ResolvedSource:
 
 Form = Literal["extension", "layer", "files"]
 
+#: Marks fields that decide no byte of a build: they do not count in its ids.
+NOT_IN_IDS: Final = MappingProxyType({"in ids": False})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnerRule:
@@ -181,13 +185,24 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Allow:
+    """A check of ``tcz lint`` that a package may fail, and why."""
+
+    check: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackageSpec:
     """One product of a recipe.
 
     ``form``: ``extension`` is a .tcz; ``layer`` is a tar with owners, to be unpacked into a base's
     root; ``files`` are plain files (a kernel image, a boot loader). ``files`` are globs relative to
-    the staged tree (``**`` crosses folders); a folder stands for all below it. ``needs`` names
-    packages without ``.tcz``; ``-KERNEL`` is allowed and follows the kernel.
+    the staged tree (``**`` crosses folders); a folder stands for all below it. With ``rest`` it holds
+    what no other package names, and what ``tcz.split`` takes off it goes into packages of its own.
+    ``needs`` names packages without ``.tcz``; ``-KERNEL`` is allowed and follows the kernel;
+    ``auto_needs`` adds those whose shared libraries its files ask for. ``startup`` is a file of the
+    recipe that runs when the extension is loaded. ``allow`` is for lint only.
     """
 
     name: str
@@ -198,16 +213,27 @@ class PackageSpec:
     tags: tuple[str, ...] = ()
     owners: tuple[OwnerRule, ...] = ()
     devices: tuple[Device, ...] = ()
+    rest: bool = False
+    auto_needs: bool = True
+    startup: str | None = None
+    allow: tuple[Allow, ...] = field(default=(), metadata=NOT_IN_IDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildSpec:
-    """How a recipe is built: its root, what must be installed in it, recipes it builds upon."""
+    """How a recipe is built: its root, what must be installed in it, recipes it builds upon.
 
-    root: Literal["debian", "host"] = "debian"
+    ``split`` takes headers, manuals and translations off the package that holds the rest.
+    ``tinycore`` names extensions that a root of the release ``tinycore_release`` has loaded.
+    """
+
+    root: Literal["debian", "host", "tinycore"] = "debian"
     debian: tuple[str, ...] = ()
     recipes: tuple[str, ...] = ()
     strip: bool = True
+    split: bool = True
+    tinycore: tuple[str, ...] = ()
+    tinycore_release: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +267,8 @@ class BuiltPackage:
     ``path`` is the .tcz (companions lie beside it), the layer's .tar or, for ``files``, a folder.
     ``name`` has no suffix; ``KERNEL`` in it is already the kernel's release. ``sha256`` of a
     ``files`` folder is that of its ``sha256sum``-style listing. ``installed`` counts bytes unpacked.
+    ``needs`` holds the recipe's and, behind them, those found in its files. ``provides`` are the shared
+    libraries that others find in it (see ``tcz.provides``).
     """
 
     name: str
@@ -250,6 +278,7 @@ class BuiltPackage:
     size: int
     installed: int
     needs: tuple[str, ...]
+    provides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,24 +9,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tcz import recipe_checks as check
-from tcz import recipe_sources, toml
+from tcz import recipe_packages, recipe_sources, split, toml
 from tcz.errors import ConfigError, Problem
-from tcz.model import BuildSpec, DebianBinary, DebianSource, Device, Form, OwnerRule, PackageSpec, Recipe
+from tcz.model import BuildSpec, DebianBinary, DebianSource, Recipe
 from tcz.paths import shipped
 from tcz.recipe_sources import DEBIAN_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_FORMS: tuple[Form, ...] = ("extension", "layer", "files")
-_ROOTS: tuple[Literal["debian", "host"], ...] = ("debian", "host")
-_DEVICE_KINDS: tuple[Literal["c", "b"], ...] = ("c", "b")
-_TOP = 0xFFFFFFFF
+_ROOTS: tuple[Literal["debian", "host", "tinycore"], ...] = ("debian", "host", "tinycore")
 
 
 def load(folder: Path) -> Recipe:
     """Read and check the recipe in ``folder``. Raises ``ConfigError`` with every mistake in it."""
-    document = toml.read(folder / "recipe.toml")
+    return _load(toml.read(folder / "recipe.toml"), folder)
+
+
+def loads(text: str, folder: Path) -> Recipe:
+    """Read and check ``text`` as the recipe.toml of ``folder``; raises as ``load`` does."""
+    return _load(toml.parse(text, str(folder / "recipe.toml")), folder)
+
+
+def _load(document: toml.Document, folder: Path) -> Recipe:
     recipe = _Loader(document, folder).recipe()
     if not (folder / "build.sh").is_file():
         document.fail_elsewhere(str(folder / "build.sh"), "is missing", "it holds the build's commands")
@@ -60,7 +65,7 @@ class _Loader:
             release=root.integer("release", 1, low=1),
             build=self._build(),
             sources=recipe_sources.load(root, self.folder, self.version),
-            packages=self._packages(),
+            packages=recipe_packages.load(root, self.folder),
             irreproducible=root.maybe_string("irreproducible", check=check.one_line),
         )
         debian = any(isinstance(source, DebianBinary | DebianSource) for source in recipe.sources)
@@ -83,75 +88,20 @@ class _Loader:
         recipes = needs.strings("recipes", (), check=check.name)
         if self.name and self.name in recipes:
             needs.fail("recipes", f"{self.name!r} needs itself")
+        root = table.choice("root", _ROOTS, "debian")
+        release = table.maybe_string("tinycore", check=check.tinycore_release)
+        if (root == "tinycore") != (release is not None):
+            message = 'needs a release, such as "17.x"' if root == "tinycore" else 'is for root = "tinycore"'
+            table.fail("tinycore", message)
         return BuildSpec(
-            root=table.choice("root", _ROOTS, "debian"),
+            root=root,
             debian=needs.strings("debian", (), check=check.debian),
             recipes=recipes,
             strip=table.boolean("strip", default=True),
+            split=table.boolean("split", default=True),
+            tinycore=needs.strings("tinycore", (), check=check.package_name),
+            tinycore_release=release,
         )
-
-    # -- packages
-
-    def _packages(self) -> tuple[PackageSpec, ...]:
-        tables = self.root.tables("package")
-        if not tables and not self.root.has("package"):
-            self.root.fail(None, "there is no [[package]]: a recipe makes at least one")
-        packages = tuple(_package(table) for table in tables)
-        names = [package.name for package in packages]
-        for n, (table, name) in enumerate(zip(tables, names, strict=True)):
-            if name and name in names[:n]:
-                table.fail("name", f"a second package {name!r} in this recipe")
-        return packages
-
-
-def _package(table: toml.Table) -> PackageSpec:
-    package = PackageSpec(
-        name=table.string("name", check=check.package_name),
-        files=table.strings("files", check=check.glob),
-        form=table.choice("form", _FORMS, "extension"),
-        needs=table.strings("needs", (), check=check.package_name),
-        summary=table.maybe_string("summary", check=check.one_line),
-        tags=table.strings("tags", (), check=check.tag),
-        owners=tuple(_owner(owner) for owner in table.tables("owners")),
-        devices=tuple(_device(device) for device in table.tables("devices")),
-    )
-    if package.name and package.name in package.needs:
-        table.fail("needs", f"{package.name!r} needs itself")
-    if package.form == "files" and package.devices:
-        table.fail("devices", "a package of the form 'files' cannot hold devices")
-    if table.has("files") and not (package.files or package.needs or package.devices):
-        table.fail("files", "the package holds nothing: no files, no devices, no needs")
-    return package
-
-
-def _mode(table: toml.Table) -> int | None:
-    text = table.maybe_string("mode", check=check.mode)
-    return int(text, 8) if text and check.mode(text) is None else None
-
-
-def _owner(table: toml.Table) -> OwnerRule:
-    rule = OwnerRule(
-        path=table.string("path", check=check.glob),
-        uid=table.maybe_integer("uid", high=_TOP),
-        gid=table.maybe_integer("gid", high=_TOP),
-        mode=_mode(table),
-    )
-    if not any(table.has(key) for key in ("uid", "gid", "mode")):
-        table.fail(None, "gives none of uid, gid and mode")
-    return rule
-
-
-def _device(table: toml.Table) -> Device:
-    mode = _mode(table)
-    return Device(
-        path=table.string("path", check=check.path),
-        kind=table.choice("kind", _DEVICE_KINDS),
-        major=table.integer("major", high=4095),
-        minor=table.integer("minor", high=1048575),
-        mode=0o600 if mode is None else mode,
-        uid=table.integer("uid", 0, high=_TOP),
-        gid=table.integer("gid", 0, high=_TOP),
-    )
 
 
 def standard_folders(extra: Sequence[Path] = ()) -> tuple[Path, ...]:
@@ -223,12 +173,17 @@ class Recipes:
     def find_package(self, package: str) -> Recipe | None:
         """Return the recipe that makes a package, or ``None``; broken recipes are passed over.
 
+        Packages that come of splitting count as made: whether they hold anything shows in the build.
         ``NAME-KERNEL`` is also found by its final name, such as ``NAME-6.12.48-amd64``.
         """
         recipes, _ = self.readable()
+        # What a recipe names goes before what another might leave.
+        for recipe in recipes:
+            if any(spec.name == package for spec in recipe.packages):
+                return recipe
         for matches in (lambda name: name == package, lambda name: _follows_kernel(name, package)):
             for recipe in recipes:
-                if any(matches(spec.name) for spec in recipe.packages):
+                if any(matches(spec.name) for spec in split.products(recipe)):
                     return recipe
         return None
 
@@ -242,7 +197,7 @@ class Recipes:
         if recipe is not None:
             return recipe
         recipes, problems = self.readable()
-        known = {spec.name for recipe in recipes for spec in recipe.packages}
+        known = {spec.name for recipe in recipes for spec in split.products(recipe)}
         message = f"no recipe makes the package {package!r}"
         if problems:
             message += ", but some recipes cannot be read"

@@ -32,8 +32,16 @@ def _recipe(recipe: Recipe) -> Iterator[str]:
     )
     build = recipe.build
     lines = [
-        *_pairs(root=None if build.root == "debian" else build.root, strip=None if build.strip else False),
-        *(f"needs.{line}" for line in _pairs(debian=build.debian, recipes=build.recipes)),
+        *_pairs(
+            root=None if build.root == "debian" else build.root,
+            tinycore=build.tinycore_release,
+            strip=None if build.strip else False,
+            split=None if build.split else False,
+        ),
+        *(
+            f"needs.{line}"
+            for line in _pairs(debian=build.debian, tinycore=build.tinycore, recipes=build.recipes)
+        ),
     ]
     if lines:
         yield from ("", "[build]", *lines)
@@ -106,10 +114,15 @@ def _package(package: PackageSpec) -> Iterator[str]:
     yield from _pairs(
         name=package.name, summary=package.summary, form=None if package.form == "extension" else package.form
     )
-    yield f"files = {_value(package.files)}"
-    yield from _pairs(needs=package.needs, tags=package.tags)
+    if not package.rest:
+        yield f"files = {_value(package.files)}"
+    yield from _pairs(needs=package.needs, tags=package.tags, startup=package.startup)
+    if not package.auto_needs:
+        yield "auto-needs = false"
     yield from _inline("owners", [_owner(rule) for rule in package.owners])
     yield from _inline("devices", [_device(device) for device in package.devices])
+    if package.allow:
+        yield from ("", "[package.allow]", *(f"{one.check} = {quote(one.reason)}" for one in package.allow))
 
 
 def _owner(rule: OwnerRule) -> Iterator[str]:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 @click.option(
     "--write-lock", metavar="FILE", type=click.Path(path_type=Path), help="Write what was used to FILE."
 )
+@clikit.source_mirror_option
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -56,6 +57,10 @@ if TYPE_CHECKING:
 @click.option("--keep-going", is_flag=True, help="After a failure build all that does not build upon it.")
 @click.option("--keep-failed", is_flag=True, help="Keep the work folder of a build that fails.")
 @click.option("--debug-shell", is_flag=True, help="Open a shell where a script fails; builds one at a time.")
+@click.option("--tinycore-mirror", metavar="URL", help="Take Tiny Core's files from URL; or set TCZ_MIRROR.")
+@click.option(
+    "--no-zsync", is_flag=True, help="Leave out the .zsync files, which a mirror's clients update by."
+)
 @packing_options
 @limits.limit_options
 @clikit.recipes_option
@@ -69,12 +74,15 @@ def build(
     update: bool,
     lock_file: Path | None,
     write_lock: Path | None,
+    source_mirrors: tuple[str, ...],
     jobs: int | None,
     keep_going: bool,
     keep_failed: bool,
     debug_shell: bool,
     packing: SquashOptions,
+    tinycore_mirror: str | None,
     limit: Limits,
+    no_zsync: bool,
     recipe_folders: tuple[Path, ...],
     progress: Reporter,
     as_json: bool,
@@ -105,7 +113,15 @@ def build(
         limits=limit,
     )
     workshop = commands.open_workshop(
-        Dirs.from_env(), HostRunner(), progress, recipe_folders, update=update, lock=locked, settings=settings
+        Dirs.from_env(),
+        HostRunner(),
+        progress,
+        recipe_folders,
+        update=update,
+        lock=locked,
+        tinycore_mirror=tinycore_mirror,
+        settings=settings,
+        source_mirrors=source_mirrors,
     )
     if dry_run:
         _echo_planned(workshop.plan(wanted), as_json=as_json)
@@ -114,6 +130,7 @@ def build(
         _check(workshop, wanted, progress, as_json=as_json)
         return
     builds = workshop.build(wanted)
+    workshop.complete(builds, zsync=not no_zsync)
     if write_lock is not None:
         commands.write_lock(write_lock, builds, wanted)
     if as_json:
@@ -132,6 +149,7 @@ def build(
 @click.option(
     "--update", is_flag=True, help="Take the newest Debian packages instead of those taken last time."
 )
+@clikit.source_mirror_option
 @clikit.recipes_option
 @clikit.progress_option
 @clikit.json_option
@@ -139,6 +157,7 @@ def fetch(
     names: tuple[str, ...],
     everything: bool,
     update: bool,
+    source_mirrors: tuple[str, ...],
     recipe_folders: tuple[Path, ...],
     progress: Reporter,
     as_json: bool,
@@ -149,7 +168,14 @@ def fetch(
     from tcz.run import HostRunner
 
     wanted = commands.recipes_named(commands.open_recipes(recipe_folders), names, everything=everything)
-    workshop = commands.open_workshop(Dirs.from_env(), HostRunner(), progress, recipe_folders, update=update)
+    workshop = commands.open_workshop(
+        Dirs.from_env(),
+        HostRunner(),
+        progress,
+        recipe_folders,
+        update=update,
+        source_mirrors=source_mirrors,
+    )
     _echo_planned(workshop.fetch(wanted), as_json=as_json)
 
 

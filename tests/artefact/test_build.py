@@ -262,6 +262,23 @@ def test_other_failures(bench: Any, write_recipe: Any, files: dict[str, str], me
         bench("one", folder).workshop.build(["greeting"])
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '#include <stdlib.h>\nint main(void) { puts("hello"); return 0; }\n',
+        '#include <stdio.h>\nint main(void) { puts("hello, patched"); return 0; }\n',
+    ],
+    ids=["fuzz", "applied already"],
+)
+def test_patches_that_do_not_fit_exactly(bench: Any, write_recipe: Any, text: str) -> None:
+    toml = GREETING.replace("[[package]]", '[[source]]\nkind = "local"\npath = "files"\n[[package]]', 1)
+    files = {"build.sh": GREETING_SH, "patches/x.patch": PATCH, "files/hello.c": text}
+    folder = write_recipe("greeting", toml, files).parent
+    with pytest.raises(BuildError, match=r"patches/x\.patch does not apply exactly") as caught:
+        bench("one", folder).workshop.build(["greeting"])
+    assert "hello.c" in str(caught.value.why)
+
+
 def test_all_that_does_not_fit_is_told(bench: Any, write_recipe: Any) -> None:
     script = GREETING_SH + 'echo x >"$DEST/stray"\n'
     toml = GREETING.replace('files = ["etc"]', 'files = ["etc", "usr/local", "none"]')
@@ -279,7 +296,7 @@ def test_needs_that_cannot_be_met(bench: Any, write_recipe: Any) -> None:
     toml = GREETING.replace('files = ["usr"]', 'files = ["usr"]\nneeds = ["gone"]')
     folder = write_recipe("greeting", toml, {"build.sh": GREETING_SH}).parent
     at = bench("one", folder)
-    with pytest.raises(ConfigError, match="that no recipe makes") as caught:
+    with pytest.raises(ConfigError, match="that do not exist") as caught:
         at.workshop.packages(["greeting"])
     assert caught.value.problems[0].message == "needs gone"
     with pytest.raises(ConfigError) as caught:

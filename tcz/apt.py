@@ -94,6 +94,19 @@ class Apt:
         wanted = sorted(set(names))
         return self._sticky("\n".join(wanted), lambda: self._closure(wanted), newest=newest)
 
+    def satisfy(self, depends: str, *, newest: bool = False) -> tuple[DebFile, ...]:
+        """Return all packages that a relation field (``libc6 (>= 2.38), a | b``) needs, sorted by name.
+
+        Raises as ``resolve`` does.
+        """
+
+        def find() -> tuple[DebFile, ...]:
+            with self._reporter.step("resolving Debian dependencies"):
+                said = self._ask(["apt-get", "satisfy", "-qq", "--print-uris", "--", depends], [depends])
+            return tuple(sorted(_parse_uris(said), key=lambda deb: deb.name))
+
+        return self._sticky(f"satisfy\n{depends}", find, newest=newest)
+
     def candidate(self, name: str, via: str | None = None, *, newest: bool = False) -> DebFile:
         """Return one package without what it needs.
 

@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING
 from tcz import licences, package, record
 from tcz.buildid import Inputs, Need, build_id, content_id, lines, stage_id
 from tcz.buildroot import remove_tree
-from tcz.errors import ConfigError
 from tcz.job import Job
 from tcz.journal import Journal
 from tcz.limits import Limits
-from tcz.model import Built, GoModule, GoToolchain
+from tcz.model import Built, CargoLock, Crate, GoModule, GoToolchain
 from tcz.paths import need_space
 from tcz.run import processors
 from tcz.sandbox import Bind
-from tcz.squash import Squasher, SquashOptions
+from tcz.squashfs.options import SquashOptions
 from tcz.why import Past, reasons
 from tcz.workplace import locked, work_folder
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from tcz.model import Recipe
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
+    from tcz.roots import RecipeRoots
     from tcz.sandbox import Identity, Sandbox
     from tcz.sources import Fetched, Sources
     from tcz.sources import Identity as SourceIdentity
@@ -46,7 +46,6 @@ DEFAULT_EPOCH = 1735689600
 
 #: What packing runs, in a root of its own so that its versions do not follow a recipe's needs.
 PACK_TOOLS = ("binutils", "patch")
-SQUASH_TOOLS = ("squashfs-tools",)
 
 _SPACE = 500_000_000
 _SPACE_GO = 3_000_000_000
@@ -103,6 +102,7 @@ class Builder:
         dirs: Dirs,
         sandbox: Sandbox,
         roots: BuildRoots,
+        recipe_roots: RecipeRoots,
         sources: Sources,
         reporter: Reporter,
         settings: Settings | None = None,
@@ -111,6 +111,7 @@ class Builder:
         self._dirs = dirs
         self.sandbox = sandbox
         self.roots = roots
+        self._recipe_roots = recipe_roots
         self._sources = sources
         self._reporter = reporter
         self.settings = settings or Settings()
@@ -122,6 +123,11 @@ class Builder:
         return self.settings.epoch
 
     @property
+    def sources(self) -> Sources:
+        """What gets the sources of recipes."""
+        return self._sources
+
+    @property
     def builds(self) -> Path:
         """Where finished builds are."""
         return self._dirs.cache / "builds"
@@ -129,10 +135,10 @@ class Builder:
     def ready(self, recipe: Recipe, needs: Sequence[Need] = ()) -> Ready:
         """Tell the id of a recipe's build, and the build if there is one; nothing is fetched for it.
 
-        ``needs`` are the builds it builds upon; their ids are enough. Raises ``ConfigError`` for a
-        kind of build root that cannot be had, and what resolving Debian packages raises.
+        ``needs`` are the builds it builds upon; their ids are enough. Raises what resolving the build
+        root raises.
         """
-        root = self.roots.resolve(_packages(recipe))
+        root = self._recipe_roots.resolve(recipe)
         found = self._sources.resolve(recipe)
         pack_root = self.roots.resolve(PACK_TOOLS)
         return self._ready(self._inputs(recipe, needs, found, root, pack_root), root, pack_root)
@@ -144,7 +150,7 @@ class Builder:
         resolved. Raises ``FetchError`` and ``VerifyError`` too.
         """
         pack_root = self.roots.get(PACK_TOOLS)
-        root = self.roots.get(_packages(recipe))
+        root = self._recipe_roots.get(recipe)
         fetched = self._sources.fetch(recipe)
         inputs = self._inputs(recipe, needs, fetched, root, pack_root)
         return replace(self._ready(inputs, root, pack_root), fetched=fetched)
@@ -194,17 +200,6 @@ class Builder:
         """End all builds that run in other threads; see ``Runner.halting``."""
         return self.sandbox.halting()
 
-    def providers(self, soname: str) -> tuple[str, ...]:
-        """Return the packages built so far that have a shared library, for people to read."""
-        found = {
-            f"{package.name} (recipe {built.recipe})"
-            for place in self.builds.glob("*")
-            if (built := record.read(place)) is not None
-            for package in built.packages
-            if soname in package.provides
-        }
-        return tuple(sorted(found))
-
     def check_host(self, recipes: Iterable[Recipe]) -> None:
         """Look whether this machine can build at all and has room, before anything is fetched for it.
 
@@ -215,8 +210,9 @@ class Builder:
             self._need_space(recipe)
 
     def _need_space(self, recipe: Recipe) -> None:
-        go = any(isinstance(source, GoModule | GoToolchain) for source in recipe.sources)
-        need_space(self._dirs.cache, _SPACE_GO if go else _SPACE, f"building {recipe.name}")
+        large = GoModule | GoToolchain | Crate | CargoLock
+        much = any(isinstance(source, large) for source in recipe.sources)
+        need_space(self._dirs.cache, _SPACE_GO if much else _SPACE, f"building {recipe.name}")
 
     def build(self, recipe: Recipe, needs: Sequence[Built] = ()) -> Built:
         """Return the build of a recipe, fetched for and made now if it does not exist; see ``make``."""
@@ -290,8 +286,8 @@ class Builder:
             needs=needs,
             sandbox=self.sandbox,
             root=ready.root.path,
+            root_binds=ready.root.binds,
             pack_root=ready.pack_root.path,
-            squasher=Squasher(self.sandbox, self.roots.get(SQUASH_TOOLS).path, work),
             work=work,
             log=log,
             binds=fetched.binds,
@@ -336,7 +332,7 @@ class Builder:
         with self._reporter.step(f"{name}: build") as step:
             job.check_sources()
             job.build(step)
-            for missing in licences.ship(job.inputs.recipe, job.src, job.dest):
+            for missing in licences.ship(job.inputs.recipe, job.src, job.dest, fetched.binds):
                 self._reporter.warn(missing)
             job.test(step)
 
@@ -348,12 +344,11 @@ class Builder:
             how = package.Packing(
                 sandbox=job.sandbox,
                 root=job.pack_root,
-                squasher=job.squasher,
                 options=inputs.options,
                 epoch=inputs.epoch,
                 needs=job.needs,
                 warn=self._reporter.warn,
-                providers=self.providers,
+                providers=lambda soname: record.providers(self.builds, soname),
             )
             packages = package.pack(recipe, inputs.version, job.dest, out, how)
             built = Built(
@@ -395,13 +390,3 @@ class Builder:
 def past(ready: Ready) -> Past:
     """Return what is to be remembered of a build."""
     return Past(build_id=ready.id, lines=tuple(lines(ready.inputs)), root=ready.root.contents)
-
-
-def _packages(recipe: Recipe) -> tuple[str, ...]:
-    """Return the Debian packages of a recipe's build root."""
-    if recipe.build.root == "host":
-        raise ConfigError(
-            f"{recipe.name}: recipes cannot be built on the machine itself",
-            hint='write root = "debian", or leave it out',
-        )
-    return recipe.build.debian

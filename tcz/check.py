@@ -11,27 +11,25 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcz import compare
-from tcz.build import SQUASH_TOOLS, Apart
+from tcz.build import Apart
 from tcz.buildroot import remove_tree
 from tcz.sandbox import Bind, Identity
-from tcz.squash import Squasher
+from tcz.squashfs import image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from tcz.build import Ready
     from tcz.compare import Difference
     from tcz.model import Built
     from tcz.reporting import Reporter
-    from tcz.tree import Tree
     from tcz.workshop import Workshop
 
 _CLOCK = "libfaketime"
@@ -116,9 +114,7 @@ class Checker:
             with self._reporter.step(f"check {name} {ready.inputs.version}", recipe=name):
                 one, first = self._make(ready, needs, place, ONE)
                 two, second = self._make(ready, needs, place, TWO)
-            differences = compare.builds(one, two, lambda path: self._read(path, place))
-            for scratch in place.glob(".unpacked-*"):
-                remove_tree(scratch)
+            differences = compare.builds(one, two, image.read)
             keep = bool(differences)
             return Checked(
                 recipe=name,
@@ -156,13 +152,6 @@ class Checker:
         library = self._builder.roots.get((_CLOCK,)).path / _LIBRARY
         env = {"LD_PRELOAD": _INSIDE, "FAKETIME": f"+{days}d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         return replace(apart, binds=(Bind(host=library, inside=_INSIDE),), env=env)
-
-    def _read(self, path: Path, place: Path) -> Tree:
-        # Each image has a folder of its own: trees are read from it when they are compared.
-        scratch = Path(tempfile.mkdtemp(prefix=".unpacked-", dir=place)) / "tree"
-        tools = self._builder.roots.get(SQUASH_TOOLS).path
-        Squasher(self._builder.sandbox, tools, place).unpack(path, scratch)
-        return compare.folder_tree(scratch)
 
 
 @contextmanager

@@ -174,6 +174,18 @@ def recipes_option(function: _F) -> _F:
     )(function)
 
 
+def source_mirror_option(function: _F) -> _F:
+    """Add ``--source-mirror URL``, repeatable, as ``source_mirrors``."""
+    return click.option(
+        "--source-mirror",
+        "source_mirrors",
+        metavar="URL",
+        multiple=True,
+        help="Ask URL first for release files, by their sha256 and by their name (repeatable); "
+        "also TCZ_SOURCE_MIRRORS, separated by spaces.",
+    )(function)
+
+
 def progress_option(function: _F) -> _F:
     """Add ``--progress MODE`` as ``progress``, already made into a ``Reporter``."""
     return click.option(

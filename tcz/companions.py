@@ -1,15 +1,17 @@
 """The files that lie beside a .tcz: what a mirror serves and Tiny Core's scripts read.
 
-``.dep``, ``.info``, ``.list`` and ``.md5.txt`` belong to a build. ``.tree`` tells of other packages and
-``.zsync`` takes time, so both are written when they are asked for.
+``.dep``, ``.info``, ``.list`` and ``.md5.txt`` are written with the package, whatever it was made from.
+``.tree`` tells of other packages and ``.zsync`` takes time, so both are written when they are asked for, and
+so is ``.build.json``: by what build, from what sources, in what root.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tcz import metadata, zsync
 from tcz.store import replacing
@@ -18,55 +20,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tcz.model import BuiltPackage, PackageSpec, Recipe
+    from tcz.model import Built, BuiltPackage
     from tcz.tree import Tree
 
-SUFFIXES = (".dep", ".info", ".list", ".md5.txt", ".tree", zsync.SUFFIX)
+PROVENANCE: Final = ".build.json"
+#: What may lie beside a package, in the order in which it is listed.
+SUFFIXES: Final = (".dep", ".info", ".list", ".md5.txt", ".tree", zsync.SUFFIX, PROVENANCE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What a package's companions tell of it."""
+def write(path: Path, tree: Tree, *, needs: Sequence[str], info: metadata.Info) -> None:
+    """Write what lies beside the finished package ``path``; no .dep where it needs nothing.
 
-    recipe: Recipe
-    version: str
-    spec: PackageSpec
-    needs: tuple[str, ...]
-
-
-def write(path: Path, tree: Tree, told: Told, *, epoch: int) -> None:
-    """Write what belongs to a build: .dep (where the package needs something), .info, .list, .md5.txt."""
-    dep = metadata.dep_text(told.needs)
+    ``needs`` are package names without suffix. Raises ``ConfigError`` for a name outside the grammar.
+    """
+    dep = metadata.dep_text(needs)
     with path.open("rb") as file:
         md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     texts = {
         ".list": metadata.list_text(p for p, node in tree.items() if not node.is_dir),
         ".md5.txt": metadata.md5_text(metadata.Md5(md5=md5, name=path.name)),
-        ".info": metadata.info_text(_info(path, told, epoch)),
+        ".info": metadata.info_text(info),
     }
     if dep is not None:
         texts[".dep"] = dep
     for suffix, text in texts.items():
         beside(path, suffix).write_text(text, encoding="utf-8", errors="surrogateescape")
-
-
-def _info(path: Path, told: Told, epoch: int) -> metadata.Info:
-    recipe, spec = told.recipe, told.spec
-    date = datetime.fromtimestamp(epoch, UTC).strftime("%Y/%m/%d")
-    return metadata.Info(
-        title=path.name,
-        description=spec.summary or recipe.summary,
-        version=told.version,
-        author="see Original-site",
-        original_site=recipe.homepage,
-        copying_policy=recipe.license,
-        size=metadata.human_size(path.stat().st_size),
-        extension_by="tcz",
-        tags=" ".join(spec.tags),
-        comments=f"Built by tcz from the recipe {recipe.name}.",
-        change_log="",
-        current=f"{date} {told.version}, release {recipe.release}",
-    )
 
 
 def write_tree(package: BuiltPackage, needs: Callable[[str], Sequence[str] | None]) -> None:
@@ -81,6 +59,28 @@ def write_zsync(package: BuiltPackage, *, epoch: int) -> None:
         _replace(beside(package.path, zsync.SUFFIX), zsync.control(package.path, epoch=epoch))
 
 
+def write_provenance(built: Built, package: BuiltPackage) -> None:
+    """Write the .build.json of an extension: where it comes from, one JSON object with sorted keys.
+
+    Nothing of it is in the package: it would take room on every machine that loads it.
+    """
+    file = beside(package.path, PROVENANCE)
+    if package.form == "extension" and not file.exists():
+        fields = {
+            "format": 1,
+            "package": package.name,
+            "sha256": package.sha256,
+            "recipe": built.recipe,
+            "version": built.version,
+            "build_id": built.build_id,
+            "content_id": built.content_id,
+            "sources": [asdict(one) for one in built.sources],
+            "root": [asdict(one) for one in built.root],
+        }
+        text = json.dumps(fields, indent=1, sort_keys=True) + "\n"
+        _replace(file, text.encode())
+
+
 def _replace(path: Path, data: bytes) -> None:
     if not path.exists() or path.read_bytes() != data:
         with replacing(path) as temporary:
@@ -92,7 +92,12 @@ def beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def files(package: BuiltPackage) -> Sequence[Path]:
-    """Return the files of an extension that are there: the .tcz itself and those that lie beside it."""
-    found = (beside(package.path, suffix) for suffix in SUFFIXES)
-    return (package.path, *(path for path in found if path.exists()))
+def of(path: Path) -> Sequence[Path]:
+    """Return the files of an extension: the .tcz itself and those that lie beside it."""
+    found = (beside(path, suffix) for suffix in SUFFIXES)
+    return (path, *(file for file in found if file.exists()))
+
+
+def day(epoch: int) -> str:
+    """Return a moment as .info files write it: ``2026/01/31``."""
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y/%m/%d")

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from tcz import tar
+from tcz.layout import read_back
 from tcz.store import sha256_file
-from tcz.tree import FileRef, Tree, directory, regular, symlink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tcz.model import Built, BuiltPackage
-    from tcz.tree import Node
+    from tcz.tree import Node, Tree
 
 Field = Literal["presence", "type", "mode", "owner", "size", "time", "target", "device", "content", "packing"]
 
@@ -62,7 +62,7 @@ def _presence(package: str, member: str, *, there: bool) -> Difference:
 
 def _packages(one: BuiltPackage, two: BuiltPackage, read: Callable[[Path], Tree]) -> Iterator[Difference]:
     if one.form == "files":
-        yield from trees(one.name, folder_tree(one.path), folder_tree(two.path))
+        yield from trees(one.name, read_back(one.path), read_back(two.path))
         return
     if sha256_file(one.path) != sha256_file(two.path):
         reader = tar.read if one.form == "layer" else read
@@ -77,22 +77,6 @@ def _packages(one: BuiltPackage, two: BuiltPackage, read: Callable[[Path], Tree]
             yield from _bytes(name, "", "content", first.read_bytes(), second.read_bytes())
         else:
             yield _presence(name, "", there=first.exists())
-
-
-def folder_tree(folder: Path) -> Tree:
-    """Read plain files as they lie on disk."""
-    nodes: dict[str, Node] = {}
-    for path in sorted(folder.rglob("*")):
-        status = path.lstat()
-        mode, mtime = stat.S_IMODE(status.st_mode), int(status.st_mtime)
-        if path.is_symlink():
-            node = symlink(str(path.readlink()), mtime=mtime)
-        elif path.is_dir():
-            node = directory(mode)
-        else:
-            node = regular(FileRef(path=path, offset=0, size=status.st_size), mode, mtime=mtime)
-        nodes[path.relative_to(folder).as_posix()] = node
-    return Tree(nodes)
 
 
 def trees(package: str, one: Tree, two: Tree) -> Iterator[Difference]:

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tcz.errors import VerifyError
+from tcz.tree import FileRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tcz.tree import FileRef
+    from tcz.tree import Content
 
 MAGIC = b"\x7fELF"
 _SIGNED = b"~Module signature appended~\n"
@@ -72,7 +73,7 @@ class Elf:
         return self.interpreter is not None or bool(self.needed) or self.kind == "shared"
 
 
-def inspect(source: bytes | FileRef | Path) -> Elf | None:
+def inspect(source: bytes | Content | Path) -> Elf | None:
     """Return what an ELF file says of itself, ``None`` for a file that is no ELF file.
 
     Raises ``VerifyError`` for an ELF file that is truncated or makes no sense, and for one that cannot
@@ -95,7 +96,9 @@ def inspect(source: bytes | FileRef | Path) -> Elf | None:
 class _Bytes:
     """A file's bytes by region; a read beyond its end returns less."""
 
-    def __init__(self, source: bytes | FileRef | Path) -> None:
+    def __init__(self, source: bytes | Content | Path) -> None:
+        if not isinstance(source, bytes | Path | FileRef):
+            source = source.read()
         self._data = source if isinstance(source, bytes) else None
         self._path = Path()
         self._start = 0

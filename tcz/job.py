@@ -18,6 +18,7 @@ from tcz.layout import lay_out
 from tcz.limits import ExceededError, Limits, Watch
 from tcz.run import CommandError, processors
 from tcz.sandbox import PATH, Bind
+from tcz.squashfs import image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from tcz.model import Built
     from tcz.reporting import Reporter, Step
     from tcz.sandbox import Sandbox
-    from tcz.squash import Squasher
 
 _LOOK_EVERY = 0.5
 _CWD = "/build/src"
@@ -49,12 +49,12 @@ class Job:
     sandbox: Sandbox
     root: Path
     pack_root: Path
-    squasher: Squasher
     work: Path
     log: Path
     binds: tuple[Bind, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     preamble: tuple[tuple[str, ...], ...] = ()
+    root_binds: tuple[Bind, ...] = ()
     jobs: int = field(default_factory=processors)
     limits: Limits = field(default_factory=Limits)
     debug: Reporter | None = None
@@ -85,7 +85,7 @@ class Job:
                     lay_out(tar.read(package.path), place)
                 elif package.form == "extension":
                     # Unpacked when asked for: cheaper than keeping a second copy of every build.
-                    self.squasher.unpack(package.path, place)
+                    lay_out(image.read(package.path), place)
         uses.merge(self._extensions(), self.work / "local")
 
     def _extensions(self) -> list[Path]:
@@ -127,7 +127,8 @@ class Job:
             file.write(f"--- {text}\n")
 
     def _run(self, argv: Sequence[str], root: Path, failure: str, *, staged_writable: bool = True) -> None:
-        binds = (*self._mounts(staged_writable=staged_writable), *self.binds)
+        own = self.root_binds if root == self.root else ()
+        binds = (*own, *self._mounts(staged_writable=staged_writable), *self.binds)
         env = self._environment()
         watch = Watch(self.limits, self.work) if self.limits.any else None
         try:

@@ -1,7 +1,8 @@
 """Licence texts go along with what they are about: usr/local/share/doc/NAME, as Tiny Core has it.
 
 A build script that installs one has the last word. Otherwise the texts at the top of each source are
-taken, for the recipe whose main package holds the rest of its build.
+taken, for the recipe whose main package holds the rest of its build. Those of modules and crates that are
+compiled in are put together in one file (see ``tcz.thirdparty``).
 """
 
 from __future__ import annotations
@@ -9,28 +10,31 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from tcz import split
+from tcz import split, thirdparty
 from tcz.model import CargoLock, GoToolchain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tcz.model import Recipe, Source
+    from tcz.sandbox import Bind
 
 _LARGEST = 1 << 20
 _DEBIAN_TEXTS = "usr/share/doc/*/copyright"
 
 
-def ship(recipe: Recipe, src: Path, dest: Path) -> tuple[str, ...]:
+def ship(recipe: Recipe, src: Path, dest: Path, binds: Iterable[Bind] = ()) -> tuple[str, ...]:
     """Put the licence texts of a recipe's sources below ``dest``; return what somebody should look at.
 
-    Nothing is done for a recipe whose packages name all their files, where the build installed a text
-    itself, and for what is no extension.
+    ``binds`` are the folders of fetched modules and crates, as a build sees them. Nothing is done for a
+    recipe whose packages name all their files, where the build installed a text itself, and for what is
+    no extension.
     """
     main = split.main_package(recipe)
     if main is None or main.form != "extension":
         return ()
+    thirdparty.write(dest, main.name, src, binds)
     folder = dest / split.LICENCE_FOLDER / main.name
     if folder.is_dir() and any(
         split.is_licence(path.relative_to(folder).as_posix()) for path in folder.rglob("*") if path.is_file()

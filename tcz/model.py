@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,6 +154,9 @@ class ResolvedSource:
 
 Form = Literal["extension", "layer", "files"]
 
+#: Marks fields that decide no byte of a build: they do not count in its ids.
+NOT_IN_IDS: Final = MappingProxyType({"in ids": False})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnerRule:
@@ -181,6 +185,14 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Allow:
+    """A check of ``tcz lint`` that a package may fail, and why."""
+
+    check: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackageSpec:
     """One product of a recipe.
 
@@ -190,7 +202,7 @@ class PackageSpec:
     what no other package names, and what ``tcz.split`` takes off it goes into packages of its own.
     ``needs`` names packages without ``.tcz``; ``-KERNEL`` is allowed and follows the kernel;
     ``auto_needs`` adds those whose shared libraries its files ask for. ``startup`` is a file of the
-    recipe that runs when the extension is loaded.
+    recipe that runs when the extension is loaded. ``allow`` is for lint only.
     """
 
     name: str
@@ -204,6 +216,7 @@ class PackageSpec:
     rest: bool = False
     auto_needs: bool = True
     startup: str | None = None
+    allow: tuple[Allow, ...] = field(default=(), metadata=NOT_IN_IDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,13 +224,16 @@ class BuildSpec:
     """How a recipe is built: its root, what must be installed in it, recipes it builds upon.
 
     ``split`` takes headers, manuals and translations off the package that holds the rest.
+    ``tinycore`` names extensions that a root of the release ``tinycore_release`` has loaded.
     """
 
-    root: Literal["debian", "host"] = "debian"
+    root: Literal["debian", "host", "tinycore"] = "debian"
     debian: tuple[str, ...] = ()
     recipes: tuple[str, ...] = ()
     strip: bool = True
     split: bool = True
+    tinycore: tuple[str, ...] = ()
+    tinycore_release: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

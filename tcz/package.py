@@ -9,11 +9,12 @@ import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tcz import baselibs, companions, divide, provides, resolve, stage, tar
+from tcz import bases, companions, divide, metadata, provides, resolve, stage, tar
 from tcz.errors import ConfigError, Problem
 from tcz.layout import lay_out
 from tcz.model import BuiltPackage
 from tcz.names import PackageName, file_name, follows_kernel, package_name, with_kernel
+from tcz.squashfs import writer as squashfs
 from tcz.store import sha256_file
 from tcz.strip import strip
 
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
 
     from tcz.model import Built, PackageSpec, Recipe
     from tcz.sandbox import Sandbox
-    from tcz.squash import Squasher, SquashOptions
+    from tcz.squashfs.options import SquashOptions
     from tcz.tree import Tree
 
+#: What is in this base no package needs to bring.
+BASE = "floe"
 _MODULES = re.compile(r"(?:usr/local/|usr/)?lib/modules/([^/]+)\Z")
 _NOT_SHIPPED = re.compile(r"\.la\Z|(?:\A|/)share/info/dir\Z")
 _NO_LIBRARIES = provides.Libraries(shared=frozenset(), own=frozenset(), wanted=())
@@ -50,7 +53,6 @@ class Packing:
 
     sandbox: Sandbox
     root: Path
-    squasher: Squasher
     options: SquashOptions
     epoch: int
     needs: tuple[Built, ...] = ()
@@ -125,7 +127,7 @@ def _needs(products: Sequence[_Product], how: Packing) -> Mapping[str, tuple[str
         for package in built.packages
         if package.form == "extension"
     ]
-    found = provides.needs(asked, upon, baselibs.FLOE, how.providers)
+    found = provides.needs(asked, upon, bases.load(BASE).sonames, how.providers)
     needs = {one.name: (*one.needs, *found[one.name]) for one in asked}
     cycles = resolve.closure(list(needs), lambda name: needs.get(name, ())).cycles
     if cycles:
@@ -169,9 +171,9 @@ def _write(
     spec, name, tree = product.spec, product.name, product.tree
     if spec.form == "extension":
         path = out / file_name(name)
-        how.squasher.pack(tree, path, how.options, epoch=how.epoch)
-        told = companions.Told(recipe=recipe, version=version, spec=spec, needs=needs)
-        companions.write(path, tree, told, epoch=how.epoch)
+        squashfs.write(tree, path, how.options, epoch=how.epoch)
+        info = _info(recipe, version, spec, path, how.epoch)
+        companions.write(path, tree, needs=needs, info=info)
     elif spec.form == "layer":
         path = out / f"{name}.tar"
         tar.write(tree, path)
@@ -209,3 +211,20 @@ def _sums(folder: Path, tree: Tree) -> Iterator[tuple[str, str]]:
     for path, node in tree.items():
         if node.is_file:
             yield path, sha256_file(folder / path)
+
+
+def _info(recipe: Recipe, version: str, spec: PackageSpec, path: Path, epoch: int) -> metadata.Info:
+    return metadata.Info(
+        title=path.name,
+        description=spec.summary or recipe.summary,
+        version=version,
+        author="see Original-site",
+        original_site=recipe.homepage,
+        copying_policy=recipe.license,
+        size=metadata.human_size(path.stat().st_size),
+        extension_by="tcz",
+        tags=" ".join(spec.tags),
+        comments=f"Built by tcz from the recipe {recipe.name}.",
+        change_log="",
+        current=f"{companions.day(epoch)} {version}, release {recipe.release}",
+    )

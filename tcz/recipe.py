@@ -18,12 +18,20 @@ from tcz.recipe_sources import DEBIAN_VERSION
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_ROOTS: tuple[Literal["debian", "host"], ...] = ("debian", "host")
+_ROOTS: tuple[Literal["debian", "host", "tinycore"], ...] = ("debian", "host", "tinycore")
 
 
 def load(folder: Path) -> Recipe:
     """Read and check the recipe in ``folder``. Raises ``ConfigError`` with every mistake in it."""
-    document = toml.read(folder / "recipe.toml")
+    return _load(toml.read(folder / "recipe.toml"), folder)
+
+
+def loads(text: str, folder: Path) -> Recipe:
+    """Read and check ``text`` as the recipe.toml of ``folder``; raises as ``load`` does."""
+    return _load(toml.parse(text, str(folder / "recipe.toml")), folder)
+
+
+def _load(document: toml.Document, folder: Path) -> Recipe:
     recipe = _Loader(document, folder).recipe()
     if not (folder / "build.sh").is_file():
         document.fail_elsewhere(str(folder / "build.sh"), "is missing", "it holds the build's commands")
@@ -80,12 +88,19 @@ class _Loader:
         recipes = needs.strings("recipes", (), check=check.name)
         if self.name and self.name in recipes:
             needs.fail("recipes", f"{self.name!r} needs itself")
+        root = table.choice("root", _ROOTS, "debian")
+        release = table.maybe_string("tinycore", check=check.tinycore_release)
+        if (root == "tinycore") != (release is not None):
+            message = 'needs a release, such as "17.x"' if root == "tinycore" else 'is for root = "tinycore"'
+            table.fail("tinycore", message)
         return BuildSpec(
-            root=table.choice("root", _ROOTS, "debian"),
+            root=root,
             debian=needs.strings("debian", (), check=check.debian),
             recipes=recipes,
             strip=table.boolean("strip", default=True),
             split=table.boolean("split", default=True),
+            tinycore=needs.strings("tinycore", (), check=check.package_name),
+            tinycore_release=release,
         )
 
 

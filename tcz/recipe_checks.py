@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*")
 PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~_-]*")
+#: A sum of the right form that fits nothing.
+NO_SUM = "h1:" + "A" * 43 + "="
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _H1 = re.compile(r"h1:[A-Za-z0-9+/]{43}=")
 _MODULE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+(/[A-Za-z0-9._~+-]+)*")
@@ -23,6 +25,7 @@ _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _DEBIAN_GLOB = re.compile(r"[a-z0-9*?\[][]a-z0-9+.*?\[!-]+")
 _MODE = re.compile(r"[0-7]{3,4}")
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
+_LINT_CHECK = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _LICENSE_TOKEN = re.compile(r"\s*([()]|[A-Za-z0-9][A-Za-z0-9.:-]*\+?)")
 _OPERATORS = ("AND", "OR", "WITH")
 
@@ -43,6 +46,11 @@ def package_name(text: str) -> str | None:
     if "KERNEL" in text.removesuffix("-KERNEL"):
         return f"{text!r}: KERNEL stands for the kernel's release only as -KERNEL at the end"
     return None
+
+
+def lint_check(text: str) -> str | None:
+    """Accept names as checks of ``tcz lint`` have them; whether there is such a check is told by lint."""
+    return None if _LINT_CHECK.fullmatch(text) else f"{text!r} is no name of a check, such as set-id"
 
 
 def version(text: str) -> str | None:
@@ -220,3 +228,8 @@ def license_expression(text: str) -> str | None:
         else:
             return complaint
     return complaint if want_name or depth or text[at:].strip() else None
+
+
+def tinycore_release(text: str) -> str | None:
+    """Accept the folder of a release on a mirror, such as ``17.x``."""
+    return None if re.fullmatch(r"[1-9][0-9]?\.x", text) else 'a release of Tiny Core is written "17.x"'

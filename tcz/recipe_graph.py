@@ -66,6 +66,7 @@ def misfits(recipes: Recipes, among: Sequence[Recipe]) -> tuple[Problem, ...]:
                 if recipes.find_package(need) is None:
                     message = f"package {spec.name}: no recipe makes {need!r}, which it needs"
                     problems.append(Problem(where=where, message=message, hint=toml.guess(need, known)))
+        for spec in split.products(recipe):
             others = [
                 other.name
                 for other in everything

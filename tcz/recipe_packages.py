@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from tcz import recipe_checks as check
-from tcz.model import Device, Form, OwnerRule, PackageSpec
+from tcz.model import Allow, Device, Form, OwnerRule, PackageSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +48,7 @@ def _package(table: toml.Table, folder: Path) -> PackageSpec:
         rest=rest,
         auto_needs=table.boolean("auto-needs", default=True),
         startup=_startup(table, folder),
+        allow=_allowed(table.table("allow")),
     )
     if package.name and package.name in package.needs:
         table.fail("needs", f"{package.name!r} needs itself")
@@ -69,6 +70,15 @@ def _startup(table: toml.Table, folder: Path) -> str | None:
     elif not (folder / path).read_bytes().startswith(b"#!"):
         table.fail("startup", f"{path!r} is no script: its first line does not begin with #!")
     return path
+
+
+def _allowed(table: toml.Table) -> tuple[Allow, ...]:
+    names = table.names()
+    for name in names:
+        complaint = check.lint_check(name)
+        if complaint is not None:
+            table.fail(name, complaint)
+    return tuple(Allow(check=name, reason=table.string(name, check=check.one_line)) for name in names)
 
 
 def _mode(table: toml.Table) -> int | None:

@@ -34,10 +34,14 @@ def _recipe(recipe: Recipe) -> Iterator[str]:
     lines = [
         *_pairs(
             root=None if build.root == "debian" else build.root,
+            tinycore=build.tinycore_release,
             strip=None if build.strip else False,
             split=None if build.split else False,
         ),
-        *(f"needs.{line}" for line in _pairs(debian=build.debian, recipes=build.recipes)),
+        *(
+            f"needs.{line}"
+            for line in _pairs(debian=build.debian, tinycore=build.tinycore, recipes=build.recipes)
+        ),
     ]
     if lines:
         yield from ("", "[build]", *lines)
@@ -117,6 +121,8 @@ def _package(package: PackageSpec) -> Iterator[str]:
         yield "auto-needs = false"
     yield from _inline("owners", [_owner(rule) for rule in package.owners])
     yield from _inline("devices", [_device(device) for device in package.devices])
+    if package.allow:
+        yield from ("", "[package.allow]", *(f"{one.check} = {quote(one.reason)}" for one in package.allow))
 
 
 def _owner(rule: OwnerRule) -> Iterator[str]:

@@ -83,6 +83,18 @@ def _provides(data: dict[str, Any], folder: Path) -> tuple[str, ...]:
     return provides.listed(metadata.parse_list(metadata.decode(listing.read_bytes())))
 
 
+def providers(builds: Path, soname: str) -> tuple[str, ...]:
+    """Return the packages, among the builds in a folder, that have a shared library; for people to read."""
+    found = {
+        f"{package.name} (recipe {built.recipe})"
+        for place in builds.glob("*")
+        if (built := read(place)) is not None
+        for package in built.packages
+        if soname in package.provides
+    }
+    return tuple(sorted(found))
+
+
 def is_whole(built: Built, *, thorough: bool = False) -> bool:
     """Tell whether the products are there: by size, or with ``thorough`` by their hashes."""
     return all(_package_is_whole(package, thorough=thorough) for package in built.packages)

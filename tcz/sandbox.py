@@ -75,26 +75,28 @@ class Sandbox:
     ) -> Result:
         """Run ``argv`` in ``root`` with exactly the environment ``env`` (default: PATH and LC_ALL).
 
-        Binds must lie below /build, /tmp or on files that the root has. With ``network`` the
-        machine's network, name service and certificates are there. ``watch`` and errors are as in
-        ``Runner.run``. Raises what ``Runner.run`` does,
-        and ``ToolkitError`` with what to do where the machine forbids user namespaces.
+        Binds must lie below /build, /tmp or on files that the root has. With ``network`` the machine's
+        network, name service and certificates are there. ``watch`` is as in ``Runner.run``. Raises what
+        that does, and ``ToolkitError`` with what to do where the machine forbids user namespaces.
         """
         self.probe()
         if network:
             binds = (*_network_binds(root), *binds)
-        full = [*_bwrap(root, binds, cwd, self.identity, network=network), "--new-session", "--"]
+        inside = {"PATH": PATH, "LC_ALL": "C"} if env is None else dict(env)
+        full = _bwrap(root, binds, cwd, self.identity, network=network)
+        full += [*_loader_settings(inside), "--new-session", "--"]
         # The user's umask would show in the modes of what is built.
         full += ["/bin/sh", "-c", 'umask 022; exec "$@"', "sh", *argv]
-        inside = {"PATH": PATH, "LC_ALL": "C"} if env is None else env
         return self._runner.run(full, env=inside, log=log, check=check, watch=watch)
 
     def shell(self, root: Path, *, binds: Sequence[Bind], env: Mapping[str, str], cwd: str) -> None:
         """Open a shell on this program's terminal where ``run`` would run something; for the main thread."""
-        full = [*_bwrap(root, binds, cwd, self.identity, network=False), "--"]
+        inside = dict(env)
+        full = _bwrap(root, binds, cwd, self.identity, network=False)
+        full += [*_loader_settings(inside), "--"]
         full += ["/bin/sh", "-c", "umask 022; command -v bash >/dev/null && exec bash --norc -i; exec sh -i"]
         said = {"TERM": os.environ.get("TERM", "dumb"), "PS1": "[build] $PWD $ "}
-        self._runner.interact(full, env={**env, **said})
+        self._runner.interact(full, env={**inside, **said})
 
     def like(self, identity: Identity) -> Sandbox:
         """Return a sandbox of the same kind for another identity."""
@@ -120,6 +122,12 @@ class Sandbox:
                 hint=_NO_NAMESPACES,
             )
         self._works = True
+
+
+def _loader_settings(env: dict[str, str]) -> list[str]:
+    """Take what is for the dynamic loader out of ``env``: it is meant for the sandbox, not for bwrap."""
+    names = [name for name in env if name.startswith("LD_")]
+    return [word for name in names for word in ("--setenv", name, env.pop(name))]
 
 
 def _bwrap(root: Path, binds: Sequence[Bind], cwd: str, identity: Identity, *, network: bool) -> list[str]:

@@ -32,11 +32,13 @@ _LICENCE = re.compile(
 )
 _DEV = re.compile(
     rf"{_PREFIX}(?:"
-    rf"include/.+|{_LIB}/.+\.a|(?:{_LIB}|share)/pkgconfig/.+|(?:{_LIB}|share)/cmake/.+"
+    rf"include/.+|{_LIB}/.+\.l?a|(?:{_LIB}|share)/pkgconfig/.+|(?:{_LIB}|share)/cmake/.+"
     r"|share/aclocal(?:-[^/]+)?/.+|share/gir-1\.0/.+|share/vala/vapi/.+)\Z",
     re.DOTALL,
 )
-_DOC = re.compile(rf"{_PREFIX}(?:(?:share/)?(?:man|info)|share/(?:doc|gtk-doc))/.+\Z", re.DOTALL)
+_DOC = re.compile(
+    rf"{_PREFIX}(?:(?:share/)?(?:man|info)|share/(?:doc|gtk-doc|doc-base|help))/.+\Z", re.DOTALL
+)
 _LOCALE = re.compile(rf"{_PREFIX}(?:share/(?:locale|i18n)|{_LIB}/locale)/.+\Z", re.DOTALL)
 _LINK_NAME = re.compile(rf"{_PREFIX}{_LIB}/(lib[^/]+\.so)\Z")
 

@@ -44,6 +44,11 @@ _BASE_FOLDERS: Mapping[str, tuple[int, int]] = {
 }
 
 
+def base_folder(path: str) -> tuple[int, int] | None:
+    """Return mode and group of a folder that every base has, as a package must hold it; else ``None``."""
+    return _BASE_FOLDERS.get(path)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A staged path and what the disk says of it."""

@@ -43,6 +43,8 @@ _DAMAGE = (
     tarfile.TarError, zipfile.BadZipFile, EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error,
     zstandard.ZstdError,
 )  # fmt: skip
+#: What reading from ``opened`` may raise for damaged bytes.
+DAMAGE = _DAMAGE
 #: How zipfile speaks of passwords and of ways to compress that it does not know.
 _UNREADABLE = (RuntimeError, NotImplementedError, ValueError)
 
@@ -157,6 +159,14 @@ def make_folder(path: Path) -> None:
         path.chmod(_FOLDER)
 
 
+@contextmanager
+def opened(archive: Path | FileRef) -> Iterator[IO[bytes]]:
+    """Give the bytes of a file, decompressed when they are gzip, bzip2, xz or zstd; see ``DAMAGE``."""
+    region = archive if isinstance(archive, FileRef) else _whole(archive)
+    with io.BufferedReader(_Region(region), 1 << 18) as raw, _decompressed(raw) as stream:
+        yield stream
+
+
 def tar_member(archive: Path | FileRef, name: str) -> bytes | None:
     """Return the content of one small file of a tar file, or ``None`` when it is not there."""
     region = archive if isinstance(archive, FileRef) else _whole(archive)
@@ -239,7 +249,7 @@ def _unpack_zip(region: FileRef, writer: _Writer, strip: int) -> int:
             elif stat.S_IFMT(mode) not in (0, stat.S_IFREG):
                 raise VerifyError(f"archive member is a device or a pipe: {info.filename!r}")
             else:
-                entry = _Entry(path=path, kind="file", mode=mode, mtime=_zip_time(info))
+                entry = _Entry(path=path, kind="file", mode=mode, mtime=zip_time(info))
             writer.put(entry, lambda info=info: archive.open(info))  # type: ignore[misc]
             count += 1
     return count
@@ -251,7 +261,8 @@ def _zip_link(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
     return archive.read(info).decode(errors="surrogateescape")
 
 
-def _zip_time(info: zipfile.ZipInfo) -> int:
+def zip_time(info: zipfile.ZipInfo) -> int:
+    """Return a member's time as seconds since 1970, as if it had been written in UTC."""
     year, month, day, hour, minute, second = info.date_time
     # Days of the proleptic Gregorian calendar, counted without the machine's time zone.
     shifted = year - (month <= 2)  # noqa: PLR2004

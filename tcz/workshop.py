@@ -11,12 +11,16 @@ from tcz.build import Builder, Settings
 from tcz.buildid import Need, content_id
 from tcz.buildroot import BuildRoots
 from tcz.errors import BuildError, ConfigError, Problem, ToolkitError
+from tcz.hostroot import HostRoots
 from tcz.names import KERNEL, follows_kernel
 from tcz.recipe import Recipes
+from tcz.roots import RecipeRoots
 from tcz.run import processors
 from tcz.sandbox import Sandbox
 from tcz.sources import Sources
 from tcz.store import Store
+from tcz.tinycore import Mirror
+from tcz.tinyroot import TinyCoreRoots
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -61,7 +65,7 @@ class Workshop:
         self._known: dict[str, Ready] = {}
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 - all that a user may choose
         cls,
         dirs: Dirs,
         runner: Runner,
@@ -69,23 +73,41 @@ class Workshop:
         recipe_folders: Sequence[Path],
         *,
         mirror: str | None = None,
+        source_mirrors: Sequence[str] = (),
         update: bool = False,
         lock: Pins | None = None,
+        tinycore_mirror: str | None = None,
         settings: Settings | None = None,
     ) -> Workshop:
         """Wire a workshop for a user's folders; nothing is started and no network used.
 
-        ``mirror`` is the address of a Debian archive (``None``: as the machine knows it), ``update``
-        takes the newest Debian packages, ``lock`` holds versions that go before that. Raises
+        ``mirror`` is the address of a Debian archive (``None``: as the machine knows it);
+        ``source_mirrors`` are base addresses of the user's own, asked first for release files; ``update``
+        takes the newest Debian packages, ``lock`` holds versions that go before that; ``tinycore_mirror``
+        is the address of a mirror of Tiny Core, for recipes that are built there. Raises
         ``ConfigError`` for recipe folders that are none.
         """
         store = Store(dirs.cache / "store")
         sandbox = Sandbox(runner)
         apt = Apt(dirs, store, runner, reporter, mirror=mirror, update=update, lock=lock)
         roots = BuildRoots(dirs, apt, reporter)
-        sources = Sources(dirs, store, runner, reporter, apt=apt, roots=roots, sandbox=sandbox)
+        sources = Sources(
+            dirs, store, runner, reporter, apt=apt, roots=roots, sandbox=sandbox, mirrors=source_mirrors
+        )
+        tiny = Mirror(dirs, store, reporter, address=tinycore_mirror, update=update)
+        recipe_roots = RecipeRoots(
+            roots,
+            HostRoots(dirs),
+            TinyCoreRoots(dirs, tiny, sandbox, reporter),
+        )
         builder = Builder(
-            dirs=dirs, sandbox=sandbox, roots=roots, sources=sources, reporter=reporter, settings=settings
+            dirs=dirs,
+            sandbox=sandbox,
+            roots=roots,
+            recipe_roots=recipe_roots,
+            sources=sources,
+            reporter=reporter,
+            settings=settings,
         )
         return cls(Recipes(recipe_folders), builder, reporter)
 
@@ -97,15 +119,40 @@ class Workshop:
         Returns all of them in the order of building. Raises ``ConfigError`` for unknown recipes and
         packages and for recipes that build upon each other, and what ``Builder`` raises.
         """
-        return self._build(self._with_needs(names))
+        builts = self._build(self._with_needs(names))
+        self._refuse_empty(builts)
+        return builts
+
+    def _refuse_empty(self, builts: Sequence[Built]) -> None:
+        """Refuse needs of what might have been split off a build, and was not."""
+        made = {package.name for built in builts for package in built.packages}
+        problems: list[Problem] = []
+        for package in (package for built in builts for package in built.packages):
+            for need in package.needs:
+                recipe = None if need in made or follows_kernel(need) else self.recipes.find_package(need)
+                if recipe is not None and not any(follows_kernel(spec.name) for spec in recipe.packages):
+                    where = f"package {package.name}"
+                    problems.append(Problem(where=where, message=f"needs {need}", hint=_empty(recipe)))
+        if problems:
+            raise ConfigError("packages that do not exist are needed", problems)
 
     def complete(self, builts: Sequence[Built], *, zsync: bool = True) -> None:
-        """Write what lies beside finished packages and is no part of a build: .tree and, if asked, .zsync."""
-        needs = {package.name: package.needs for built in builts for package in built.packages}
-        for package in (package for built in builts for package in built.packages):
+        """Write what lies beside finished packages and is no part of a build: .tree, .build.json, .zsync."""
+        final = {
+            spec.name: package.name
+            for built in builts
+            for spec, package in zip(self.recipes.get(built.recipe).packages, built.packages, strict=False)
+        }
+        needs = {
+            package.name: tuple(final.get(need, need) for need in package.needs)
+            for built in builts
+            for package in built.packages
+        }
+        for built, package in ((one, package) for one in builts for package in one.packages):
             companions.write_tree(package, needs.get)
+            companions.write_provenance(built, package)
             if zsync:
-                companions.write_zsync(package, epoch=self.builder.epoch)
+                companions.write_zsync(package, epoch=self.builder.settings.epoch)
 
     def plan(self, names: Sequence[str]) -> tuple[Planned, ...]:
         """Tell what ``build`` would build and what is there already; nothing is fetched for it."""
@@ -298,13 +345,17 @@ class Workshop:
         problems: list[Problem] = []
         for missing in found.missing:
             where = f"package {missing.chain[0]}"
+            recipe = self.recipes.find_package(missing.name)
+            hint = None if recipe is None else _empty(recipe)
             if len(missing.chain) > 1:
-                problems.append(Problem(where=where, message="needs " + " -> ".join(missing.chain[1:])))
+                message = "needs " + " -> ".join(missing.chain[1:])
+                problems.append(Problem(where=where, message=message, hint=hint))
+                continue
+            if hint is not None:
+                problems.append(Problem(where=where, message="is empty", hint=hint))
                 continue
             try:
-                recipe = self.recipes.providing(missing.name)
-                message = f"the recipe {recipe.name} made nothing that goes into it"
-                problems.append(Problem(where=where, message=message))
+                self.recipes.providing(missing.name)
             except ConfigError as error:
                 # One alone is told as it is; a recipe with mistakes always is, for it has many.
                 if len(found.missing) == 1 or error.problems:
@@ -331,6 +382,10 @@ class Workshop:
         order = resolve.closure(names, lambda name: _needs_in(made, name), kernel)
         self._refuse_missing(order)
         return tuple(made[name] for name in order.order)
+
+
+def _empty(recipe: Recipe) -> str:
+    return f"the build of the recipe {recipe.name} has nothing that goes into it"
 
 
 def _needs_in(made: Mapping[str, Supplied], name: str) -> Sequence[str] | None:

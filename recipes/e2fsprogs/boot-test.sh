@@ -8,7 +8,7 @@ mkdir mounted
 mount -t ext4 -o loop disk mounted
 echo text >mounted/file
 umount -d mounted
-e2fsck -fn disk
+e2fsck -fy disk
 truncate -s 24M disk
 resize2fs disk
 [ "$(e2label disk)" = boottest ]

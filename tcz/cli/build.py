@@ -9,12 +9,14 @@ import click
 
 from tcz import clikit
 from tcz.cli import arguments, limits
+from tcz.cli.packing import packing_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tcz.limits import Limits
     from tcz.reporting import Reporter
+    from tcz.squashfs.options import SquashOptions
     from tcz.workshop import Planned, Workshop
 
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
         "tcz build docker --lock my.lock  with the Debian packages that a lock names",
         "tcz build runc --debug-shell     look around where a build fails",
         "tcz build runc --memory 2G --timeout 30m",
+        "tcz build runc --submission      packed as Tiny Core's own repository asks for",
+        "tcz build runc --target 10       for a Tiny Core that mounts blocks of 4 KiB only",
         "tcz build --check runc           build it twice in different surroundings and compare",
     ],
     codes=[4, 5, 6, 7, 8, 9],
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
 @click.option(
     "--write-lock", metavar="FILE", type=click.Path(path_type=Path), help="Write what was used to FILE."
 )
+@clikit.source_mirror_option
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -52,9 +57,11 @@ if TYPE_CHECKING:
 @click.option("--keep-going", is_flag=True, help="After a failure build all that does not build upon it.")
 @click.option("--keep-failed", is_flag=True, help="Keep the work folder of a build that fails.")
 @click.option("--debug-shell", is_flag=True, help="Open a shell where a script fails; builds one at a time.")
+@click.option("--tinycore-mirror", metavar="URL", help="Take Tiny Core's files from URL; or set TCZ_MIRROR.")
 @click.option(
     "--no-zsync", is_flag=True, help="Leave out the .zsync files, which a mirror's clients update by."
 )
+@packing_options
 @limits.limit_options
 @clikit.recipes_option
 @clikit.progress_option
@@ -67,10 +74,13 @@ def build(
     update: bool,
     lock_file: Path | None,
     write_lock: Path | None,
+    source_mirrors: tuple[str, ...],
     jobs: int | None,
     keep_going: bool,
     keep_failed: bool,
     debug_shell: bool,
+    packing: SquashOptions,
+    tinycore_mirror: str | None,
     limit: Limits,
     no_zsync: bool,
     recipe_folders: tuple[Path, ...],
@@ -95,9 +105,23 @@ def build(
         check_writable(write_lock)
     if jobs is not None:
         commands.limit_processors(jobs)
-    settings = Settings(keep_failed=keep_failed, debug_shell=debug_shell, keep_going=keep_going, limits=limit)
+    settings = Settings(
+        options=packing,
+        keep_failed=keep_failed,
+        debug_shell=debug_shell,
+        keep_going=keep_going,
+        limits=limit,
+    )
     workshop = commands.open_workshop(
-        Dirs.from_env(), HostRunner(), progress, recipe_folders, update=update, lock=locked, settings=settings
+        Dirs.from_env(),
+        HostRunner(),
+        progress,
+        recipe_folders,
+        update=update,
+        lock=locked,
+        tinycore_mirror=tinycore_mirror,
+        settings=settings,
+        source_mirrors=source_mirrors,
     )
     if dry_run:
         _echo_planned(workshop.plan(wanted), as_json=as_json)
@@ -125,6 +149,7 @@ def build(
 @click.option(
     "--update", is_flag=True, help="Take the newest Debian packages instead of those taken last time."
 )
+@clikit.source_mirror_option
 @clikit.recipes_option
 @clikit.progress_option
 @clikit.json_option
@@ -132,6 +157,7 @@ def fetch(
     names: tuple[str, ...],
     everything: bool,
     update: bool,
+    source_mirrors: tuple[str, ...],
     recipe_folders: tuple[Path, ...],
     progress: Reporter,
     as_json: bool,
@@ -142,7 +168,14 @@ def fetch(
     from tcz.run import HostRunner
 
     wanted = commands.recipes_named(commands.open_recipes(recipe_folders), names, everything=everything)
-    workshop = commands.open_workshop(Dirs.from_env(), HostRunner(), progress, recipe_folders, update=update)
+    workshop = commands.open_workshop(
+        Dirs.from_env(),
+        HostRunner(),
+        progress,
+        recipe_folders,
+        update=update,
+        source_mirrors=source_mirrors,
+    )
     _echo_planned(workshop.fetch(wanted), as_json=as_json)
 
 

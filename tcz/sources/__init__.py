@@ -23,7 +23,7 @@ from tcz.model import (
     Source,
 )
 from tcz.sandbox import Bind
-from tcz.sources import archive, cargo, debian, debsource, gitsource, gomod, local
+from tcz.sources import archive, cargo, debian, debsource, gitsource, gomod, learn, local
 from tcz.unpack import make_folder
 
 if TYPE_CHECKING:
@@ -85,13 +85,26 @@ class Sources:
         """``mirrors`` are the user's own base URLs for release files."""
         self._apt = apt
         self._reporter = reporter
-        fetcher = Fetcher(store, reporter)
+        self._fetcher = fetcher = Fetcher(store, reporter)
+        self._mirrors = tuple(mirrors)
         self._debian = DebianSources(dirs, store, apt, reporter)
         self._patcher = debsource.Patcher(sandbox=sandbox, roots=roots)
         self._archives = archive.Archives(store, fetcher, self._debian, reporter, mirrors)
         self._git = gitsource.GitSources(dirs, store, runner, reporter)
         self._go = gomod.GoSources(dirs, roots, sandbox, runner, reporter)
         self._cargo = cargo.CargoSources(dirs, store, roots, sandbox, reporter)
+
+    @property
+    def teachers(self) -> learn.Teachers:
+        """Those who know hashes and versions that a recipe does not have yet."""
+        return learn.Teachers(
+            fetcher=self._fetcher,
+            debian=self._debian,
+            go=self._go,
+            cargo=self._cargo,
+            git=self._git,
+            mirrors=self._mirrors,
+        )
 
     def resolve(self, recipe: Recipe) -> Identity:
         """Say what would be fetched, without fetching it; raises what apt's resolution does.

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import re
 import tempfile
-import tomllib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +21,18 @@ from tcz.errors import ConfigError, FetchError, VerifyError
 from tcz.model import CargoLock, Crate, ResolvedSource
 from tcz.sandbox import PATH, Bind
 from tcz.sources import cargolock
+from tcz.sources.cargohost import CAINFO, host_settings
 from tcz.sources.part import place
 from tcz.store import sha256_file
 from tcz.unpack import unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tcz.buildroot import BuildRoots
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
+    from tcz.run import Result
     from tcz.sandbox import Sandbox
     from tcz.sources.part import Part
     from tcz.store import Store
@@ -43,11 +44,6 @@ CONFIG = "/build/.cargo/config.toml"
 
 _FETCH_ROOT = ("cargo-web",)
 _HOME = "/build/cargo"
-_CAINFO = "/build/authorities.pem"
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
-_SETTINGS = ("CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRY_", "CARGO_REGISTRIES_")
-#: The parts of cargo's configuration that say how crates are reached; others name programs of the machine.
-_TABLES = ("http", "net", "registries", "registry", "source")
 _HINT = "cargo's own settings apply: config.toml and credentials.toml in CARGO_HOME, CARGO_*, HTTPS_PROXY"
 
 
@@ -140,19 +136,32 @@ class CargoSources:
 
     def crate(self, source: Crate) -> CratePart:
         """Return a crate's file; raises ``FetchError`` with what cargo said, ``VerifyError``."""
-        file = self._store.sound(source.sha256)
-        if file is None:
-            name = f"{source.name} {source.version}"
-            with self._reporter.step(f"fetching the crate {name}"), self._scratch() as scratch:
-                # Shows a crate's description, for which it gets the crate alone.
-                self._cargo(
-                    ["info", "--quiet", f"{source.name}@{source.version}"], scratch, f"the crate {name}"
-                )
-                found = _downloaded(scratch).get(f"{source.name}-{source.version}.crate")
-                if found is None:
-                    raise FetchError(f"cargo did not leave the crate {name} in its cache", hint=_HINT)
-                file = self._store.take(found, source.sha256, what=found.name)
+        file = self._store.sound(source.sha256) or self._fetch(source.name, source.version, source.sha256)
         return CratePart(source=source, resolved=resolve(source, ""), file=file)
+
+    def _fetch(self, name: str, version: str, sha256: str | None) -> Path:
+        what = f"the crate {name} {version}"
+        with self._reporter.step(f"fetching {what}"), self._scratch() as scratch:
+            # Shows a crate's description, for which it gets the crate alone.
+            self._cargo(["info", "--quiet", f"{name}@{version}"], scratch, what, named=True)
+            found = _downloaded(scratch).get(f"{name}-{version}.crate")
+            if found is None:
+                raise FetchError(f"cargo did not leave {what} in its cache", hint=_HINT)
+            return self._store.take(found, sha256, what=found.name)
+
+    def sum(self, name: str, version: str) -> str:
+        """Return the sha256 that a crate has now; raises ``FetchError``."""
+        return self._fetch(name, version, None).name
+
+    def newest(self, name: str) -> str:
+        """Return the newest version of a crate; raises ``FetchError``."""
+        with self._scratch() as scratch:
+            argv = ["info", "--quiet", name]
+            said = self._cargo(argv, scratch, f"the crate {name}", named=True).stdout.decode()
+        found = re.search(r"^version: (?:\S+ \(latest )?([^\s)]+)", said, re.MULTILINE)
+        if found is None:
+            raise FetchError(f"cargo did not tell the version of the crate {name}", why=said.strip())
+        return found[1]
 
     def lock(self, source: CargoLock, version: str) -> LockPart:
         """Return the part of a Cargo.lock that is among the other sources."""
@@ -245,16 +254,20 @@ class CargoSources:
         checksum = {"files": {}, "package": crate.sha256}
         (folder / ".cargo-checksum.json").write_text(json.dumps(checksum))
 
-    def _cargo(self, argv: Sequence[str], scratch: Path, what: str) -> None:
+    def _cargo(self, argv: Sequence[str], scratch: Path, what: str, *, named: bool = False) -> Result:
+        """Run cargo with the network; with ``named``, a command that wants to hear of a replaced registry."""
         root = self._roots.get(_FETCH_ROOT)
-        env, cainfo = host_settings(scratch / "cargo")
+        machine = host_settings(scratch / "cargo")
+        env = machine.env
+        if named and machine.registry is not None:
+            argv = [*argv, "--registry", machine.registry]
         binds = [
             Bind(host=scratch / "cargo", inside=_HOME, writable=True),
             Bind(host=scratch / "tmp", inside="/build/tmp", writable=True),
             Bind(host=scratch / "src", inside="/build/src"),
         ]
-        if cainfo is not None:
-            binds.append(Bind(host=cainfo, inside=_CAINFO))
+        if machine.authorities is not None:
+            binds.append(Bind(host=machine.authorities, inside=CAINFO))
         env = {"PATH": PATH, "HOME": "/build/tmp", "LC_ALL": "C", **env, "CARGO_HOME": _HOME}
         result = self._sandbox.run(
             root.path,
@@ -269,6 +282,7 @@ class CargoSources:
         if result.returncode != 0:
             why = result.stderr.decode(errors="replace").strip()
             raise FetchError(f"{what} could not be had", why=why, hint=_HINT)
+        return result
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
@@ -280,51 +294,6 @@ class CargoSources:
             yield folder
         finally:
             remove_tree(folder)
-
-
-def host_settings(into: Path, environ: Mapping[str, str] = os.environ) -> tuple[dict[str, str], Path | None]:
-    """Write what this machine's cargo configuration says about reaching crates into the folder ``into``.
-
-    Returns the environment that goes with it, and a file of certificate authorities where one is named.
-    Raises ``ConfigError`` for a configuration that cannot be read.
-    """
-    env = {
-        key: value
-        for key, value in environ.items()
-        if value and (key in _PROXIES or key.startswith(_SETTINGS))
-    }
-    home = Path(environ.get("CARGO_HOME") or Path(environ.get("HOME") or Path.home()) / ".cargo")
-    config = _first(home, ("config", "config.toml"), lambda data: {k: data[k] for k in _TABLES if k in data})
-    http = config.get("http")
-    named = env.get("CARGO_HTTP_CAINFO") or (http.get("cainfo") if isinstance(http, dict) else None)
-    cainfo = home / str(named) if named else None
-    if cainfo is not None:
-        env["CARGO_HTTP_CAINFO"] = _CAINFO
-    _write_toml(into / "config.toml", config)
-    credentials = _first(home, ("credentials", "credentials.toml"), lambda data: data)
-    _write_toml(into / "credentials.toml", credentials)
-    return env, cainfo
-
-
-def _first(
-    home: Path, names: Sequence[str], pick: Callable[[dict[str, object]], dict[str, object]]
-) -> dict[str, object]:
-    """Read the first of the files that is there, as cargo does; none is an empty one."""
-    for path in (home / name for name in names):
-        if path.is_file():
-            try:
-                return pick(tomllib.loads(path.read_text()))
-            except (OSError, ValueError) as error:
-                raise ConfigError(f"{path}: cargo's configuration cannot be read: {error}") from error
-    return {}
-
-
-def _write_toml(path: Path, data: Mapping[str, object]) -> None:
-    import tomlkit  # noqa: PLC0415 - slow to import, and only for a fetch
-
-    if data:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(tomlkit.dumps(data))
 
 
 def _downloaded(scratch: Path) -> dict[str, Path]:

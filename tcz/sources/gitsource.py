@@ -118,6 +118,27 @@ class GitSources:
                 temporary.write_text(file.name)
         return GitPart(source=source, resolved=resolve(source, version), file=file)
 
+    def commit_of(self, url: str, ref: str) -> str:
+        """Return the commit that a branch or tag names now; raises ``FetchError``."""
+        found = self._refs(url)
+        for name in (f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}", f"refs/heads/{ref}", f"{ref}^{{}}", ref):
+            if name in found:
+                return found[name]
+        raise FetchError(f"{url} has no branch or tag {ref}", hint=f"git ls-remote {url} shows all")
+
+    def tags(self, url: str) -> tuple[str, ...]:
+        """Return the names of all tags; raises ``FetchError``."""
+        names = (name.removesuffix("^{}") for name in self._refs(url) if name.startswith("refs/tags/"))
+        return tuple(dict.fromkeys(name.removeprefix("refs/tags/") for name in names))
+
+    def _refs(self, url: str) -> dict[str, str]:
+        result = self._git(["ls-remote", "--quiet", "--", url], check=False)
+        if result.returncode != 0:
+            why = result.stderr.decode(errors="replace").strip()
+            raise FetchError(f"the branches and tags of {url} could not be had", why=why, hint=_HINT)
+        lines = (line.split("\t", 1) for line in result.stdout.decode(errors="replace").splitlines())
+        return {words[1]: words[0] for words in lines if len(words) == 2}  # noqa: PLR2004
+
     def _export(self, source: Git, writer: gitexport.TarWriter, scratch: Path) -> None:
         """Write a commit's files and those of its submodules, whatever order they are fetched in."""
         waiting = [(source.url, source.commit, source.ref, "")]

@@ -13,7 +13,7 @@ from tcz.build import Settings
 from tcz.errors import BuildError, ConfigError
 from tcz.limits import Limits
 from tcz.run import processors
-from tcz.squash import SquashOptions
+from tcz.squashfs.options import SquashOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -260,6 +260,23 @@ def test_other_failures(bench: Any, write_recipe: Any, files: dict[str, str], me
     folder = write_recipe("greeting", GREETING, files).parent
     with pytest.raises(BuildError, match=message):
         bench("one", folder).workshop.build(["greeting"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '#include <stdlib.h>\nint main(void) { puts("hello"); return 0; }\n',
+        '#include <stdio.h>\nint main(void) { puts("hello, patched"); return 0; }\n',
+    ],
+    ids=["fuzz", "applied already"],
+)
+def test_patches_that_do_not_fit_exactly(bench: Any, write_recipe: Any, text: str) -> None:
+    toml = GREETING.replace("[[package]]", '[[source]]\nkind = "local"\npath = "files"\n[[package]]', 1)
+    files = {"build.sh": GREETING_SH, "patches/x.patch": PATCH, "files/hello.c": text}
+    folder = write_recipe("greeting", toml, files).parent
+    with pytest.raises(BuildError, match=r"patches/x\.patch does not apply exactly") as caught:
+        bench("one", folder).workshop.build(["greeting"])
+    assert "hello.c" in str(caught.value.why)
 
 
 def test_all_that_does_not_fit_is_told(bench: Any, write_recipe: Any) -> None:

@@ -71,7 +71,7 @@ def test_an_interrupt_leaves_nothing_half_done(bench: Any, write_recipe: Any) ->
     script = 'echo begun\nsleep 1000 & wait\necho x >"$DEST/slow"\n'
     folder = write_recipe("slow", TOML, {"build.sh": script})
     at = bench("one", folder.parent)
-    at.workshop.builder.roots.get(("binutils", "patch", "squashfs-tools"))
+    at.workshop.builder.roots.get(("binutils", "patch"))
     place = at.dirs.cache.parent
     process = start(place, folder.parent)
     wait_for(place, process, "begun")
@@ -101,7 +101,7 @@ def test_an_interrupt_ends_all_that_runs(bench: Any, write_recipe: Any) -> None:
     for name in ("slow", "slow-too"):
         folder = write_recipe(name, TOML.replace('"slow"', f'"{name}"'), {"build.sh": script})
     at = bench("one", folder.parent)
-    at.workshop.builder.roots.get(("binutils", "patch", "squashfs-tools"))
+    at.workshop.builder.roots.get(("binutils", "patch"))
     place = at.dirs.cache.parent
     process = start(place, folder.parent, "slow", "slow-too")
     wait_for(place, process, "begun")

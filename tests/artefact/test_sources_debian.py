@@ -59,6 +59,13 @@ PATCH = """\
 """
 
 
+class Offline(HostRunner):
+    """Fails whoever starts a process."""
+
+    def run(self, argv: object, **_more: object) -> object:  # type: ignore[override]
+        raise AssertionError(argv)
+
+
 class Shelf(DebianSources):
     """An archive of what was put into the store beforehand."""
 
@@ -195,7 +202,7 @@ def test_patches_that_do_not_fit(tmp_path: Path, base: str) -> None:
 
 
 def test_from_the_archive(tmp_path: Path) -> None:
-    """One real package, chosen by the signed index."""
+    """One real package, chosen by the signed index; the second time without starting anything."""
     common = Dirs.from_env()
     runner, reporter = HostRunner(), SilentReporter()
     mirror = os.environ.get("TCZ_DEBIAN_MIRROR")
@@ -207,6 +214,10 @@ def test_from_the_archive(tmp_path: Path) -> None:
     made.unpack(tmp_path / "out")
     assert (tmp_path / "out/debian/changelog").is_file()
     assert (tmp_path / "out/bzip2.c").is_file()
+    again = DebianSources(
+        common, Store(common.cache / "store"), Apt(common, debian._store, Offline(), reporter), reporter
+    )
+    assert debsource.fetch(source, again, patcher, reporter).resolved == made.resolved
     exact = debsource.fetch(
         DebianSource(package="bzip2", version=made.resolved.version), debian, patcher, reporter
     )

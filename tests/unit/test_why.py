@@ -12,7 +12,7 @@ from recipes_made import FULL, recipes
 from tcz.buildid import Inputs, Need, build_id, lines
 from tcz.journal import Journal
 from tcz.model import ResolvedSource
-from tcz.squash import SquashOptions
+from tcz.squashfs.options import SquashOptions
 from tcz.why import Past, Reason, reasons
 
 if TYPE_CHECKING:

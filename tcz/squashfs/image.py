@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tcz.errors import VerifyError
 from tcz.squashfs.codec import unpacker
@@ -26,6 +26,7 @@ from tcz.squashfs.layout import (
     HEADER_ENTRIES,
     INODE,
     INVALID,
+    LINK,
     LINK_INODE,
     LONG_DIR_INODE,
     LONG_FILE_INODE,
@@ -61,6 +62,19 @@ def read(path: Path) -> Tree:
     Raises ``VerifyError`` for what is no squashfs 4.0 image, or a damaged one.
     """
     return Tree(Image(path).items())
+
+
+class Row(NamedTuple):
+    """What a listing tells of a path: ``mode`` with its type bits, ``size`` 0 for all but files and links."""
+
+    path: str
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime: int
+    target: str = ""
+    rdev: tuple[int, int] = (0, 0)
 
 
 class Image:
@@ -155,8 +169,6 @@ class Image:
         path = ""
         try:
             for path, position, kind in self._walk():
-                if path in found:
-                    raise self._unsound(f"/{path} is there twice")
                 if position in first:
                     shared.setdefault(position, [first[position]]).append(path)
                 elif kind not in _FOLDERS:
@@ -170,6 +182,41 @@ class Image:
             for name in names[1:]:
                 found[name] = _linked(holder, names[0])
         return list(found.items())
+
+    def rows(self) -> list[Row]:
+        """Return a row for every path, in the order of ``items``: for lists of many images, in two thirds of its time.
+
+        Raises ``VerifyError`` as ``items`` does.
+        """
+        data, ids = self._inodes.data, self._ids
+        unpack_file, unpack_link, unpack_any = (
+            FILE_INODE.unpack_from,
+            LINK_INODE.unpack_from,
+            INODE.unpack_from,
+        )
+        found = []
+        path = ""
+        try:
+            for path, position, kind in self._walk():
+                if kind == FILE:
+                    _, mode, uid, gid, mtime, _, _, _, _, size = unpack_file(data, position)
+                    found.append(Row(path, mode & 0o7777 | stat.S_IFREG, ids[uid], ids[gid], size, mtime))
+                elif kind in _FOLDERS:
+                    _, mode, uid, gid, mtime, _ = unpack_any(data, position)
+                    found.append(Row(path, mode & 0o7777 | stat.S_IFDIR, ids[uid], ids[gid], 0, mtime))
+                elif kind == LINK:
+                    _, mode, uid, gid, mtime, _, _, size = unpack_link(data, position)
+                    target = data[position + LINK_INODE.size : position + LINK_INODE.size + size]
+                    mode = mode & 0o7777 | stat.S_IFLNK
+                    found.append(Row(path, mode, ids[uid], ids[gid], size, mtime, os.fsdecode(target)))
+                else:
+                    node = self._node(path, position, kind)
+                    told = os.fsdecode(node.read()) if node.is_link else ""
+                    owner = (node.uid, node.gid)
+                    found.append(Row(path, node.mode, *owner, node.size, node.mtime, told, node.rdev))
+        except (struct.error, KeyError, IndexError) as error:
+            raise self._unsound(f"the inode of /{path}, or of what it holds, lies outside of it") from error
+        return found
 
     def tree(self) -> Tree:
         """Return all of it as a tree."""
@@ -194,7 +241,11 @@ class Image:
             if budget < 0:
                 raise self._unsound(f"/{folder} lists what another folder lists")
             prefix = f"{folder}/" if folder else ""
+            names = set()
             for name, place in self._entries(at, end, folder):
+                if name in names:
+                    raise self._unsound(f"/{prefix}{name} is there twice")
+                names.add(name)
                 path = prefix + name
                 kind = inodes[place]
                 if kind in _FOLDERS:

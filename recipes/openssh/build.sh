@@ -1,12 +1,16 @@
 #!/bin/sh
 set -eu
 
+# The base has no libcrypt: the linker takes the static one where it sees no other.
+mkdir static
+cp /usr/lib/x86_64-linux-gnu/libcrypt.a static/
+
 ./configure --prefix=/usr/local --sysconfdir=/usr/local/etc/ssh --libexecdir=/usr/local/libexec \
     --with-privsep-path=/var/empty --with-privsep-user=sshd --with-pid-dir=/var/run \
     --with-default-path=/usr/local/bin:/usr/bin:/bin --with-superuser-path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     --without-pam --without-selinux --without-kerberos5 --without-libedit --without-security-key-builtin \
     --disable-lastlog --disable-utmp --disable-utmpx --disable-wtmp --disable-wtmpx --disable-strip \
-    CFLAGS="-O2"
+    CFLAGS="-O2" LDFLAGS="-L/build/src/static"
 make -j"$JOBS"
 
 mkdir -p "$DEST/usr/local/bin" "$DEST/usr/local/sbin" "$DEST/usr/local/libexec" "$DEST/usr/local/etc/init.d" \

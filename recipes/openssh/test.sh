@@ -1,7 +1,8 @@
 #!/bin/sh
 set -eu
 
-"$DEST/usr/local/bin/ssh" -V 2>&1 | grep -F "OpenSSH_$VERSION"
+# Release 10.0p1 calls itself 10.0p2.
+"$DEST/usr/local/bin/ssh" -V 2>&1 | grep -F "OpenSSH_${VERSION%p*}p"
 "$DEST/usr/local/bin/ssh-keygen" -q -t ed25519 -N "" -f key
 "$DEST/usr/local/bin/ssh-keygen" -y -f key | grep ^ssh-ed25519
 # The part that runs as another user cannot be tried here; the configuration can be read.

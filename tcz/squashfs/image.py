@@ -45,12 +45,13 @@ from tcz.squashfs.tables import LIMIT, Region, Table
 from tcz.tree import Node, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _MODE_OF: Final = tuple(MODE_OF.get(number, 0) for number in range(16))
 _BIG_ENDIAN: Final = b"sqsh"
 _VERSION: Final = 4
+_DOT_NAMES: Final = frozenset((b".", b".."))
 _FOLDERS: Final = (DIR, DIR + EXTENDED)
 #: A listing's size counts "." and "..", which are not in it.
 _DOTS: Final = 3
@@ -184,7 +185,7 @@ class Image:
         return list(found.items())
 
     def rows(self) -> list[Row]:
-        """Return a row for every path, in the order of ``items``: for lists of many images, in two thirds of its time.
+        """Return a row for every path, in the order of ``items``, in two thirds of its time: for many images.
 
         Raises ``VerifyError`` as ``items`` does.
         """
@@ -241,11 +242,7 @@ class Image:
             if budget < 0:
                 raise self._unsound(f"/{folder} lists what another folder lists")
             prefix = f"{folder}/" if folder else ""
-            names = set()
             for name, place in self._entries(at, end, folder):
-                if name in names:
-                    raise self._unsound(f"/{prefix}{name} is there twice")
-                names.add(name)
                 path = prefix + name
                 kind = inodes[place]
                 if kind in _FOLDERS:
@@ -267,10 +264,11 @@ class Image:
         begin = self._directories.places[start] + offset
         return begin, begin + size - _DOTS
 
-    def _entries(self, at: int, end: int, folder: str) -> Iterator[tuple[str, int]]:
-        """Give the names of a listing with the places of their inodes."""
+    def _entries(self, at: int, end: int, folder: str) -> Iterable[tuple[str, int]]:
+        """Return the names of a listing with the places of their inodes."""
         data, places = self._directories.data, self._inodes.places
         entry, step = DIR_ENTRY.unpack_from, DIR_ENTRY.size
+        names, found = [], []
         while at < end:
             more, start, _ = DIR_HEADER.unpack_from(data, at)
             at += DIR_HEADER.size
@@ -279,14 +277,19 @@ class Image:
                 break
             for _ in range(more + 1):
                 offset, _, _, length = entry(data, at)
-                at += step
-                name = data[at : at + length + 1]
-                at += length + 1
-                if b"/" in name or b"\0" in name or name in (b".", b".."):
-                    raise self._broken(f"a name that no file can have, in /{folder}: {name!r}")
-                yield name.decode("utf-8", "surrogateescape"), base + offset
+                begin = at + step
+                at = begin + length + 1
+                names.append(data[begin:at])
+                found.append(base + offset)
         if at != end or end > len(data):
             raise self._unsound(f"the listing of /{folder} is damaged")
+        # All names of a folder are judged and decoded at once: there are millions in a mirror.
+        joined = b"\0".join(names)
+        if b"/" in joined or joined.count(b"\0") >= max(len(names), 1) or not _DOT_NAMES.isdisjoint(names):
+            raise self._broken(f"a name that no file can have, in /{folder}")
+        if len(set(names)) != len(names):
+            raise self._unsound(f"a name is twice in /{folder}")
+        return zip(joined.decode("utf-8", "surrogateescape").split("\0"), found, strict=False)
 
     def _node(self, path: str, position: int, kind: int) -> Node:
         """Return what an inode says."""

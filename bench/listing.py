@@ -29,7 +29,7 @@ def _package(number: int) -> Tree:
     rng = random.Random(number)  # noqa: S311 - not for secrets
     pool = program(200_000, number)
     nodes = {}
-    for file in range(rng.choice((3, 8, 20, 60))):
+    for file in range(rng.choice((1, 2, 4, 12))):
         size = rng.randint(200, 30_000)
         nodes[f"usr/local/lib/p{number}/f{file}"] = regular(pool[:size], 0o755)
         nodes[f"usr/local/share/doc/p{number}/t{file}"] = regular(b"text %d\n" % file * 9)
@@ -53,7 +53,7 @@ def cases(place: Path) -> tuple[Case, ...]:
 
     def ours() -> None:
         for path in paths:
-            Image(path).items()
+            Image(path).rows()
 
     peers = [
         Side(

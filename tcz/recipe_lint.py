@@ -55,6 +55,7 @@ def _files(recipe: Recipe) -> Iterator[Problem]:
     """Find files that neither the toolkit nor a script nor a source looks at."""
     folder = recipe.folder
     local = {source.path for source in recipe.sources if isinstance(source, Local)}
+    local |= {spec.startup for spec in recipe.packages if spec.startup is not None}
     scripts = "".join(
         (folder / name).read_text(errors="replace") for name in _SCRIPTS if (folder / name).is_file()
     )

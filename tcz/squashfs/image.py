@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tcz.errors import VerifyError
 from tcz.squashfs.codec import unpacker
@@ -26,6 +26,7 @@ from tcz.squashfs.layout import (
     HEADER_ENTRIES,
     INODE,
     INVALID,
+    LINK,
     LINK_INODE,
     LONG_DIR_INODE,
     LONG_FILE_INODE,
@@ -44,12 +45,13 @@ from tcz.squashfs.tables import LIMIT, Region, Table
 from tcz.tree import Node, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _MODE_OF: Final = tuple(MODE_OF.get(number, 0) for number in range(16))
 _BIG_ENDIAN: Final = b"sqsh"
 _VERSION: Final = 4
+_DOT_NAMES: Final = frozenset((b".", b".."))
 _FOLDERS: Final = (DIR, DIR + EXTENDED)
 #: A listing's size counts "." and "..", which are not in it.
 _DOTS: Final = 3
@@ -61,6 +63,19 @@ def read(path: Path) -> Tree:
     Raises ``VerifyError`` for what is no squashfs 4.0 image, or a damaged one.
     """
     return Tree(Image(path).items())
+
+
+class Row(NamedTuple):
+    """What a listing tells of a path: ``mode`` with its type bits, ``size`` 0 for all but files and links."""
+
+    path: str
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime: int
+    target: str = ""
+    rdev: tuple[int, int] = (0, 0)
 
 
 class Image:
@@ -155,8 +170,6 @@ class Image:
         path = ""
         try:
             for path, position, kind in self._walk():
-                if path in found:
-                    raise self._unsound(f"/{path} is there twice")
                 if position in first:
                     shared.setdefault(position, [first[position]]).append(path)
                 elif kind not in _FOLDERS:
@@ -170,6 +183,41 @@ class Image:
             for name in names[1:]:
                 found[name] = _linked(holder, names[0])
         return list(found.items())
+
+    def rows(self) -> list[Row]:
+        """Return a row for every path, in the order of ``items``, in two thirds of its time: for many images.
+
+        Raises ``VerifyError`` as ``items`` does.
+        """
+        data, ids = self._inodes.data, self._ids
+        unpack_file, unpack_link, unpack_any = (
+            FILE_INODE.unpack_from,
+            LINK_INODE.unpack_from,
+            INODE.unpack_from,
+        )
+        found = []
+        path = ""
+        try:
+            for path, position, kind in self._walk():
+                if kind == FILE:
+                    _, mode, uid, gid, mtime, _, _, _, _, size = unpack_file(data, position)
+                    found.append(Row(path, mode & 0o7777 | stat.S_IFREG, ids[uid], ids[gid], size, mtime))
+                elif kind in _FOLDERS:
+                    _, mode, uid, gid, mtime, _ = unpack_any(data, position)
+                    found.append(Row(path, mode & 0o7777 | stat.S_IFDIR, ids[uid], ids[gid], 0, mtime))
+                elif kind == LINK:
+                    _, mode, uid, gid, mtime, _, _, size = unpack_link(data, position)
+                    target = data[position + LINK_INODE.size : position + LINK_INODE.size + size]
+                    mode = mode & 0o7777 | stat.S_IFLNK
+                    found.append(Row(path, mode, ids[uid], ids[gid], size, mtime, os.fsdecode(target)))
+                else:
+                    node = self._node(path, position, kind)
+                    told = os.fsdecode(node.read()) if node.is_link else ""
+                    owner = (node.uid, node.gid)
+                    found.append(Row(path, node.mode, *owner, node.size, node.mtime, told, node.rdev))
+        except (struct.error, KeyError, IndexError) as error:
+            raise self._unsound(f"the inode of /{path}, or of what it holds, lies outside of it") from error
+        return found
 
     def tree(self) -> Tree:
         """Return all of it as a tree."""
@@ -216,10 +264,11 @@ class Image:
         begin = self._directories.places[start] + offset
         return begin, begin + size - _DOTS
 
-    def _entries(self, at: int, end: int, folder: str) -> Iterator[tuple[str, int]]:
-        """Give the names of a listing with the places of their inodes."""
+    def _entries(self, at: int, end: int, folder: str) -> Iterable[tuple[str, int]]:
+        """Return the names of a listing with the places of their inodes."""
         data, places = self._directories.data, self._inodes.places
         entry, step = DIR_ENTRY.unpack_from, DIR_ENTRY.size
+        names, found = [], []
         while at < end:
             more, start, _ = DIR_HEADER.unpack_from(data, at)
             at += DIR_HEADER.size
@@ -228,14 +277,19 @@ class Image:
                 break
             for _ in range(more + 1):
                 offset, _, _, length = entry(data, at)
-                at += step
-                name = data[at : at + length + 1]
-                at += length + 1
-                if b"/" in name or b"\0" in name or name in (b".", b".."):
-                    raise self._broken(f"a name that no file can have, in /{folder}: {name!r}")
-                yield name.decode("utf-8", "surrogateescape"), base + offset
+                begin = at + step
+                at = begin + length + 1
+                names.append(data[begin:at])
+                found.append(base + offset)
         if at != end or end > len(data):
             raise self._unsound(f"the listing of /{folder} is damaged")
+        # All names of a folder are judged and decoded at once: there are millions in a mirror.
+        joined = b"\0".join(names)
+        if b"/" in joined or joined.count(b"\0") >= max(len(names), 1) or not _DOT_NAMES.isdisjoint(names):
+            raise self._broken(f"a name that no file can have, in /{folder}")
+        if len(set(names)) != len(names):
+            raise self._unsound(f"a name is twice in /{folder}")
+        return zip(joined.decode("utf-8", "surrogateescape").split("\0"), found, strict=False)
 
     def _node(self, path: str, position: int, kind: int) -> Node:
         """Return what an inode says."""

@@ -193,8 +193,8 @@ def test_the_api_over_ssh(host: Host, ssh_key: Path, tmp_path: Path) -> None:
 
 def test_containers_are_back_after_a_reboot(host: Host) -> None:
     for sudo in ("sudo ", ""):
-        host.sh(f"{sudo}podman run -d -q --restart=always --name kept tiny sleep 100000")
-        host.sh(f"{sudo}podman run -d -q --name gone tiny sleep 100000")
+        host.sh(f"{sudo}podman run -d -q --init --restart=always --name kept tiny sleep 100000")
+        host.sh(f"{sudo}podman run -d -q --init --name gone tiny sleep 100000")
     console = host.machine.console
     console.send("sudo reboot")
     console.expect("^Booting floe", BOOT_TIMEOUT)

@@ -67,15 +67,15 @@ def failed(said: Finished, code: int) -> str:
         ("remaster --variant docker --base floo", "did you mean 'floe'?"),
         ("remaster --variant docker --boot-code noembde", "did you mean 'noembed'"),
         ("remaster boot-codes noembde", "did you mean 'noembed'"),
-        ("remaster --variant docker --package runcc --json", "did you mean 'runc'?"),
+        ("remaster --variant docker --package conmonn --json", "did you mean 'conmon'?"),
         ("remaster --variannt docker", "--variant"),
         ("remaster inspcet x.iso", "inspect"),
-        ("tcz build runcc --json", "did you mean 'runc'?"),
+        ("tcz build conmonn --json", "did you mean 'conmon'?"),
         ("tcz build modules-KERNAL", "did you mean 'modules-KERNEL'?"),
-        ("tcz fetch runcc", "did you mean 'runc'?"),
-        ("tcz recipe show runcc", "did you mean 'runc'?"),
-        ("tcz recipe lint runcc", "did you mean 'runc'?"),
-        ("tcz deps runcc --json", "did you mean 'runc'?"),
+        ("tcz fetch conmonn", "did you mean 'conmon'?"),
+        ("tcz recipe show conmonn", "did you mean 'conmon'?"),
+        ("tcz recipe lint conmonn", "did you mean 'conmon'?"),
+        ("tcz deps conmonn --json", "did you mean 'conmon'?"),
         ("tcz biuld runc", "build"),
     ],
 )
@@ -86,9 +86,9 @@ def test_an_unknown_name_gets_a_guess(home: Home, line: str, guess: str) -> None
 
 
 def test_all_unknown_packages_are_told_at_once(home: Home) -> None:
-    wrong = ("--package", "runcc", "--package", "dropber")
+    wrong = ("--package", "conmonn", "--package", "dropber")
     said = failed(home.remaster("--variant", "linux", *wrong, "--progress", "none"), 2)
-    assert "package runcc: no recipe makes it (did you mean 'runc'?)" in said
+    assert "package conmonn: no recipe makes it (did you mean 'conmon'?)" in said
     assert "package dropber: no recipe makes it (did you mean 'dropbear'" in said
 
 
@@ -503,9 +503,9 @@ def test_errors_are_json_lines_where_progress_is(home: Home, upstream: Upstream)
     for code, said in (
         (5, home.tcz("fetch", "--recipes", "recipes", "x", *common)),
         (2, home.tcz("build", "--recipes", "recipes", "five", *common)),
-        (2, home.tcz("build", *common, "runcc")),
+        (2, home.tcz("build", *common, "conmonn")),
         (2, home.remaster("--variant", "dokcer", *common)),
-        (2, home.remaster("--variant", "linux", "--package", "runcc", *common)),
+        (2, home.remaster("--variant", "linux", "--package", "conmonn", *common)),
     ):
         events = [json.loads(line) for line in failed(said, code).splitlines()]
         assert [event["event"] for event in events].count("error") == 1

@@ -93,5 +93,6 @@ def test_loads_is_load(tmp_path: Path) -> None:
     folder = tmp_path / FOLDER
     (folder / "files").mkdir(parents=True)
     (folder / "build.sh").write_text("true\n")
+    (folder / "files/start.sh").write_text("#!/bin/sh\n")
     full = replace(FULL, folder=folder)
     assert loads(render(full), folder) == full

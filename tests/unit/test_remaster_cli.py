@@ -90,7 +90,7 @@ def test_boot_codes() -> None:
 
 def test_variants() -> None:
     listed = json.loads(run("variant", "list", "--json").stdout)
-    assert [one["name"] for one in listed] == ["docker", "linux"]
+    assert [one["name"] for one in listed] == ["docker", "linux", "podman"]
     assert "/etc/docker/daemon.json" in run("variant", "show", "docker").output
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tcz.errors import ConfigError, VerifyError
 from tcz.squashfs import known, writer
-from tcz.squashfs.image import Image, read
+from tcz.squashfs.image import Image, Row, read
 from tcz.squashfs.options import COMPRESSORS, Compressor, SquashOptions, block_for
 from tcz.squashfs.writer import write
 from tcz.tree import FileRef, Node, Tree, directory, regular, symlink
@@ -39,6 +39,17 @@ def image_of(tree: Tree, options: SquashOptions | None = None, *, threads: int =
         return path.read_bytes()
 
 
+def rows(tree: Tree) -> dict[str, Row]:
+    """Return what a listing of the tree ought to tell."""
+    found = {}
+    for path, node in tree.items():
+        holder = tree[node.link] if node.link else node
+        target = os.fsdecode(holder.read()) if node.is_link else ""
+        owner = (node.uid, node.gid)
+        found[path] = Row(path, node.mode, *owner, holder.size, node.mtime, target, holder.rdev)
+    return found
+
+
 @BOUNDED
 @given(trees(), st.sampled_from(COMPRESSORS), st.sampled_from([4096, 131072, 1 << 20]))
 def test_what_is_written_is_read(tree: Tree, compressor: Compressor, block: int) -> None:
@@ -46,6 +57,7 @@ def test_what_is_written_is_read(tree: Tree, compressor: Compressor, block: int)
         path = Path(folder, "x.tcz")
         write(tree, path, SquashOptions(compressor=compressor, block=block), epoch=None, threads=2)
         assert told(read(path)) == told(tree)
+        assert {row.path: row for row in Image(path).rows()} == rows(tree)
         assert path.stat().st_size % 4096 == 0
 
 
@@ -171,6 +183,7 @@ def test_blocks_by_target() -> None:
 
 def consume(path: Path) -> None:
     """Read all of an image, contents too, unless they are said to be enormous."""
+    Image(path).rows()
     for node in read(path).items():
         if node[1].size < 1 << 24:
             node[1].read()

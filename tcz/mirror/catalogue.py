@@ -1,6 +1,6 @@
 """A catalogue as files, and back: one small signed file that pins one line of JSON a package.
 
-``catalogue/catalogue.json`` holds the format, the serial, the extra files and, for each branch, name,
+``catalogue/catalogue.json`` holds the format, the serial, the other files and, for each branch, name,
 sha256 and size of its list; ``catalogue/17.x-x86_64.jsonl`` is such a list, sorted by name. Whoever has
 checked the first has checked everything: each list by its hash, each package by the hash in its line.
 """
@@ -25,7 +25,7 @@ _FORMAT = 1
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 _MD5 = re.compile(r"[0-9a-f]{32}\Z")
 _TEXTS = ("tags", "version", "summary", "license", "origin")
-_EXTRA = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9_][A-Za-z0-9+._/-]*\Z")
+_PATH = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9_][A-Za-z0-9+._/-]*\Z")
 
 
 def list_path(branch: Branch) -> str:
@@ -66,9 +66,14 @@ def root_bytes(catalogue: Catalogue, lists: Mapping[Branch, bytes]) -> bytes:
             }
             for branch, data in sorted(lists.items())
         },
-        "extra": {path: [blob.sha256, blob.size] for path, blob in sorted(catalogue.extra.items())},
+        "extra": _pinned(catalogue.extra),
+        "indexes": _pinned(catalogue.indexes),
     }
     return (json.dumps(value, indent=1) + "\n").encode()
+
+
+def _pinned(files: Mapping[str, Blob]) -> dict[str, list[object]]:
+    return {path: [blob.sha256, blob.size] for path, blob in sorted(files.items())}
 
 
 def parse(root: bytes, read: Callable[[str, Blob], bytes]) -> Catalogue:
@@ -88,8 +93,12 @@ def parse(root: bytes, read: Callable[[str, Blob], bytes]) -> Catalogue:
             branch = Branch.parse(name)
             blob = _blob([data["sha256"], data["size"]])
             branches[branch] = parse_list(_checked(read(list_path(branch), blob), blob, list_path(branch)))
-        extra = {_extra(path): _blob(data) for path, data in value["extra"].items()}
-        return Catalogue(serial=_count(value["serial"]), branches=branches, extra=extra)
+        return Catalogue(
+            serial=_count(value["serial"]),
+            branches=branches,
+            extra={_path(path): _blob(data) for path, data in value["extra"].items()},
+            indexes={_path(path): _blob(data) for path, data in value["indexes"].items()},
+        )
     except (ValueError, TypeError, KeyError, AttributeError, ConfigError, RecursionError) as error:
         raise VerifyError("not a catalogue of a mirror", where=ROOT, why=str(error)) from error
 
@@ -144,7 +153,7 @@ def _text(value: object) -> str:
     return value
 
 
-def _extra(path: str) -> str:
-    if not _EXTRA.match(path):
+def _path(path: str) -> str:
+    if not _PATH.match(path):
         raise ValueError(f"the path {path!r} is malformed")
     return path

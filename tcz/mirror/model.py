@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from tcz.errors import ConfigError
@@ -113,12 +113,13 @@ class Catalogue:
 
     ``serial`` rises by one with every publication: a client refuses one lower than it has seen.
     ``branches`` map to entries by name. ``extra`` are other public files by path relative to the
-    mirror (release images, ``latest-x86_64``).
+    mirror (release images, ``latest-x86_64``), ``indexes`` those that follow from the entries.
     """
 
     serial: int
     branches: Mapping[Branch, Mapping[str, Entry]]
-    extra: Mapping[str, Blob]
+    extra: Mapping[str, Blob] = field(default_factory=dict)
+    indexes: Mapping[str, Blob] = field(default_factory=dict)
 
     def entries(self, branch: Branch) -> Mapping[str, Entry]:
         """Return the entries of a branch; empty for one that is not there."""
@@ -134,6 +135,16 @@ class Catalogue:
             for entry in entries.values():
                 yield from entry.files.values()
         yield from self.extra.values()
+        yield from self.indexes.values()
+
+    def files(self) -> Iterable[tuple[str, Blob]]:
+        """Return all public files by path, in the order of publishing: packages before their indexes."""
+        for branch, entries in self.branches.items():
+            for entry in entries.values():
+                for name, blob in entry.names():
+                    yield f"{branch.folder}/{name}", blob
+        yield from self.extra.items()
+        yield from self.indexes.items()
 
 
-EMPTY: Final = Catalogue(serial=0, branches={}, extra={})
+EMPTY: Final = Catalogue(serial=0, branches={})

@@ -16,7 +16,19 @@ from bench.harness import Case, Outcome, Skipped, lines, measure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NAMES: Final = ("image", "initrd", "compress", "iso", "startup", "unchanged", "squash", "closure")
+NAMES: Final = (
+    "image",
+    "initrd",
+    "compress",
+    "iso",
+    "startup",
+    "unchanged",
+    "nothing",
+    "squash",
+    "listing",
+    "closure",
+    "importing",
+)
 
 
 def _cases(name: str, place: Path) -> tuple[Case, ...]:

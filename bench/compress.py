@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from bench.data import root_tree
 from bench.harness import Case, Side, shell
-from remaster import cpio
+from tcz import cpio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from remaster.compress import Compression
+    from tcz.compress import Compression
 
 _SIZE: Final = 8 << 20
 _WAYS: Final[tuple[tuple[Compression, int, str], ...]] = (

@@ -22,7 +22,7 @@ from tcz.run import HostRunner
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from remaster.compress import Compression
+    from tcz.compress import Compression
 
 _VARIANT: Final = Variant(
     name="bench",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from bench.data import root_tree
 from bench.harness import Case, Side, shell
-from remaster import cpio
+from tcz import cpio
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,4 +44,4 @@ def cases(place: Path) -> tuple[Case, ...]:
             goal="<= 0.7 with memory for a disk",
         ),
     )
-    return (Case(name="initrd", ours=Side(name="remaster.cpio read + dumps", run=ours), peers=peers),)
+    return (Case(name="initrd", ours=Side(name="tcz.cpio read + dumps", run=ours), peers=peers),)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from bench.data import program, root_tree
 from bench.harness import Skipped, shell
-from remaster import cpio
-from tcz import tar
+from tcz import cpio, tar
 from tcz.model import Built, BuiltPackage, ResolvedSource
 from tcz.store import sha256_file
 from tcz.tree import Tree, regular

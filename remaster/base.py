@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from remaster.plan import Loaders
 from tcz import tar, toml
 from tcz.errors import ConfigError, VerifyError
-from tcz.squash import COMPRESSORS, SquashOptions
+from tcz.squashfs.options import COMPRESSORS, SquashOptions
 from tcz.tree import Tree
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 import remaster
 import tcz
 from remaster import base as bases
-from remaster import cpio, iso, manifest, plan
+from remaster import iso, manifest, plan
 from remaster.manifest import Artefact, Facts, Part
 from remaster.outputs import Outputs, Records, sums_text
-from tcz import lock, record
+from tcz import cpio, lock, record
 from tcz.errors import ConfigError, VerifyError
 from tcz.paths import need_space
 from tcz.store import replacing, sha256_file
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from remaster.base import BaseSpec
-    from remaster.compress import Compression
     from remaster.plan import MediumFile
     from remaster.sshkey import PublicKey
     from remaster.variant import Variant
+    from tcz.compress import Compression
     from tcz.model import Built, BuiltPackage
     from tcz.paths import Dirs
     from tcz.reporting import Reporter

@@ -18,9 +18,9 @@ from tcz.errors import ConfigError
 from tcz.paths import check_writable
 
 if TYPE_CHECKING:
-    from remaster.compress import Compression
     from remaster.image import Finished, Request
     from remaster.variant import Variant
+    from tcz.compress import Compression
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner

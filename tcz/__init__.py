@@ -3,7 +3,7 @@
 Layers, lowest first (import-linter keeps the direction):
 
 * pure: ``errors`` ``model`` ``names`` ``tree`` ``metadata`` ``resolve`` ``lock`` ``reporting``
-* one effect each: ``run`` ``paths`` ``store`` ``fetch`` ``squash`` ``tar`` ``apt``
+* one effect each: ``run`` ``paths`` ``store`` ``fetch`` ``squashfs`` ``tar`` ``apt``
 * the work: ``recipe`` ``sources`` ``buildroot`` ``build`` ``package`` ``workshop`` ``doctor``
 * on top: ``report`` ``cli``
 """

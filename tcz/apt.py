@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import threading
 import time
 from dataclasses import asdict
@@ -37,6 +36,9 @@ if TYPE_CHECKING:
     from tcz.reporting import Reporter, Step
     from tcz.run import Result, Runner
     from tcz.store import Store
+
+    #: Runs a program, in a folder if one is given, and returns what it left.
+    Run = Callable[..., Result]
 
 __all__ = ["SUITE", "Apt", "DebFile", "GoneError", "Pin", "Pins"]
 
@@ -91,6 +93,19 @@ class Apt:
         """
         wanted = sorted(set(names))
         return self._sticky("\n".join(wanted), lambda: self._closure(wanted), newest=newest)
+
+    def satisfy(self, depends: str, *, newest: bool = False) -> tuple[DebFile, ...]:
+        """Return all packages that a relation field (``libc6 (>= 2.38), a | b``) needs, sorted by name.
+
+        Raises as ``resolve`` does.
+        """
+
+        def find() -> tuple[DebFile, ...]:
+            with self._reporter.step("resolving Debian dependencies"):
+                said = self._ask(["apt-get", "satisfy", "-qq", "--print-uris", "--", depends], [depends])
+            return tuple(sorted(_parse_uris(said), key=lambda deb: deb.name))
+
+        return self._sticky(f"satisfy\n{depends}", find, newest=newest)
 
     def candidate(self, name: str, via: str | None = None, *, newest: bool = False) -> DebFile:
         """Return one package without what it needs.
@@ -225,38 +240,21 @@ class Apt:
                 raise GoneError(f"no longer in the Debian archive: {listed}", why=said or None)
             raise FetchError(f"could not be downloaded: {listed}", why=said or None)
 
-    def source_file(self, source_package: str, sha256: str) -> Path | None:
-        """Return the file of a Debian source package that has this sha256, fetched into the store.
+    # -- apt itself -----------------------------------------------------------------------------
 
-        ``None`` when no version that the suite offers has it. Raises ``FetchError`` when the
-        download fails.
-        """
-        if self._store.has(sha256):
-            return self._store.path(sha256)
+    @property
+    def updates(self) -> bool:
+        """Tell whether everything is to be resolved anew."""
+        return self._update
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[Run]:
+        """Give a function that runs apt's programs on the archive's lists, for this process alone."""
         with self._exclusive():
             self._ready()
-            argv = ["apt-cache", "showsrc", "--only-source", "--", source_package]
-            said = self._run(argv, check=False).stdout.decode(errors="replace")
-            match = re.search(rf"^ {sha256} \d+ (\S+)$", said, re.MULTILINE)
-            if match is None:
-                return None
-            before = said[: match.start()]
-            version = re.findall(r"^Version: (\S+)$", before, re.MULTILINE)[-1]
-            folder = self._root / "incoming" / sha256[:16]
-            folder.mkdir(parents=True, exist_ok=True)
-            title = f"{match[1]} from the Debian source package {source_package}"
-            with self._reporter.step(title):
-                argv = ["apt-get", "source", "-qq", "--download-only", "--only-source"]
-                result = self._run([*argv, "--", f"{source_package}={version}"], cwd=folder, check=False)
-            file = folder / match[1]
-            if not file.exists():
-                why = result.stderr.decode(errors="replace").strip()
-                raise FetchError(f"the Debian source package {source_package} could not be had", why=why)
-            taken = self._store.take(file, sha256, what=match[1])
-            shutil.rmtree(folder, ignore_errors=True)
-            return taken
-
-    # -- apt itself -----------------------------------------------------------------------------
+            if self._update:
+                self._refresh()
+            yield lambda argv, cwd=None: self._run(argv, cwd=cwd, check=False)
 
     def _ask(self, argv: Sequence[str], names: Sequence[str]) -> str:
         """Run apt to answer a question about ``names``; explain a name it does not know."""

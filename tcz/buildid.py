@@ -17,13 +17,14 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tcz.squashfs.options import WRITER
 from tcz.store import sha256_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tcz.model import Recipe, ResolvedSource
-    from tcz.squash import SquashOptions
+    from tcz.squashfs.options import SquashOptions
 
 SCHEMA = 2
 _NOT_BUILT = ("recipe.toml", "boot-test.sh")
@@ -68,6 +69,8 @@ def canonical(value: object) -> object:
 
 
 def _is_set(value: object, field: Field[object]) -> bool:
+    if not field.metadata.get("in ids", True):
+        return False
     default = field.default if field.default_factory is MISSING else field.default_factory()
     return bool(default is MISSING or getattr(value, field.name) != default)
 
@@ -120,7 +123,7 @@ def content_lines(inputs: Inputs) -> Sequence[str]:
 
 def lines(inputs: Inputs) -> Sequence[str]:
     """Return the lines that are hashed; worth reading when two ids differ unexpectedly."""
-    return [*content_lines(inputs), f"squashfs {_json(inputs.options)}"]
+    return [*content_lines(inputs), f"writer {WRITER}", f"squashfs {_json(inputs.options)}"]
 
 
 def stage_id(inputs: Inputs) -> str:

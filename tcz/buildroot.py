@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tcz.model import ResolvedSource
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
+    from tcz.sandbox import Bind
 
 #: In every root: what Debian calls essential, as far as a build can notice, and common compressors.
 BASE = (
@@ -54,11 +55,12 @@ _FILES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRoot:
-    """A finished root: its id, its folder, and every package in it."""
+    """A finished root: its id, its folder, and every package in it; ``binds`` belong to it."""
 
     id: str
     path: Path
     contents: tuple[ResolvedSource, ...]
+    binds: tuple[Bind, ...] = ()
 
 
 class BuildRoots:

@@ -174,6 +174,18 @@ def recipes_option(function: _F) -> _F:
     )(function)
 
 
+def source_mirror_option(function: _F) -> _F:
+    """Add ``--source-mirror URL``, repeatable, as ``source_mirrors``."""
+    return click.option(
+        "--source-mirror",
+        "source_mirrors",
+        metavar="URL",
+        multiple=True,
+        help="Ask URL first for release files, by their sha256 and by their name (repeatable); "
+        "also TCZ_SOURCE_MIRRORS, separated by spaces.",
+    )(function)
+
+
 def progress_option(function: _F) -> _F:
     """Add ``--progress MODE`` as ``progress``, already made into a ``Reporter``."""
     return click.option(
@@ -192,6 +204,14 @@ def _reporter(ctx: click.Context, _param: click.Parameter, value: Mode) -> Repor
     reporter = reporter_for(value, sys.stderr)
     ctx.meta[_REPORTER] = reporter
     return reporter
+
+
+def refuse_without_terminal(option: str) -> None:
+    """Raise ``ConfigError`` unless somebody can type: standard input and error are a terminal."""
+    from tcz.errors import ConfigError  # noqa: PLC0415 - few commands ask
+
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise ConfigError(f"{option} needs a terminal", hint="leave the option out, or run it on a terminal")
 
 
 def json_option(function: _F) -> _F:

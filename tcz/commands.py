@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tcz import lock as locks
-from tcz import recipe_graph, resolve
+from tcz import recipe_graph, recipe_lint, resolve, split
 from tcz.errors import ConfigError, Problem
 from tcz.recipe import Recipes, standard_folders
 from tcz.store import replacing
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tcz.build import Settings
-    from tcz.model import Built
+    from tcz.lint.report import Report
+    from tcz.lint.work import Wish
+    from tcz.model import Built, BuiltPackage, Recipe, ResolvedSource
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner
-    from tcz.workshop import Workshop
+    from tcz.workshop import Planned, Workshop
 
 
 def open_recipes(folders: Sequence[Path]) -> Recipes:
@@ -30,7 +32,7 @@ def open_recipes(folders: Sequence[Path]) -> Recipes:
     return Recipes(standard_folders(folders))
 
 
-def open_workshop(
+def open_workshop(  # noqa: PLR0913 - all that a user may choose
     dirs: Dirs,
     runner: Runner,
     reporter: Reporter,
@@ -38,9 +40,15 @@ def open_workshop(
     *,
     update: bool = False,
     lock: locks.Lock | None = None,
+    tinycore_mirror: str | None = None,
     settings: Settings | None = None,
+    source_mirrors: Sequence[str] = (),
 ) -> Workshop:
-    """Return a workshop as the commands use it: the Debian mirror may come from TCZ_DEBIAN_MIRROR."""
+    """Return a workshop as the commands use it.
+
+    Mirrors may come from TCZ_DEBIAN_MIRROR and TCZ_MIRROR, and TCZ_SOURCE_MIRRORS names mirrors of release
+    files beside ``source_mirrors``, separated by spaces. Raises ``ConfigError`` for one that is no URL.
+    """
     from tcz.deb import Pin, Pins  # noqa: PLC0415 - slow to import, and not needed for --help
     from tcz.workshop import Workshop  # noqa: PLC0415
 
@@ -53,10 +61,26 @@ def open_workshop(
         reporter,
         standard_folders(folders),
         mirror=os.environ.get("TCZ_DEBIAN_MIRROR") or None,
+        source_mirrors=_checked_mirrors(source_mirrors),
         update=update,
         lock=pins,
+        tinycore_mirror=tinycore_mirror or os.environ.get("TCZ_MIRROR") or None,
         settings=settings,
     )
+
+
+def _checked_mirrors(given: Sequence[str]) -> tuple[str, ...]:
+    from tcz.recipe_checks import url  # noqa: PLC0415 - see open_workshop
+
+    found = tuple(dict.fromkeys((*given, *os.environ.get("TCZ_SOURCE_MIRRORS", "").split())))
+    problems = [
+        Problem(where="--source-mirror or TCZ_SOURCE_MIRRORS", message=complaint)
+        for mirror in found
+        if (complaint := url(mirror)) is not None
+    ]
+    if problems:
+        raise ConfigError("a mirror of release files cannot be used", problems)
+    return found
 
 
 def recipes_named(recipes: Recipes, names: Sequence[str], *, everything: bool = False) -> tuple[str, ...]:
@@ -86,7 +110,7 @@ def recipes_named(recipes: Recipes, names: Sequence[str], *, everything: bool = 
 def unknown(recipes: Recipes, name: str) -> Problem:
     """Return the problem of a name that is neither a recipe nor a package."""
     readable, broken = recipes.readable()
-    known = {*recipes.names(), *(spec.name for recipe in readable for spec in recipe.packages)}
+    known = {*recipes.names(), *(spec.name for recipe in readable for spec in split.products(recipe))}
     message = "neither a recipe nor a package"
     if broken:
         message += " of a recipe that can be read (tcz recipe lint tells more)"
@@ -142,8 +166,11 @@ def tree(found: resolve.Resolution) -> tuple[str, ...]:
     return tuple(line for name in found.wanted for line in resolve.tree_lines(found, name))
 
 
-def lint(recipes: Recipes, names: Sequence[str]) -> tuple[Problem, ...]:
-    """Return every mistake in recipes (none named: all), and between them. Raises for unknown names."""
+def lint(recipes: Recipes, names: Sequence[str], runner: Runner) -> tuple[Problem, ...]:
+    """Return every mistake in recipes (none named: all), in their folders and between them.
+
+    Raises ``ConfigError`` for unknown names.
+    """
     problems: list[Problem] = []
     right = []
     for name in names or recipes.names():
@@ -152,7 +179,82 @@ def lint(recipes: Recipes, names: Sequence[str]) -> tuple[Problem, ...]:
             right.append(recipes.get(name))
         except ConfigError as error:
             problems += error.problems or (Problem(where=name, message=error.what),)
-    return (*problems, *recipe_graph.misfits(recipes, right))
+    inside = (problem for recipe in right for problem in recipe_lint.complaints(recipe, runner))
+    return (*problems, *inside, *recipe_graph.misfits(recipes, right))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """What ``tcz recipe show --resolve`` tells: everything that goes into a build, exactly."""
+
+    recipe: Recipe
+    version: str
+    sources: tuple[ResolvedSource, ...]
+    root: tuple[ResolvedSource, ...]
+
+
+def resolved(recipe: Recipe, workshop: Workshop) -> Resolved:
+    """Return what a build of a recipe would be made from; nothing but Debian's lists is fetched for it."""
+    ready = workshop.builder.ready(recipe)
+    return Resolved(
+        recipe=recipe, version=ready.inputs.version, sources=ready.inputs.sources, root=ready.root.contents
+    )
+
+
+def resolved_lines(told: Resolved) -> tuple[str, ...]:
+    """Return them as a table: kind, name, version, hash."""
+    rows = [(s.kind, s.name, s.version, s.hash) for s in (*told.sources, *told.root)]
+    widths = [max((len(row[n]) for row in rows), default=0) for n in range(3)]
+    lines = ("  ".join((*map(str.ljust, row[:3], widths), row[3])) for row in rows)
+    return (f"{told.recipe.name} {told.version}", *lines)
+
+
+def advice(recipes: Recipes, names: Sequence[str]) -> tuple[Problem, ...]:
+    """Return what would make recipes better (none named: all); those with mistakes are passed over."""
+    readable, _ = recipes.readable()
+    wanted = [recipe for recipe in readable if not names or recipe.name in names]
+    return tuple(problem for recipe in wanted for problem in recipe_lint.advice(recipe))
+
+
+def lint_packages(what: Sequence[str], wish: Wish, folders: Sequence[Path], reporter: Reporter) -> Report:
+    """Look at packages; see ``tcz.lint.work.lint``. Nothing is built for it."""
+    from tcz.lint import work  # noqa: PLC0415 - slow to import
+    from tcz.paths import Dirs  # noqa: PLC0415
+    from tcz.run import HostRunner  # noqa: PLC0415
+
+    dirs, runner = Dirs.from_env(), HostRunner()
+    workshop = open_workshop(dirs, runner, reporter, folders)
+    return work.lint(
+        what,
+        wish,
+        recipes=workshop.recipes,
+        built=lambda name: built_package(workshop, dirs, name),
+        runner=runner,
+        reporter=reporter,
+    )
+
+
+def built_package(workshop: Workshop, dirs: Dirs, name: str) -> tuple[BuiltPackage, tuple[BuiltPackage, ...]]:
+    """Return a package that was built, and those built of what it needs, itself included.
+
+    Raises ``ConfigError`` for one that no recipe makes, that is no .tcz, or that is not built yet.
+    """
+    from tcz import record  # noqa: PLC0415
+
+    if workshop.recipes.find_package(name) is None:
+        raise ConfigError("no such file, and no such package", hint=unknown(workshop.recipes, name).hint)
+    found: list[BuiltPackage] = []
+    for planned in workshop.plan_packages([name]):
+        built = record.read(dirs.cache / "builds" / planned.build_id) if planned.cached else None
+        found += built.packages if built is not None else ()
+    mine = [package for package in found if package.name == name]
+    # NAME-KERNEL is known by its stem until it is built.
+    mine += [p for p in found if name.endswith("-KERNEL") and p.name.startswith(name.removesuffix("KERNEL"))]
+    if not mine:
+        raise ConfigError("it is not built", hint=f"tcz build {name}")
+    if mine[0].form != "extension":
+        raise ConfigError("it is no .tcz", hint=f"its recipe makes it as {mine[0].form}")
+    return mine[0], tuple(found)
 
 
 def newest_log(dirs: Dirs, name: str) -> Path:
@@ -186,6 +288,19 @@ def write_lock(path: Path, builds: Sequence[Built], wanted: Sequence[str]) -> No
 
     with replacing(path) as temporary:
         temporary.write_text(locks.dumps(locks.of_builds(builds, recipes=wanted, epoch=DEFAULT_EPOCH)))
+
+
+def why_lines(planned: Sequence[Planned]) -> tuple[str, ...]:
+    """Return for each recipe, the one that was asked for first, what has changed since it was built."""
+    said = []
+    for one in reversed(planned):
+        if one.cached:
+            if one is planned[-1]:
+                said.append(f"{one.recipe.name} {one.version}: it is built, and nothing has changed since")
+            continue
+        said.append(f"{one.recipe.name} {one.version}: to be built")
+        said += [f"  {reason.text}" for reason in one.reasons]
+    return tuple(said)
 
 
 def built_lines(builds: Sequence[Built]) -> tuple[str, ...]:

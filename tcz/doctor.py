@@ -90,6 +90,7 @@ def examine(dirs: Dirs, runner: Runner) -> tuple[Check, ...]:
         _program(runner, "bwrap"),
         _namespaces(runner),
         _space(dirs.cache),
+        _compressors(),
         _program(runner, "qemu-system-x86_64", needed=False),
         _file("UEFI firmware", FIRMWARES, "ovmf", needed=False),
     ]
@@ -178,6 +179,23 @@ def _space(folder: Path) -> Check:
         ok=free >= SPACE_NEEDED and os.access(place, os.W_OK),
         detail=f"{free / 1e9:.1f} GB at {place}, {SPACE_NEEDED / 1e9:.0f} GB needed for a cold build",
         hint="free some space, or point XDG_CACHE_HOME to a larger disk that you can write to",
+    )
+
+
+def _compressors() -> Check:
+    # Loads every compressor: only where it is asked for.
+    from tcz.squashfs.known import different  # noqa: PLC0415
+
+    found = different()
+    return Check(
+        name="compressors",
+        ok=not found,
+        detail=f"other bytes than elsewhere with {', '.join(found)}"
+        if found
+        else "the same bytes as elsewhere",
+        hint="packages built here are sound, but not byte for byte those of other machines:\n"
+        "install the versions of pyproject.toml; xz is the machine's own liblzma, elsewhere 5.4.1",
+        needed=False,
     )
 
 

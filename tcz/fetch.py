@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import tempfile
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,7 +16,6 @@ from tcz.paths import need_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import requests
 
@@ -80,6 +81,17 @@ class Fetcher:
             with self._part(sha256) as fresh:
                 self._complete(url, fresh, step, what)
                 return self._take(fresh, sha256, what)
+
+    def learn(self, url: str, *, what: str) -> Path:
+        """Return the path in the store of whatever is at ``url`` now: its name is its sha256.
+
+        For hashes that are not known yet; asks anew each time. Raises ``FetchError``.
+        """
+        with self._reporter.step(f"downloading {what}") as step, tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "file"
+            with file.open("ab") as part:
+                self._complete(url, part, step, what)
+            return self._store.take(file, None, what=what)
 
     def _take(self, part: IO[bytes], sha256: str, what: str) -> Path:
         part.flush()

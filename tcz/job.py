@@ -1,22 +1,24 @@
 """One build, from sources to a staged folder: unpack, patch, run build.sh, run test.sh.
 
 Inside the sandbox every path is the same for everybody: /build/src (the sources, writable),
-/build/dest (what is installed goes there), /build/recipe, /build/needs/PACKAGE and /build/tmp.
+/build/dest (what is installed goes there), /build/recipe, /build/needs/PACKAGE, all of these together
+in /build/local (see ``tcz.uses``) and /build/tmp.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tcz import tar
+from tcz import tar, uses
 from tcz.errors import BuildError
 from tcz.layout import lay_out
-from tcz.run import CommandError
+from tcz.limits import ExceededError, Limits, Watch
+from tcz.run import CommandError, processors
 from tcz.sandbox import PATH, Bind
+from tcz.squashfs import image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,11 +26,11 @@ if TYPE_CHECKING:
 
     from tcz.buildid import Inputs
     from tcz.model import Built
-    from tcz.reporting import Step
+    from tcz.reporting import Reporter, Step
     from tcz.sandbox import Sandbox
-    from tcz.squash import Squasher
 
 _LOOK_EVERY = 0.5
+_CWD = "/build/src"
 
 #: Runs a script as sh -eu does; the umask of whoever builds must not get into archives that it makes.
 _SCRIPT = ("sh", "-c", 'umask 022; exec sh -eu "$1"', "sh")
@@ -36,19 +38,26 @@ _SCRIPT = ("sh", "-c", 'umask 022; exec sh -eu "$1"', "sh")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A build under way: where it is on disk, and what it runs in."""
+    """A build under way: where it is on disk, and what it runs in.
+
+    ``jobs`` is how many processors it may use. With ``debug`` a script that fails is followed by a
+    shell in its place.
+    """
 
     inputs: Inputs
     needs: tuple[Built, ...]
     sandbox: Sandbox
     root: Path
     pack_root: Path
-    squasher: Squasher
     work: Path
     log: Path
     binds: tuple[Bind, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     preamble: tuple[tuple[str, ...], ...] = ()
+    root_binds: tuple[Bind, ...] = ()
+    jobs: int = field(default_factory=processors)
+    limits: Limits = field(default_factory=Limits)
+    debug: Reporter | None = None
 
     @property
     def src(self) -> Path:
@@ -76,7 +85,12 @@ class Job:
                     lay_out(tar.read(package.path), place)
                 elif package.form == "extension":
                     # Unpacked when asked for: cheaper than keeping a second copy of every build.
-                    self.squasher.unpack(package.path, place)
+                    lay_out(image.read(package.path), place)
+        uses.merge(self._extensions(), self.work / "local")
+
+    def _extensions(self) -> list[Path]:
+        packages = (package for built in self.needs for package in built.packages)
+        return [self.work / "needs" / package.name for package in packages if package.form == "extension"]
 
     def patch(self, step: Step) -> None:
         """Apply the recipe's patches in the order of their names; raises ``BuildError``."""
@@ -84,8 +98,9 @@ class Job:
         for patch in sorted(folder.glob("*.patch")) if folder.is_dir() else ():
             step.detail(patch.name)
             self._note(f"applying patches/{patch.name}")
-            argv = ("patch", "-p1", "-F0", "--batch", "-i", f"/build/recipe/patches/{patch.name}")
-            self._run(argv, self.pack_root, f"patches/{patch.name} does not apply")
+            # Without -N a patch that upstream has taken in would be undone.
+            argv = ("patch", "-p1", "-F0", "-N", "--batch", "-i", f"/build/recipe/patches/{patch.name}")
+            self._run(argv, self.pack_root, f"patches/{patch.name} does not apply exactly")
 
     def check_sources(self) -> None:
         """Run the checks that the sources themselves ask for; raises ``BuildError``."""
@@ -112,23 +127,43 @@ class Job:
             file.write(f"--- {text}\n")
 
     def _run(self, argv: Sequence[str], root: Path, failure: str, *, staged_writable: bool = True) -> None:
+        own = self.root_binds if root == self.root else ()
+        binds = (*own, *self._mounts(staged_writable=staged_writable), *self.binds)
+        env = self._environment()
+        watch = Watch(self.limits, self.work) if self.limits.any else None
         try:
-            self.sandbox.run(
-                root,
-                argv,
-                binds=(*self._mounts(staged_writable=staged_writable), *self.binds),
-                env=self._environment(),
-                cwd="/build/src",
-                log=self.log,
-            )
-        except CommandError as error:
+            self.sandbox.run(root, argv, binds=binds, env=env, cwd=_CWD, log=self.log, watch=watch)
+        except (CommandError, ExceededError) as error:
             recipe = self.inputs.recipe
-            raise BuildError(
-                f"{recipe.name} {self.inputs.version}: {failure} (status {error.result.returncode})",
+            if isinstance(error, CommandError):
+                failure = f"{failure} (status {error.result.returncode})"
+                hint = "these are the last lines of the log; the whole of it is in the file named above"
+            else:
+                failure, hint = f"{failure.removesuffix(' failed')} was ended", error.hint or ""
+            failed = BuildError(
+                f"{recipe.name} {self.inputs.version}: {failure}",
                 where=str(self.log),
-                why=error.why,
-                hint="these are the last lines of the log; the whole of it is in the file named above",
-            ) from error
+                why=error.why or error.what,
+                hint=hint,
+            )
+            if self.debug is not None:
+                self._explore(failed, root, binds, env, self.debug)
+            raise failed from error
+
+    def _explore(
+        self,
+        failed: BuildError,
+        root: Path,
+        binds: Sequence[Bind],
+        env: Mapping[str, str],
+        reporter: Reporter,
+    ) -> None:
+        """Open a shell where a script has failed, with the same environment."""
+        for line in failed.lines():
+            reporter.note(line)
+        reporter.note("this shell is where it failed, and `exit` leaves it; the command was in /build/recipe")
+        with reporter.pausing():
+            self.sandbox.shell(root, binds=binds, env=env, cwd=_CWD)
 
     def _mounts(self, *, staged_writable: bool) -> tuple[Bind, ...]:
         work = self.work
@@ -148,6 +183,7 @@ class Job:
             Bind(host=work / "src", inside="/build/src", writable=True),
             Bind(host=work / "dest", inside="/build/dest", writable=staged_writable),
             Bind(host=work / "tmp", inside="/build/tmp", writable=True),
+            Bind(host=work / "local", inside=uses.INSIDE, writable=False),
             Bind(host=self.inputs.recipe.folder, inside="/build/recipe", writable=False),
             *files,
             *unpacked,
@@ -160,7 +196,7 @@ class Job:
             "SRC": "/build/src",
             "DEST": "/build/dest",
             "RECIPE": "/build/recipe",
-            "JOBS": str(len(os.sched_getaffinity(0))),
+            "JOBS": str(self.jobs),
             "ARCH": "x86_64",
             "SOURCE_DATE_EPOCH": str(self.inputs.epoch),
             "HOME": "/build/tmp",
@@ -168,6 +204,7 @@ class Job:
             "PATH": PATH,
             "LC_ALL": "C",
             "TZ": "UTC",
+            **(uses.environment() if self._extensions() else {}),
             **self.env,
         }
 

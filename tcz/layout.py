@@ -7,12 +7,12 @@ import shutil
 import stat
 from typing import TYPE_CHECKING
 
-from tcz.tree import FileRef
+from tcz.tree import FileRef, Tree, directory, regular, symlink
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tcz.tree import Node, Tree
+    from tcz.tree import Node
 
 
 def lay_out(tree: Tree, folder: Path, *, share: bool = False) -> None:
@@ -31,9 +31,29 @@ def lay_out(tree: Tree, folder: Path, *, share: bool = False) -> None:
             os.link(folder / node.link, folder / path)
 
 
+def read_back(folder: Path) -> Tree:
+    """Return what lies below a folder: the other way round, with the owner left out and devices as well.
+
+    Files are referred to where they are.
+    """
+    nodes: dict[str, Node] = {}
+    for path in sorted(folder.rglob("*")):
+        status = path.lstat()
+        mode, mtime = stat.S_IMODE(status.st_mode), max(0, int(status.st_mtime))
+        inside = path.relative_to(folder).as_posix()
+        if stat.S_ISLNK(status.st_mode):
+            nodes[inside] = symlink(os.readlink(path))  # noqa: PTH115 - as it is written
+        elif stat.S_ISDIR(status.st_mode):
+            nodes[inside] = directory(mode)
+        elif stat.S_ISREG(status.st_mode):
+            nodes[inside] = regular(FileRef(path=path, offset=0, size=status.st_size), mode, mtime=mtime)
+    return Tree(nodes)
+
+
 def _put(node: Node, target: Path, *, share: bool) -> None:
     if node.is_dir:
         target.mkdir(exist_ok=True)
+        target.chmod(stat.S_IMODE(node.mode) & 0o777 | 0o700)
     elif node.is_link:
         target.symlink_to(os.fsdecode(node.read()))
     elif node.is_file and not (share and _linked(node, target)):
@@ -54,18 +74,10 @@ def _linked(node: Node, target: Path) -> bool:
 
 
 def _copy(node: Node, target: Path) -> None:
-    if isinstance(node.data, bytes):
-        target.write_bytes(node.data)
+    ref = node.data
+    if isinstance(ref, FileRef) and ref.offset == 0 and ref.path.stat().st_size == ref.size:
+        shutil.copyfile(ref.path, target)
         return
-    with node.data.path.open("rb") as source, target.open("wb") as sink:
-        source.seek(node.data.offset)
-        if node.data.offset == 0 and node.data.path.stat().st_size == node.data.size:
-            shutil.copyfileobj(source, sink, 1 << 20)
-            return
-        left = node.data.size
-        while left:
-            block = source.read(min(left, 1 << 20))
-            if not block:
-                node.data.read()  # raises: the file is shorter than the reference says
-            sink.write(block)
-            left -= len(block)
+    with target.open("wb") as sink:
+        for piece in node.pieces():
+            sink.write(piece)

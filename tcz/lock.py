@@ -77,7 +77,7 @@ def of_builds(
 ) -> Lock:
     """Return the lock of finished builds, sorted and without repetition."""
     resolved = {source for built in builds for source in (*built.sources, *built.root)}
-    debian = {source for source in resolved if source.kind.startswith("debian")}
+    debian = {source for source in resolved if source.kind == "debian-binary"}
     return Lock(
         recipes=tuple(recipes),
         epoch=epoch,

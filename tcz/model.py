@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +57,59 @@ class GoToolchain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Crate:
+    """A Rust crate by name and version, pinned by the sha256 of its file.
+
+    Its own Cargo.lock lists and pins all that it needs in turn. It is unpacked below the source folder
+    at ``dest``.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    dest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CargoLock:
+    """A Cargo.lock that another source brings, as the list of crates that a build needs.
+
+    ``path`` is the file's place below the source folder; a Cargo.toml lies beside it.
+    """
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Git:
+    """A commit of a git repository, pinned by its id: that is a hash of all files, submodules included.
+
+    ``ref`` is a branch or tag that leads to it, for servers that do not give a commit by its id. With
+    ``submodules`` they are fetched too. It is unpacked below the source folder at ``dest``.
+    """
+
+    url: str
+    commit: str
+    ref: str | None = None
+    submodules: bool = False
+    dest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebianSource:
+    """A Debian source package with its patches applied, trusted through apt's signed index.
+
+    ``version`` in full, or ``None`` for the newest that apt offers; which it was goes into the manifest.
+    It is unpacked below the source folder at ``dest`` as ``dpkg-source -x`` would.
+    """
+
+    package: str
+    version: str | None = None
+    dest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DebianBinary:
     """A Debian binary package, trusted through apt's signed index rather than pinned here.
 
@@ -78,15 +132,15 @@ class Local:
     dest: str = ""
 
 
-Source = Archive | GoModule | GoToolchain | DebianBinary | Local
+Source = Archive | GoModule | GoToolchain | Crate | CargoLock | Git | DebianSource | DebianBinary | Local
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedSource:
     """What a source turned out to be: the lines that go into build ids, locks and manifests.
 
-    ``hash`` is ``sha256:<hex>`` or ``h1:<base64>``; ``origin`` is the URL, module path or
-    package name it came from.
+    ``hash`` is ``sha256:<hex>``, ``h1:<base64>`` or, for a git commit, ``sha1:<hex>``; ``origin`` is
+    the URL, module path or package name it came from.
     """
 
     kind: str
@@ -99,6 +153,9 @@ class ResolvedSource:
 # -- recipes --------------------------------------------------------------------------------------
 
 Form = Literal["extension", "layer", "files"]
+
+#: Marks fields that decide no byte of a build: they do not count in its ids.
+NOT_IN_IDS: Final = MappingProxyType({"in ids": False})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,13 +185,24 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Allow:
+    """A check of ``tcz lint`` that a package may fail, and why."""
+
+    check: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackageSpec:
     """One product of a recipe.
 
     ``form``: ``extension`` is a .tcz; ``layer`` is a tar with owners, to be unpacked into a base's
     root; ``files`` are plain files (a kernel image, a boot loader). ``files`` are globs relative to
-    the staged tree (``**`` crosses folders); a folder stands for all below it. ``needs`` names
-    packages without ``.tcz``; ``-KERNEL`` is allowed and follows the kernel.
+    the staged tree (``**`` crosses folders); a folder stands for all below it. With ``rest`` it holds
+    what no other package names, and what ``tcz.split`` takes off it goes into packages of its own.
+    ``needs`` names packages without ``.tcz``; ``-KERNEL`` is allowed and follows the kernel;
+    ``auto_needs`` adds those whose shared libraries its files ask for. ``startup`` is a file of the
+    recipe that runs when the extension is loaded. ``allow`` is for lint only.
     """
 
     name: str
@@ -145,23 +213,35 @@ class PackageSpec:
     tags: tuple[str, ...] = ()
     owners: tuple[OwnerRule, ...] = ()
     devices: tuple[Device, ...] = ()
+    rest: bool = False
+    auto_needs: bool = True
+    startup: str | None = None
+    allow: tuple[Allow, ...] = field(default=(), metadata=NOT_IN_IDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildSpec:
-    """How a recipe is built: its root, what must be installed in it, recipes it builds upon."""
+    """How a recipe is built: its root, what must be installed in it, recipes it builds upon.
 
-    root: Literal["debian", "host"] = "debian"
+    ``split`` takes headers, manuals and translations off the package that holds the rest.
+    ``tinycore`` names extensions that a root of the release ``tinycore_release`` has loaded.
+    """
+
+    root: Literal["debian", "host", "tinycore"] = "debian"
     debian: tuple[str, ...] = ()
     recipes: tuple[str, ...] = ()
     strip: bool = True
+    split: bool = True
+    tinycore: tuple[str, ...] = ()
+    tinycore_release: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A recipe as loaded and checked; ``folder`` holds recipe.toml, build.sh, files/ and patches/.
 
-    ``version`` may be ``"debian"``: the upstream part of the first Debian binary's version.
+    ``version`` may be ``"debian"``: the upstream part of the first Debian package's version.
+    ``irreproducible`` says why two builds differ, where they do.
     """
 
     name: str
@@ -174,6 +254,7 @@ class Recipe:
     build: BuildSpec = field(default_factory=BuildSpec)
     sources: tuple[Source, ...] = ()
     packages: tuple[PackageSpec, ...] = ()
+    irreproducible: str | None = None
 
 
 # -- what a build leaves --------------------------------------------------------------------------
@@ -186,6 +267,8 @@ class BuiltPackage:
     ``path`` is the .tcz (companions lie beside it), the layer's .tar or, for ``files``, a folder.
     ``name`` has no suffix; ``KERNEL`` in it is already the kernel's release. ``sha256`` of a
     ``files`` folder is that of its ``sha256sum``-style listing. ``installed`` counts bytes unpacked.
+    ``needs`` holds the recipe's and, behind them, those found in its files. ``provides`` are the shared
+    libraries that others find in it (see ``tcz.provides``).
     """
 
     name: str
@@ -195,6 +278,7 @@ class BuiltPackage:
     size: int
     installed: int
     needs: tuple[str, ...]
+    provides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

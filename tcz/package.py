@@ -6,109 +6,138 @@ import hashlib
 import os
 import re
 import stat
-import struct
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tcz import metadata, stage, tar
+from tcz import bases, companions, divide, metadata, provides, resolve, stage, tar
 from tcz.errors import ConfigError, Problem
 from tcz.layout import lay_out
 from tcz.model import BuiltPackage
 from tcz.names import PackageName, file_name, follows_kernel, package_name, with_kernel
-from tcz.sandbox import Bind
+from tcz.squashfs import writer as squashfs
 from tcz.store import sha256_file
+from tcz.strip import strip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tcz.model import PackageSpec, Recipe
+    from tcz.model import Built, PackageSpec, Recipe
     from tcz.sandbox import Sandbox
-    from tcz.squash import Squasher, SquashOptions
+    from tcz.squashfs.options import SquashOptions
     from tcz.tree import Tree
 
+#: What is in this base no package needs to bring.
+BASE = "floe"
 _MODULES = re.compile(r"(?:usr/local/|usr/)?lib/modules/([^/]+)\Z")
-_ELF_HEADER = struct.Struct("<4sBB10xHH")
-_ET_EXEC, _ET_DYN = 2, 3
-_EM_386, _EM_X86_64 = 3, 62
-_STRIP_AT_ONCE = 200
+_NOT_SHIPPED = re.compile(r"\.la\Z|(?:\A|/)share/info/dir\Z")
+_NO_LIBRARIES = provides.Libraries(shared=frozenset(), own=frozenset(), wanted=())
+
+
+def _silent(_text: str) -> None:
+    """Say nothing."""
+
+
+def _nobody(_soname: str) -> Sequence[str]:
+    """Know of no package."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packing:
-    """What packing needs beside the staged files: the tools, and the choices that decide bytes."""
+    """What packing needs beside the staged files: the tools, and the choices that decide bytes.
+
+    ``needs`` are the builds that this one builds upon. ``warn`` is told what a recipe's writer should look
+    at; ``providers`` returns the packages known to hold a shared library, for an error to name.
+    """
 
     sandbox: Sandbox
     root: Path
-    squasher: Squasher
     options: SquashOptions
     epoch: int
+    needs: tuple[Built, ...] = ()
+    warn: Callable[[str], None] = _silent
+    providers: Callable[[str], Sequence[str]] = _nobody
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Product:
+    """A package about to be written."""
+
+    spec: PackageSpec
+    name: PackageName
+    tree: Tree
+    libraries: provides.Libraries
 
 
 def pack(recipe: Recipe, version: str, dest: Path, out: Path, how: Packing) -> tuple[BuiltPackage, ...]:
-    """Turn what was staged in ``dest`` into the recipe's packages below ``out``.
+    """Turn what was staged in ``dest`` into packages below ``out``: the recipe's, then those split off.
 
-    libtool's .la files go; ELF files are stripped unless the recipe says otherwise. Raises
-    ``ConfigError`` where files and packages do not fit together, with all problems.
+    libtool's .la files go, and info's index, which every package would have; ELF files are stripped
+    unless the recipe says otherwise. Raises ``ConfigError`` where files and packages do not fit
+    together, and where files need libraries that nothing brings, with all problems.
     """
     for entry in stage.scan(dest):
-        if entry.path.endswith(".la") and stat.S_ISREG(entry.status.st_mode):
+        if _NOT_SHIPPED.search(entry.path) and not stat.S_ISDIR(entry.status.st_mode):
             (dest / entry.path).unlink()
-    entries = stage.scan(dest)
-    shares = stage.claim(entries, recipe.packages)
+    shares = divide.shares(recipe, dest, stage.scan(dest))
     if recipe.build.strip:
         # Boot loader modules are ELF files too, and do not survive it: plain files stay as built.
-        live = [entry for spec in recipe.packages if spec.form != "files" for entry in shares[spec.name]]
-        if _strip(dest, live, how):
-            shares = stage.claim(stage.scan(dest), recipe.packages)
-    trees = [(spec, stage.tree_of(dest, shares[spec.name], spec, how.epoch)) for spec in recipe.packages]
-    names = [_name(spec, tree) for spec, tree in trees]
+        live = [entry for share in shares if share.spec.form != "files" for entry in share.entries]
+        if strip(dest, live, how):
+            shares = divide.shares(recipe, dest, stage.scan(dest))
+    products = [_product(recipe, dest, share, how) for share in shares]
+    needs = _needs(products, how)
     return tuple(
-        _write(recipe, version, spec, name, tree, out, how)
-        for (spec, tree), name in zip(trees, names, strict=True)
+        _write(recipe, version, product, needs.get(product.name, product.spec.needs), out, how)
+        for product in products
     )
 
 
-# -- strip ----------------------------------------------------------------------------------------
-
-
-def is_strippable(path: Path) -> bool:
-    """Tell an x86 ELF program or shared object; kernel modules and object files are neither."""
-    with path.open("rb") as file:
-        head = file.read(_ELF_HEADER.size)
-    if len(head) < _ELF_HEADER.size:
-        return False
-    magic, _, order, kind, machine = _ELF_HEADER.unpack(head)
-    return (
-        magic == b"\x7fELF"
-        and order == 1
-        and kind in (_ET_EXEC, _ET_DYN)
-        and machine in (_EM_386, _EM_X86_64)
-    )
-
-
-def _strip(dest: Path, entries: Iterable[stage.Entry], how: Packing) -> bool:
-    """Strip ELF files in place, each inode once; tell whether there were any."""
-    found: dict[tuple[int, int], str] = {}
-    for entry in entries:
-        status = entry.status
-        if stat.S_ISREG(status.st_mode) and is_strippable(dest / entry.path):
-            found.setdefault((status.st_dev, status.st_ino), entry.path)
-    paths = list(found.values())
-    for path in paths:
-        target = dest / path
-        target.chmod(stat.S_IMODE(target.stat().st_mode) | 0o200)
-    for start in range(0, len(paths), _STRIP_AT_ONCE):
-        chunk = paths[start : start + _STRIP_AT_ONCE]
-        how.sandbox.run(
-            how.root,
-            ("strip", "--strip-unneeded", *(f"/build/dest/{path}" for path in chunk)),
-            binds=(Bind(host=dest, inside="/build/dest", writable=True),),
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
-            cwd="/build/dest",
+def _product(recipe: Recipe, dest: Path, share: divide.Share, how: Packing) -> _Product:
+    spec = share.spec
+    tree = stage.tree_of(dest, share.entries, spec, how.epoch)
+    lost = stage.lost_bits(share.entries, tree, spec)
+    if lost:
+        how.warn(
+            f"{spec.name}: installed set-uid or set-gid, and not so in the package: {', '.join(lost)}; "
+            f'an owner rule of the recipe keeps it: owners = [{{ path = "{lost[0]}", mode = "4755" }}]'
         )
-    return bool(paths)
+    name = _name(spec, tree)
+    if spec.startup is not None:
+        tree = stage.with_startup(tree, name, (recipe.folder / spec.startup).read_bytes(), how.epoch)
+    found = provides.libraries(tree) if spec.form == "extension" else _NO_LIBRARIES
+    return _Product(spec=spec, name=name, tree=tree, libraries=found)
+
+
+def _needs(products: Sequence[_Product], how: Packing) -> Mapping[str, tuple[str, ...]]:
+    """Return the needs of each extension: the recipe's in its order, then those of its files, sorted."""
+    linked = [product for product in products if product.spec.form == "extension"]
+    asked = [
+        provides.Asked(
+            name=product.name,
+            needs=product.spec.needs,
+            libraries=product.libraries if product.spec.auto_needs else replace(product.libraries, wanted=()),
+        )
+        for product in linked
+    ]
+    upon = [
+        provides.Provider(package=package.name, sonames=frozenset(package.provides))
+        for built in how.needs
+        for package in built.packages
+        if package.form == "extension"
+    ]
+    found = provides.needs(asked, upon, bases.load(BASE).sonames, how.providers)
+    needs = {one.name: (*one.needs, *found[one.name]) for one in asked}
+    cycles = resolve.closure(list(needs), lambda name: needs.get(name, ())).cycles
+    if cycles:
+        problems = [Problem(where=cycle[0], message=" -> ".join(cycle)) for cycle in cycles]
+        raise ConfigError(
+            "packages need each other, so none can be loaded first",
+            problems,
+            hint="the files of libraries say so: put both into one package",
+        )
+    return needs
 
 
 # -- names ----------------------------------------------------------------------------------------
@@ -137,12 +166,14 @@ def _name(spec: PackageSpec, tree: Tree) -> PackageName:
 
 
 def _write(
-    recipe: Recipe, version: str, spec: PackageSpec, name: PackageName, tree: Tree, out: Path, how: Packing
+    recipe: Recipe, version: str, product: _Product, needs: tuple[str, ...], out: Path, how: Packing
 ) -> BuiltPackage:
+    spec, name, tree = product.spec, product.name, product.tree
     if spec.form == "extension":
         path = out / file_name(name)
-        how.squasher.pack(tree, path, how.options, epoch=how.epoch)
-        _companions(recipe, version, spec, path, tree, how.epoch)
+        squashfs.write(tree, path, how.options, epoch=how.epoch)
+        info = _info(recipe, version, spec, path, how.epoch)
+        companions.write(path, tree, needs=needs, info=info)
     elif spec.form == "layer":
         path = out / f"{name}.tar"
         tar.write(tree, path)
@@ -156,7 +187,8 @@ def _write(
         sha256=sha256_file(path),
         size=path.stat().st_size,
         installed=tree.content_size(),
-        needs=spec.needs,
+        needs=needs,
+        provides=tuple(sorted(product.libraries.shared)) if spec.form == "extension" else (),
     )
 
 
@@ -165,6 +197,7 @@ def _plain(spec: PackageSpec, name: PackageName, tree: Tree, folder: Path, epoch
     lay_out(tree, folder)
     sums = "".join(f"{digest}  {path}\n" for path, digest in _sums(folder, tree))
     (folder / "SHA256SUMS").write_text(sums, encoding="utf-8", errors="surrogateescape")
+    (folder / "SHA256SUMS").chmod(0o644)
     for path in (*reversed(list(tree)), "SHA256SUMS"):
         os.utime(folder / path, (epoch, epoch), follow_symlinks=False)
     size = tree.content_size()
@@ -180,24 +213,7 @@ def _sums(folder: Path, tree: Tree) -> Iterator[tuple[str, str]]:
             yield path, sha256_file(folder / path)
 
 
-def _companions(recipe: Recipe, version: str, spec: PackageSpec, path: Path, tree: Tree, epoch: int) -> None:
-    """Write what lies beside a .tcz: .dep (where it needs something), .info, .list, .md5.txt."""
-    dep = metadata.dep_text(spec.needs)
-    with path.open("rb") as file:
-        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    texts = {
-        ".list": metadata.list_text(p for p, node in tree.items() if not node.is_dir),
-        ".md5.txt": metadata.md5_text(metadata.Md5(md5=md5, name=path.name)),
-        ".info": metadata.info_text(_info(recipe, version, spec, path, epoch)),
-    }
-    if dep is not None:
-        texts[".dep"] = dep
-    for suffix, text in texts.items():
-        path.with_name(path.name + suffix).write_text(text, encoding="utf-8", errors="surrogateescape")
-
-
 def _info(recipe: Recipe, version: str, spec: PackageSpec, path: Path, epoch: int) -> metadata.Info:
-    date = datetime.fromtimestamp(epoch, UTC).strftime("%Y/%m/%d")
     return metadata.Info(
         title=path.name,
         description=spec.summary or recipe.summary,
@@ -210,14 +226,5 @@ def _info(recipe: Recipe, version: str, spec: PackageSpec, path: Path, epoch: in
         tags=" ".join(spec.tags),
         comments=f"Built by tcz from the recipe {recipe.name}.",
         change_log="",
-        current=f"{date} {version}, release {recipe.release}",
+        current=f"{companions.day(epoch)} {version}, release {recipe.release}",
     )
-
-
-def companions(package: BuiltPackage) -> Sequence[Path]:
-    """Return the files of an extension: the .tcz itself and those that lie beside it."""
-    beside = (
-        package.path.with_name(package.path.name + suffix)
-        for suffix in (".dep", ".info", ".list", ".md5.txt")
-    )
-    return (package.path, *(path for path in beside if path.exists()))

@@ -5,46 +5,33 @@ The format is described in docs/reference/recipe.md; ``tcz.recipe_text`` writes 
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tcz import recipe_checks as check
-from tcz import toml
+from tcz import recipe_packages, recipe_sources, split, toml
 from tcz.errors import ConfigError, Problem
-from tcz.model import (
-    Archive,
-    BuildSpec,
-    DebianBinary,
-    Device,
-    Form,
-    GoModule,
-    GoToolchain,
-    Local,
-    OwnerRule,
-    PackageSpec,
-    Recipe,
-    Source,
-)
+from tcz.model import BuildSpec, DebianBinary, DebianSource, Recipe
 from tcz.paths import shipped
+from tcz.recipe_sources import DEBIAN_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-ARCH = "x86_64"
-#: The version of a recipe that follows a Debian binary package.
-DEBIAN_VERSION = "debian"
-
-_FORMS: tuple[Form, ...] = ("extension", "layer", "files")
-_ROOTS: tuple[Literal["debian", "host"], ...] = ("debian", "host")
-_DEVICE_KINDS: tuple[Literal["c", "b"], ...] = ("c", "b")
-_TOP = 0xFFFFFFFF
-_BRACES = re.compile(r"\{(version|arch)\}")
+_ROOTS: tuple[Literal["debian", "host", "tinycore"], ...] = ("debian", "host", "tinycore")
 
 
 def load(folder: Path) -> Recipe:
     """Read and check the recipe in ``folder``. Raises ``ConfigError`` with every mistake in it."""
-    document = toml.read(folder / "recipe.toml")
+    return _load(toml.read(folder / "recipe.toml"), folder)
+
+
+def loads(text: str, folder: Path) -> Recipe:
+    """Read and check ``text`` as the recipe.toml of ``folder``; raises as ``load`` does."""
+    return _load(toml.parse(text, str(folder / "recipe.toml")), folder)
+
+
+def _load(document: toml.Document, folder: Path) -> Recipe:
     recipe = _Loader(document, folder).recipe()
     if not (folder / "build.sh").is_file():
         document.fail_elsewhere(str(folder / "build.sh"), "is missing", "it holds the build's commands")
@@ -77,11 +64,16 @@ class _Loader:
             folder=self.folder,
             release=root.integer("release", 1, low=1),
             build=self._build(),
-            sources=self._sources(),
-            packages=self._packages(),
+            sources=recipe_sources.load(root, self.folder, self.version),
+            packages=recipe_packages.load(root, self.folder),
+            irreproducible=root.maybe_string("irreproducible", check=check.one_line),
         )
-        if self.version == DEBIAN_VERSION and not any(isinstance(s, DebianBinary) for s in recipe.sources):
-            root.fail("version", "'debian' needs a source of the kind debian-binary to take it from")
+        debian = any(isinstance(source, DebianBinary | DebianSource) for source in recipe.sources)
+        if self.version == DEBIAN_VERSION and not debian:
+            root.fail(
+                "version",
+                "'debian' needs a source of the kind debian-binary or debian-source to take it from",
+            )
         return recipe
 
     def _own_name(self, text: str) -> str | None:
@@ -96,164 +88,20 @@ class _Loader:
         recipes = needs.strings("recipes", (), check=check.name)
         if self.name and self.name in recipes:
             needs.fail("recipes", f"{self.name!r} needs itself")
+        root = table.choice("root", _ROOTS, "debian")
+        release = table.maybe_string("tinycore", check=check.tinycore_release)
+        if (root == "tinycore") != (release is not None):
+            message = 'needs a release, such as "17.x"' if root == "tinycore" else 'is for root = "tinycore"'
+            table.fail("tinycore", message)
         return BuildSpec(
-            root=table.choice("root", _ROOTS, "debian"),
+            root=root,
             debian=needs.strings("debian", (), check=check.debian),
             recipes=recipes,
             strip=table.boolean("strip", default=True),
+            split=table.boolean("split", default=True),
+            tinycore=needs.strings("tinycore", (), check=check.package_name),
+            tinycore_release=release,
         )
-
-    # -- sources
-
-    def _sources(self) -> tuple[Source, ...]:
-        kinds: dict[str, Callable[[toml.Table], Source]] = {
-            "archive": self._archive,
-            "go-module": self._go_module,
-            "go-toolchain": self._go_toolchain,
-            "debian-binary": self._debian_binary,
-            "local": self._local,
-        }
-        tables = self.root.tables("source")
-        sources: list[Source] = []
-        for table in tables:
-            kind = table.string("kind")
-            if kind in kinds:
-                sources.append(kinds[kind](table))
-            else:
-                table.ignore_rest()
-                if kind:
-                    allowed = ", ".join(kinds)
-                    table.fail("kind", f"{kind!r} is not one of {allowed}", toml.guess(kind, kinds))
-        toolchains = [t for t, s in zip(tables, sources, strict=False) if isinstance(s, GoToolchain)]
-        for table in toolchains[1:]:
-            table.fail(None, "a second go-toolchain: a recipe has one")
-        if not toolchains:
-            for table in tables:
-                if table.string("kind", "") == "go-module":
-                    table.fail(None, "a go-module needs a source of the kind go-toolchain beside it")
-                    break
-        return tuple(sources)
-
-    def _fill(self, table: toml.Table, key: str, text: str) -> str:
-        if self.version == DEBIAN_VERSION and "{version}" in text:
-            table.fail(key, "{version} cannot stand here: the version comes from Debian when it is built")
-        values = {"version": self.version, "arch": ARCH}
-        return _BRACES.sub(lambda match: values[match[1]], text)
-
-    def _filled(self, table: toml.Table, key: str, rule: toml.Check) -> str:
-        """Read a string, fill in ``{version}`` and ``{arch}``, then check it."""
-        raw = table.string(key, check=lambda text: rule(self._fill_quietly(text)))
-        return self._fill(table, key, raw)
-
-    def _fill_quietly(self, text: str) -> str:
-        return _BRACES.sub(lambda match: {"version": self.version or "0", "arch": ARCH}[match[1]], text)
-
-    def _archive(self, table: toml.Table) -> Archive:
-        return Archive(
-            url=self._filled(table, "url", check.url),
-            sha256=table.string("sha256", check=check.sha256),
-            debian=table.maybe_string("debian", check=check.debian),
-            strip=table.integer("strip", 1, high=64),
-            dest=_dest(table),
-            unpack=table.boolean("unpack", default=True),
-        )
-
-    def _go_module(self, table: toml.Table) -> GoModule:
-        return GoModule(
-            module=table.string("module", check=check.module),
-            version=self._filled(table, "version", check.module_version),
-            sum=table.string("sum", check=check.h1),
-            modfile=table.string("modfile", "go.mod", check=check.path),
-            dest=_dest(table),
-            packages=table.strings("packages", (), check=check.go_package),
-            tags=table.strings("tags", (), check=check.go_tag),
-        )
-
-    def _go_toolchain(self, table: toml.Table) -> GoToolchain:
-        return GoToolchain(
-            version=self._filled(table, "version", check.go_version),
-            sum=table.string("sum", check=check.h1),
-        )
-
-    def _debian_binary(self, table: toml.Table) -> DebianBinary:
-        via = table.maybe_string("via", check=check.debian)
-        package = table.string("package", check=check.debian if via is None else check.debian_glob)
-        if via is None and check.debian(package) and check.debian_glob(package) is None:
-            table.fail("package", "a glob needs 'via', the package whose dependency it is to match")
-        return DebianBinary(package=package, via=via, dest=_dest(table))
-
-    def _local(self, table: toml.Table) -> Local:
-        path = table.string("path", check=check.path)
-        if path and check.path(path) is None and not (self.folder / path).exists():
-            table.fail("path", f"{path!r} is not in the recipe's folder")
-        return Local(path=path, dest=_dest(table))
-
-    # -- packages
-
-    def _packages(self) -> tuple[PackageSpec, ...]:
-        tables = self.root.tables("package")
-        if not tables and not self.root.has("package"):
-            self.root.fail(None, "there is no [[package]]: a recipe makes at least one")
-        packages = tuple(_package(table) for table in tables)
-        names = [package.name for package in packages]
-        for n, (table, name) in enumerate(zip(tables, names, strict=True)):
-            if name and name in names[:n]:
-                table.fail("name", f"a second package {name!r} in this recipe")
-        return packages
-
-
-def _dest(table: toml.Table) -> str:
-    return table.string("dest", "", check=check.path, empty=True)
-
-
-def _package(table: toml.Table) -> PackageSpec:
-    package = PackageSpec(
-        name=table.string("name", check=check.package_name),
-        files=table.strings("files", check=check.glob),
-        form=table.choice("form", _FORMS, "extension"),
-        needs=table.strings("needs", (), check=check.package_name),
-        summary=table.maybe_string("summary", check=check.one_line),
-        tags=table.strings("tags", (), check=check.tag),
-        owners=tuple(_owner(owner) for owner in table.tables("owners")),
-        devices=tuple(_device(device) for device in table.tables("devices")),
-    )
-    if package.name and package.name in package.needs:
-        table.fail("needs", f"{package.name!r} needs itself")
-    if package.form == "files" and package.devices:
-        table.fail("devices", "a package of the form 'files' cannot hold devices")
-    if table.has("files") and not (package.files or package.needs or package.devices):
-        table.fail("files", "the package holds nothing: no files, no devices, no needs")
-    return package
-
-
-def _mode(table: toml.Table) -> int | None:
-    text = table.maybe_string("mode", check=check.mode)
-    return int(text, 8) if text and check.mode(text) is None else None
-
-
-def _owner(table: toml.Table) -> OwnerRule:
-    rule = OwnerRule(
-        path=table.string("path", check=check.glob),
-        uid=table.maybe_integer("uid", high=_TOP),
-        gid=table.maybe_integer("gid", high=_TOP),
-        mode=_mode(table),
-    )
-    if not any(table.has(key) for key in ("uid", "gid", "mode")):
-        table.fail(None, "gives none of uid, gid and mode")
-    return rule
-
-
-def _device(table: toml.Table) -> Device:
-    mode = _mode(table)
-    return Device(
-        path=table.string("path", check=check.path),
-        kind=table.choice("kind", _DEVICE_KINDS),
-        major=table.integer("major", high=4095),
-        minor=table.integer("minor", high=1048575),
-        mode=0o600 if mode is None else mode,
-        uid=table.integer("uid", 0, high=_TOP),
-        gid=table.integer("gid", 0, high=_TOP),
-    )
 
 
 def standard_folders(extra: Sequence[Path] = ()) -> tuple[Path, ...]:
@@ -325,12 +173,17 @@ class Recipes:
     def find_package(self, package: str) -> Recipe | None:
         """Return the recipe that makes a package, or ``None``; broken recipes are passed over.
 
+        Packages that come of splitting count as made: whether they hold anything shows in the build.
         ``NAME-KERNEL`` is also found by its final name, such as ``NAME-6.12.48-amd64``.
         """
         recipes, _ = self.readable()
+        # What a recipe names goes before what another might leave.
+        for recipe in recipes:
+            if any(spec.name == package for spec in recipe.packages):
+                return recipe
         for matches in (lambda name: name == package, lambda name: _follows_kernel(name, package)):
             for recipe in recipes:
-                if any(matches(spec.name) for spec in recipe.packages):
+                if any(matches(spec.name) for spec in split.products(recipe)):
                     return recipe
         return None
 
@@ -344,7 +197,7 @@ class Recipes:
         if recipe is not None:
             return recipe
         recipes, problems = self.readable()
-        known = {spec.name for recipe in recipes for spec in recipe.packages}
+        known = {spec.name for recipe in recipes for spec in split.products(recipe)}
         message = f"no recipe makes the package {package!r}"
         if problems:
             message += ", but some recipes cannot be read"

@@ -8,16 +8,24 @@ from urllib.parse import urlsplit
 NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*")
 PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~_-]*")
+#: A sum of the right form that fits nothing.
+NO_SUM = "h1:" + "A" * 43 + "="
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _H1 = re.compile(r"h1:[A-Za-z0-9+/]{43}=")
 _MODULE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+(/[A-Za-z0-9._~+-]+)*")
 _MODULE_VERSION = re.compile(r"v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?(\+incompatible)?")
 _GO_VERSION = re.compile(r"[0-9]+\.[0-9]+(\.[0-9]+|rc[0-9]+)?")
 _GO_TAG = re.compile(r"[A-Za-z0-9_.]+")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*")
+_DEBIAN_VERSION = re.compile(r"([0-9]+:)?[0-9][A-Za-z0-9.+~:-]*")
+_CRATE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_CRATE_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _DEBIAN_GLOB = re.compile(r"[a-z0-9*?\[][]a-z0-9+.*?\[!-]+")
 _MODE = re.compile(r"[0-7]{3,4}")
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
+_LINT_CHECK = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _LICENSE_TOKEN = re.compile(r"\s*([()]|[A-Za-z0-9][A-Za-z0-9.:-]*\+?)")
 _OPERATORS = ("AND", "OR", "WITH")
 
@@ -38,6 +46,11 @@ def package_name(text: str) -> str | None:
     if "KERNEL" in text.removesuffix("-KERNEL"):
         return f"{text!r}: KERNEL stands for the kernel's release only as -KERNEL at the end"
     return None
+
+
+def lint_check(text: str) -> str | None:
+    """Accept names as checks of ``tcz lint`` have them; whether there is such a check is told by lint."""
+    return None if _LINT_CHECK.fullmatch(text) else f"{text!r} is no name of a check, such as set-id"
 
 
 def version(text: str) -> str | None:
@@ -91,6 +104,47 @@ def go_package(text: str) -> str | None:
 def go_tag(text: str) -> str | None:
     """Accept a Go build tag."""
     return None if _GO_TAG.fullmatch(text) else f"{text!r} is not a build tag"
+
+
+def crate(text: str) -> str | None:
+    """Accept a crate's name."""
+    return (
+        None if _CRATE.fullmatch(text) else f"{text!r} is not a crate's name: letters, digits, - and _ only"
+    )
+
+
+def crate_version(text: str) -> str | None:
+    """Accept a version of a crate: all three numbers."""
+    return None if _CRATE_VERSION.fullmatch(text) else f"{text!r} is not a crate's version such as 1.2.3"
+
+
+def commit(text: str) -> str | None:
+    """Accept a commit's id in full."""
+    if _COMMIT.fullmatch(text):
+        return None
+    return f"is not a commit's id: expected 40 hexadecimal digits in lower case, found {len(text)} characters"
+
+
+def ref(text: str) -> str | None:
+    """Accept the name of a branch or tag."""
+    if _REF.fullmatch(text) and ".." not in text and not text.endswith((".", "/", ".lock")):
+        return None
+    return f"{text!r} is not the name of a branch or tag"
+
+
+def git_url(text: str) -> str | None:
+    """Accept the address of a git repository that can be read without an account."""
+    if text.startswith("git://"):
+        return url("https" + text.removeprefix("git"))
+    complaint = url(text)
+    if complaint is None and text.startswith("ftp:"):
+        complaint = f"{text!r} does not start with https://, http:// or git://"
+    return complaint
+
+
+def debian_version(text: str) -> str | None:
+    """Accept a version as Debian writes it."""
+    return None if _DEBIAN_VERSION.fullmatch(text) else f"{text!r} is not a Debian version such as 1.2.3-4"
 
 
 def debian(text: str) -> str | None:
@@ -174,3 +228,8 @@ def license_expression(text: str) -> str | None:
         else:
             return complaint
     return complaint if want_name or depth or text[at:].strip() else None
+
+
+def tinycore_release(text: str) -> str | None:
+    """Accept the folder of a release on a mirror, such as ``17.x``."""
+    return None if re.fullmatch(r"[1-9][0-9]?\.x", text) else 'a release of Tiny Core is written "17.x"'

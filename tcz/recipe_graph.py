@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tcz import resolve, toml
+from tcz import resolve, split, toml
 from tcz.errors import Problem
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def package_spec(recipes: Recipes, package: str) -> PackageSpec | None:
     recipe = recipes.find_package(package)
     if recipe is None:
         return None
-    exact = [spec for spec in recipe.packages if spec.name == package]
+    exact = [spec for spec in split.products(recipe) if spec.name == package]
     return (exact or [spec for spec in recipe.packages if spec.name.endswith("-KERNEL")])[0]
 
 
@@ -54,7 +54,7 @@ def misfits(recipes: Recipes, among: Sequence[Recipe]) -> tuple[Problem, ...]:
     """
     problems: list[Problem] = []
     everything, _ = recipes.readable()
-    known = {spec.name for recipe in everything for spec in recipe.packages}
+    known = {spec.name for recipe in everything for spec in split.products(recipe)}
     for recipe in among:
         where = str(recipe.folder / "recipe.toml")
         for name in recipe.build.recipes:
@@ -66,6 +66,7 @@ def misfits(recipes: Recipes, among: Sequence[Recipe]) -> tuple[Problem, ...]:
                 if recipes.find_package(need) is None:
                     message = f"package {spec.name}: no recipe makes {need!r}, which it needs"
                     problems.append(Problem(where=where, message=message, hint=toml.guess(need, known)))
+        for spec in split.products(recipe):
             others = [
                 other.name
                 for other in everything

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tcz.model import Archive, DebianBinary, GoModule, GoToolchain, Local
+from tcz.model import Archive, CargoLock, Crate, DebianBinary, DebianSource, Git, GoModule, GoToolchain, Local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,11 +27,21 @@ def _recipe(recipe: Recipe) -> Iterator[str]:
     yield "schema = 1"
     for key in ("name", "version", "summary", "license", "homepage"):
         yield f"{key} = {quote(getattr(recipe, key))}"
-    yield from _pairs(release=None if recipe.release == 1 else recipe.release)
+    yield from _pairs(
+        release=None if recipe.release == 1 else recipe.release, irreproducible=recipe.irreproducible
+    )
     build = recipe.build
     lines = [
-        *_pairs(root=None if build.root == "debian" else build.root, strip=None if build.strip else False),
-        *(f"needs.{line}" for line in _pairs(debian=build.debian, recipes=build.recipes)),
+        *_pairs(
+            root=None if build.root == "debian" else build.root,
+            tinycore=build.tinycore_release,
+            strip=None if build.strip else False,
+            split=None if build.split else False,
+        ),
+        *(
+            f"needs.{line}"
+            for line in _pairs(debian=build.debian, tinycore=build.tinycore, recipes=build.recipes)
+        ),
     ]
     if lines:
         yield from ("", "[build]", *lines)
@@ -66,6 +76,32 @@ def _source(source: Source) -> Iterator[str]:
             )
         case GoToolchain():
             yield from _pairs(kind="go-toolchain", version=source.version, sum=source.sum)
+        case Crate():
+            yield from _pairs(
+                kind="crate",
+                name=source.name,
+                version=source.version,
+                sha256=source.sha256,
+                dest=source.dest or None,
+            )
+        case CargoLock():
+            yield from _pairs(kind="cargo-lock", path=source.path, sha256=source.sha256)
+        case Git():
+            yield from _pairs(
+                kind="git",
+                url=source.url,
+                commit=source.commit,
+                ref=source.ref,
+                submodules=True if source.submodules else None,
+                dest=source.dest or None,
+            )
+        case DebianSource():
+            yield from _pairs(
+                kind="debian-source",
+                package=source.package,
+                version=source.version,
+                dest=source.dest or None,
+            )
         case DebianBinary():
             yield from _pairs(
                 kind="debian-binary", package=source.package, via=source.via, dest=source.dest or None
@@ -78,10 +114,15 @@ def _package(package: PackageSpec) -> Iterator[str]:
     yield from _pairs(
         name=package.name, summary=package.summary, form=None if package.form == "extension" else package.form
     )
-    yield f"files = {_value(package.files)}"
-    yield from _pairs(needs=package.needs, tags=package.tags)
+    if not package.rest:
+        yield f"files = {_value(package.files)}"
+    yield from _pairs(needs=package.needs, tags=package.tags, startup=package.startup)
+    if not package.auto_needs:
+        yield "auto-needs = false"
     yield from _inline("owners", [_owner(rule) for rule in package.owners])
     yield from _inline("devices", [_device(device) for device in package.devices])
+    if package.allow:
+        yield from ("", "[package.allow]", *(f"{one.check} = {quote(one.reason)}" for one in package.allow))
 
 
 def _owner(rule: OwnerRule) -> Iterator[str]:

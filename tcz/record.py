@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, get_args
 
+from tcz import metadata, provides
 from tcz.errors import VerifyError
 from tcz.model import Built, BuiltPackage, Form, ResolvedSource
 from tcz.store import replacing, sha256_file
@@ -68,7 +69,30 @@ def _package(data: dict[str, Any], folder: Path) -> BuiltPackage:
         size=int(data["size"]),
         installed=int(data["installed"]),
         needs=tuple(_text(need) for need in data["needs"]),
+        provides=_provides(data, folder),
     )
+
+
+def _provides(data: dict[str, Any], folder: Path) -> tuple[str, ...]:
+    """Return the libraries of a package; builds of before they were recorded have their names in .list."""
+    if "provides" in data:
+        return tuple(_text(name) for name in data["provides"])
+    listing = folder / (data["path"] + ".list")
+    if data["form"] != "extension" or not listing.is_file():
+        return ()
+    return provides.listed(metadata.parse_list(metadata.decode(listing.read_bytes())))
+
+
+def providers(builds: Path, soname: str) -> tuple[str, ...]:
+    """Return the packages, among the builds in a folder, that have a shared library; for people to read."""
+    found = {
+        f"{package.name} (recipe {built.recipe})"
+        for place in builds.glob("*")
+        if (built := read(place)) is not None
+        for package in built.packages
+        if soname in package.provides
+    }
+    return tuple(sorted(found))
 
 
 def is_whole(built: Built, *, thorough: bool = False) -> bool:

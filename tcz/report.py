@@ -6,10 +6,10 @@ thread opened last.
 
 JSON lines, one event each, with ``event`` and ``time`` (seconds since the reporter was made):
 
-* ``start``: ``id``, ``parent`` (an id or null), ``title``, ``total``
+* ``start``: ``id``, ``parent`` (an id or null), ``title``, ``total``, and ``recipe`` where a recipe is built
 * ``progress``: ``id``, ``done``, ``total``, ``unit`` (at most four a second for a step)
 * ``detail``: ``id``, ``text`` (likewise)
-* ``end``: ``id``, ``title``, ``outcome`` (``done``, ``failed``, ``interrupted``), ``seconds``
+* ``end``: ``id``, ``title``, ``outcome`` (``done``, ``failed``, ``interrupted``), ``seconds``, ``recipe``
 * ``note`` and ``warning``: ``text``
 * ``error``, the last one where a command fails: ``code`` (its exit status), ``what``, and ``where``,
   ``why`` and ``hint``, which may be null
@@ -65,6 +65,7 @@ class Running:
     parent: Running | None
     started: float
     total: int | None
+    recipe: str | None = None
     done: int = 0
     unit: str = ""
     text: str = ""
@@ -72,8 +73,9 @@ class Running:
     depth: int = field(init=False)
 
     def __post_init__(self) -> None:
-        """Count the steps around it."""
+        """Count the steps around it; inner steps belong to the recipe of the outer one."""
         self.depth = self.parent.depth + 1 if self.parent else 0
+        self.recipe = self.recipe or (self.parent.recipe if self.parent else None)
 
 
 class Display(Protocol):
@@ -93,6 +95,9 @@ class Display(Protocol):
 
     def tick(self, running: tuple[Running, ...], now: float) -> None:
         """Show that the steps are still alive."""
+
+    def pause(self) -> None:
+        """Leave the terminal as it is; the next call of any kind takes it again."""
 
     #: Seconds between ticks, or ``None`` for a display that needs none.
     heartbeat: float | None
@@ -128,14 +133,17 @@ class PrintingReporter:
         self._running: dict[int, Running] = {}
         self._of_thread = threading.local()
         self._stop = threading.Event()
+        self._paused = False
 
     @contextmanager
-    def step(self, title: str, *, total: int | None = None) -> Iterator[Step]:
+    def step(self, title: str, *, total: int | None = None, recipe: str | None = None) -> Iterator[Step]:
         """Open a step; see ``tcz.reporting.Reporter``."""
         outer: Running | None = getattr(self._of_thread, "step", None)
         with self._lock:
             now = self._now()
-            step = Running(id=next(self._ids), title=title, parent=outer, started=now, total=total)
+            step = Running(
+                id=next(self._ids), title=title, parent=outer, started=now, total=total, recipe=recipe
+            )
             self._display.start(step, now)
             self._running[step.id] = step
             if len(self._running) == 1 and self._display.heartbeat is not None:
@@ -156,6 +164,17 @@ class PrintingReporter:
                 if not self._running:
                     self._stop.set()
                 self._display.end(step, self._now(), outcome, last=not self._running)
+
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """Leave the terminal alone; see ``tcz.reporting.Reporter``."""
+        with self._lock:
+            self._display.pause()
+            self._paused = True
+        try:
+            yield
+        finally:
+            self._paused = False
 
     def note(self, text: str) -> None:
         """Tell a fact."""
@@ -178,7 +197,7 @@ class PrintingReporter:
     def updated(self, step: Running, *, detail: bool) -> None:
         """Show what a step has just told."""
         with self._lock:
-            if step.id in self._running:
+            if step.id in self._running and not self._paused:
                 self._display.update(step, self._now(), detail=detail)
 
     def _now(self) -> float:
@@ -187,7 +206,7 @@ class PrintingReporter:
     def _beat(self, stop: threading.Event) -> None:
         while not stop.wait(self._display.heartbeat):
             with self._lock:
-                if not stop.is_set():
+                if not (stop.is_set() or self._paused):
                     self._display.tick(tuple(self._running.values()), self._now())
 
 
@@ -211,6 +230,16 @@ def amount_text(step: Running) -> str:
     return f"{100 * step.done // step.total}% ({step.done} of {step.total}{' ' * bool(step.unit)}{step.unit})"
 
 
+def full_title(step: Running) -> str:
+    """Return the title with the recipe before it, where it does not name that itself."""
+    named = step.recipe is None or step.recipe in step.title
+    return step.title if named else f"{step.recipe}: {step.title}"
+
+
+def _whose(step: Running) -> dict[str, str]:
+    return {} if step.recipe is None else {"recipe": step.recipe}
+
+
 class Plain:
     """Lines without colour or cursor movement, each with the time since the start."""
 
@@ -227,14 +256,17 @@ class Plain:
     def start(self, step: Running, now: float) -> None:
         """Print the title."""
         step.last_told = now
-        self._line(now, step.depth, f"{step.title} ...")
+        self._line(now, step.depth, f"{full_title(step)} ...")
 
     def update(self, step: Running, now: float, *, detail: bool) -> None:
         """Print nothing: the heartbeat tells of it."""
 
     def end(self, step: Running, now: float, outcome: str, *, last: bool) -> None:  # noqa: ARG002
         """Print the outcome and how long it took."""
-        self._line(now, step.depth, f"{step.title}: {outcome} ({seconds_text(now - step.started)})")
+        self._line(now, step.depth, f"{full_title(step)}: {outcome} ({seconds_text(now - step.started)})")
+
+    def pause(self) -> None:
+        """Do nothing: lines stay where they are."""
 
     def say(self, text: str, now: float, *, warning: bool) -> None:
         """Print the text."""
@@ -249,7 +281,7 @@ class Plain:
                 continue
             step.last_told = now
             parts = [amount_text(step), step.text, f"{seconds_text(now - step.started)} so far"]
-            self._line(now, step.depth, f"{step.title}: " + ", ".join(part for part in parts if part))
+            self._line(now, step.depth, f"{full_title(step)}: " + ", ".join(part for part in parts if part))
 
 
 class JsonLines:
@@ -261,6 +293,9 @@ class JsonLines:
         """Write to ``stream``."""
         self._stream = stream
 
+    def pause(self) -> None:
+        """Do nothing: lines stay where they are."""
+
     def _event(self, event: str, now: float, **fields: str | float | None) -> None:
         record = {"event": event, "time": round(now, 3), **fields}
         _write(self._stream, json.dumps(record, ensure_ascii=True))
@@ -268,7 +303,9 @@ class JsonLines:
     def start(self, step: Running, now: float) -> None:
         """Write ``start``."""
         parent = step.parent.id if step.parent else None
-        self._event("start", now, id=step.id, parent=parent, title=step.title, total=step.total)
+        self._event(
+            "start", now, id=step.id, parent=parent, title=step.title, total=step.total, **_whose(step)
+        )
 
     def update(self, step: Running, now: float, *, detail: bool) -> None:
         """Write ``progress`` or ``detail``, unless the last one was a moment ago."""
@@ -284,7 +321,9 @@ class JsonLines:
     def end(self, step: Running, now: float, outcome: str, *, last: bool) -> None:  # noqa: ARG002
         """Write ``end``."""
         seconds = round(now - step.started, 3)
-        self._event("end", now, id=step.id, title=step.title, outcome=outcome, seconds=seconds)
+        self._event(
+            "end", now, id=step.id, title=step.title, outcome=outcome, seconds=seconds, **_whose(step)
+        )
 
     def say(self, text: str, now: float, *, warning: bool) -> None:
         """Write ``note`` or ``warning``."""

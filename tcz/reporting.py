@@ -30,8 +30,16 @@ class Step(Protocol):
 class Reporter(Protocol):
     """Receives what a user may want to see while long work runs."""
 
-    def step(self, title: str, *, total: int | None = None) -> AbstractContextManager[Step]:
-        """Open a step; leaving the context ends it, with an exception as a failure."""
+    def step(
+        self, title: str, *, total: int | None = None, recipe: str | None = None
+    ) -> AbstractContextManager[Step]:
+        """Open a step; leaving the context ends it, with an exception as a failure.
+
+        ``recipe`` says whose work it is, its inner steps' as well: several may be built at a time.
+        """
+
+    def pausing(self) -> AbstractContextManager[None]:
+        """Leave the terminal alone while the context lasts."""
 
     def note(self, text: str) -> None:
         """Tell a fact worth a line."""
@@ -52,9 +60,20 @@ class SilentReporter:
     """Says nothing: for tests and for use as a library."""
 
     @contextmanager
-    def step(self, title: str, *, total: int | None = None) -> Iterator[Step]:  # noqa: ARG002
+    def step(
+        self,
+        title: str,  # noqa: ARG002
+        *,
+        total: int | None = None,  # noqa: ARG002
+        recipe: str | None = None,  # noqa: ARG002
+    ) -> Iterator[Step]:
         """Open a step that nobody sees."""
         yield _SilentStep()
+
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """Do nothing: nothing is shown anyway."""
+        yield
 
     def note(self, text: str) -> None:
         """Say nothing."""

@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,7 +15,13 @@ from typing import TYPE_CHECKING, Protocol
 from tcz.errors import MissingToolError, ToolkitError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+#: Seconds between two looks of a ``watch`` at a process.
+_LOOK_EVERY = 0.2
+#: Seconds in which a process may end by itself after it was asked to.
+_PATIENCE = 5.0
 
 #: Debian and Ubuntu packages that bring a program, for the hint when it is missing.
 PACKAGE_OF = {
@@ -28,6 +36,11 @@ PACKAGE_OF = {
     "xorriso": "xorriso",
     "mmdebstrap": "mmdebstrap",
 }
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +101,29 @@ class Runner(Protocol):
         stdin: bytes | None = None,
         log: Path | None = None,
         check: bool = True,
+        watch: Callable[[int], None] | None = None,
     ) -> Result:
         """Run ``argv`` to its end.
 
         ``env`` replaces the whole environment (``None``: inherit). With ``log`` both output streams
         are appended to that file, otherwise they are captured. Raises ``MissingToolError`` when the
         program is absent and, with ``check``, ``CommandError`` for a status other than 0. An
-        interrupt ends the whole process group of the child before it is raised again.
+        interrupt ends the whole process group of the child before it is raised again; so does whatever
+        ``watch`` raises, which is called with the child's number several times a second.
+        """
+        ...
+
+    def interact(self, argv: Sequence[str], *, env: Mapping[str, str]) -> int:
+        """Run ``argv`` on this program's terminal, in the foreground; return its exit status.
+
+        Ctrl-C is the child's alone. For the main thread. Raises ``MissingToolError``.
+        """
+        ...
+
+    def halting(self) -> AbstractContextManager[None]:
+        """End all that ``run`` runs in whatever thread, and let nothing start, while the context lasts.
+
+        The threads that waited get a ``KeyboardInterrupt``.
         """
         ...
 
@@ -113,6 +142,12 @@ class Runner(Protocol):
 
 class HostRunner:
     """Runs programs of this machine, each in a process group of its own."""
+
+    def __init__(self) -> None:
+        """Nothing runs yet."""
+        self._lock = threading.Lock()
+        self._live: set[subprocess.Popen[bytes]] = set()
+        self._halted = False
 
     def which(self, program: str) -> Path | None:
         """Look along PATH, and in the sbin folders that a user's PATH may lack."""
@@ -152,32 +187,67 @@ class HostRunner:
         stdin: bytes | None = None,
         log: Path | None = None,
         check: bool = True,
+        watch: Callable[[int], None] | None = None,
     ) -> Result:
         """See ``Runner.run``."""
         program = self._find(argv[0])
         sink = log.open("ab") if log else None
         try:
-            process = subprocess.Popen(  # noqa: S603 - argv lists only, never a shell string
-                [str(program), *argv[1:]],
-                cwd=cwd,
-                env=None if env is None else dict(env),
-                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-                stdout=sink or subprocess.PIPE,
-                stderr=subprocess.STDOUT if sink else subprocess.PIPE,
-                start_new_session=True,
-            )
+            with self._lock:
+                if self._halted:
+                    raise KeyboardInterrupt
+                process = subprocess.Popen(  # noqa: S603 - argv lists only, never a shell string
+                    [str(program), *argv[1:]],
+                    cwd=cwd,
+                    env=None if env is None else dict(env),
+                    stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                    stdout=sink or subprocess.PIPE,
+                    stderr=subprocess.STDOUT if sink else subprocess.PIPE,
+                    start_new_session=True,
+                )
+                self._live.add(process)
             try:
-                out, err = process.communicate(stdin)
+                out, err = _attend(process, stdin, watch)
             except BaseException:
                 _end_group(process)
                 raise
+            finally:
+                self._live.discard(process)
         finally:
             if sink:
                 sink.close()
+        if self._halted:
+            raise KeyboardInterrupt
         result = Result(argv=tuple(argv), returncode=process.returncode, stdout=out or b"", stderr=err or b"")
         if check and result.returncode != 0:
             raise CommandError(result, log)
         return result
+
+    def interact(self, argv: Sequence[str], *, env: Mapping[str, str]) -> int:
+        """See ``Runner.interact``."""
+        program = self._find(argv[0])
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return subprocess.run(  # noqa: S603 - argv lists only, never a shell string
+                [str(program), *argv[1:]], env=dict(env), check=False
+            ).returncode
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    @contextmanager
+    def halting(self) -> Iterator[None]:
+        """See ``Runner.halting``."""
+        with self._lock:
+            self._halted = True
+            live = tuple(self._live)
+        _signal_all(live, signal.SIGTERM)
+        force = threading.Timer(_PATIENCE, _signal_all, (live, signal.SIGKILL))
+        force.start()
+        try:
+            yield
+        finally:
+            force.cancel()
+            self._halted = False
 
 
 class _HostProcess:
@@ -202,8 +272,27 @@ class _HostProcess:
             _end_group(self._process)
 
 
+def _attend(
+    process: subprocess.Popen[bytes], stdin: bytes | None, watch: Callable[[int], None] | None
+) -> tuple[bytes | None, bytes | None]:
+    while watch is not None:
+        try:
+            return process.communicate(stdin, timeout=_LOOK_EVERY)
+        except subprocess.TimeoutExpired:
+            stdin = None  # what is not written yet is remembered
+            watch(process.pid)
+    return process.communicate(stdin)
+
+
+def _signal_all(processes: Iterable[subprocess.Popen[bytes]], number: int) -> None:
+    for process in processes:
+        if process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+
+
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    for sig, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+    for sig, patience in ((signal.SIGTERM, _PATIENCE), (signal.SIGKILL, _PATIENCE)):
         try:
             os.killpg(process.pid, sig)
             process.wait(patience)

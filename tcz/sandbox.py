@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from tcz.errors import ToolkitError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from tcz.run import Result, Runner
 
@@ -41,15 +42,25 @@ class Bind:
     writable: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who and where a program in a sandbox believes to be."""
+
+    uid: int = 0
+    gid: int = 0
+    hostname: str = "build"
+
+
 class Sandbox:
     """Runs programs under bubblewrap."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, identity: Identity | None = None) -> None:
         """Start nothing yet."""
         self._runner = runner
+        self.identity = identity or Identity()
         self._works = False
 
-    def run(
+    def run(  # noqa: PLR0913 - all have defaults
         self,
         root: Path,
         argv: Sequence[str],
@@ -60,22 +71,40 @@ class Sandbox:
         cwd: str = "/build/src",
         log: Path | None = None,
         check: bool = True,
+        watch: Callable[[int], None] | None = None,
     ) -> Result:
         """Run ``argv`` in ``root`` with exactly the environment ``env`` (default: PATH and LC_ALL).
 
-        Binds must lie below /build, /tmp or on files that the root has. With ``network`` the
-        machine's network, name service and certificates are there. Raises what ``Runner.run`` does,
-        and ``ToolkitError`` with what to do where the machine forbids user namespaces.
+        Binds must lie below /build, /tmp or on files that the root has. With ``network`` the machine's
+        network, name service and certificates are there. ``watch`` is as in ``Runner.run``. Raises what
+        that does, and ``ToolkitError`` with what to do where the machine forbids user namespaces.
         """
         self.probe()
-        full = ["bwrap", *_isolation(network=network), "--ro-bind", str(root), "/"]
-        full += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/build"]  # noqa: S108
-        for bind in (*(_network_binds(root) if network else ()), *binds):
-            full += ["--bind" if bind.writable else "--ro-bind", str(bind.host), bind.inside]
+        if network:
+            binds = (*_network_binds(root), *binds)
+        inside = {"PATH": PATH, "LC_ALL": "C"} if env is None else dict(env)
+        full = _bwrap(root, binds, cwd, self.identity, network=network)
+        full += [*_loader_settings(inside), "--new-session", "--"]
         # The user's umask would show in the modes of what is built.
-        full += ["--chdir", cwd, "--", "/bin/sh", "-c", 'umask 022; exec "$@"', "sh", *argv]
-        inside = {"PATH": PATH, "LC_ALL": "C"} if env is None else env
-        return self._runner.run(full, env=inside, log=log, check=check)
+        full += ["/bin/sh", "-c", 'umask 022; exec "$@"', "sh", *argv]
+        return self._runner.run(full, env=inside, log=log, check=check, watch=watch)
+
+    def shell(self, root: Path, *, binds: Sequence[Bind], env: Mapping[str, str], cwd: str) -> None:
+        """Open a shell on this program's terminal where ``run`` would run something; for the main thread."""
+        inside = dict(env)
+        full = _bwrap(root, binds, cwd, self.identity, network=False)
+        full += [*_loader_settings(inside), "--"]
+        full += ["/bin/sh", "-c", "umask 022; command -v bash >/dev/null && exec bash --norc -i; exec sh -i"]
+        said = {"TERM": os.environ.get("TERM", "dumb"), "PS1": "[build] $PWD $ "}
+        self._runner.interact(full, env={**inside, **said})
+
+    def like(self, identity: Identity) -> Sandbox:
+        """Return a sandbox of the same kind for another identity."""
+        return Sandbox(self._runner, identity)
+
+    def halting(self) -> AbstractContextManager[None]:
+        """End all that runs; see ``Runner.halting``."""
+        return self._runner.halting()
 
     def probe(self) -> None:
         """Find out once whether namespaces may be made, to tell that from a failing build.
@@ -84,7 +113,7 @@ class Sandbox:
         """
         if self._works:
             return
-        argv = ["bwrap", *_isolation(network=False), "--ro-bind", "/", "/", "--", "/bin/true"]
+        argv = ["bwrap", *_isolation(self.identity, network=False), "--ro-bind", "/", "/", "--", "/bin/true"]
         result = self._runner.run(argv, check=False)
         if result.returncode != 0:
             raise ToolkitError(
@@ -95,14 +124,27 @@ class Sandbox:
         self._works = True
 
 
-def _isolation(*, network: bool) -> list[str]:
+def _loader_settings(env: dict[str, str]) -> list[str]:
+    """Take what is for the dynamic loader out of ``env``: it is meant for the sandbox, not for bwrap."""
+    names = [name for name in env if name.startswith("LD_")]
+    return [word for name in names for word in ("--setenv", name, env.pop(name))]
+
+
+def _bwrap(root: Path, binds: Sequence[Bind], cwd: str, identity: Identity, *, network: bool) -> list[str]:
+    full = ["bwrap", *_isolation(identity, network=network), "--ro-bind", str(root), "/"]
+    full += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/build"]  # noqa: S108
+    for bind in binds:
+        full += ["--bind" if bind.writable else "--ro-bind", str(bind.host), bind.inside]
+    return [*full, "--chdir", cwd]
+
+
+def _isolation(identity: Identity, *, network: bool) -> list[str]:
     argv = ["--unshare-all", "--unshare-user"]
     if network:
         argv.append("--share-net")
     # Inside, one is root of nothing; without this, real root would keep its capabilities.
-    argv += ["--uid", "0", "--gid", "0", "--cap-drop", "ALL"]
-    argv += ["--hostname", "build", "--die-with-parent", "--new-session"]
-    return argv
+    argv += ["--uid", str(identity.uid), "--gid", str(identity.gid), "--cap-drop", "ALL"]
+    return [*argv, "--hostname", identity.hostname, "--die-with-parent"]
 
 
 def certificates() -> Path | None:
@@ -112,7 +154,11 @@ def certificates() -> Path | None:
     for name in (os.environ.get("SSL_CERT_FILE"), *known):
         if name and Path(name).is_file():
             return Path(name)
-    return None
+    # A machine without any: what requests brings along for its own fetches.
+    import certifi  # noqa: PLC0415 - rarely needed
+
+    bundle = Path(certifi.where())
+    return bundle if bundle.is_file() else None
 
 
 def _network_binds(root: Path) -> list[Bind]:

@@ -16,13 +16,14 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from tcz.errors import BuildError, ConfigError, Problem
+from tcz.modules import in_extension
 from tcz.tree import FileRef, Node, Tree, directory, regular, symlink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from tcz.model import OwnerRule, PackageSpec
+    from tcz.model import Form, OwnerRule, PackageSpec
 
 STAFF = 50
 _STARTUP = "usr/local/tce.installed"
@@ -41,6 +42,11 @@ _BASE_FOLDERS: Mapping[str, tuple[int, int]] = {
     "etc/sysconfig": (0o755, STAFF),
     "opt": (0o2775, STAFF),
 }
+
+
+def base_folder(path: str) -> tuple[int, int] | None:
+    """Return mode and group of a folder that every base has, as a package must hold it; else ``None``."""
+    return _BASE_FOLDERS.get(path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +111,11 @@ def claim(entries: Sequence[Entry], specs: Sequence[PackageSpec]) -> Mapping[str
     """Divide staged entries among packages, by package name.
 
     A glob that begins with ``!`` takes back what the globs before it claimed. Empty folders go
-    along where a glob names them and are left out otherwise. Raises ``ConfigError`` with every
-    file that two packages claim, every file that none does and every glob that matches nothing.
+    along where a glob names them and are left out otherwise. What none claims goes to the package of
+    the rest. Raises ``ConfigError`` with every file that two packages claim, every file that belongs
+    to none and every glob that matches nothing.
     """
+    rest = next((spec.name for spec in specs if spec.rest), None)
     owners: dict[str, list[str]] = {entry.path: [] for entry in entries}
     problems: list[Problem] = []
     for spec in specs:
@@ -123,6 +131,8 @@ def claim(entries: Sequence[Entry], specs: Sequence[PackageSpec]) -> Mapping[str
             continue
         if len(names) > 1:
             problems.append(Problem(where=entry.path, message=f"belongs to {' and '.join(names)}"))
+        elif not names and rest is not None:
+            names.append(rest)
         elif not names:
             problems.append(
                 Problem(
@@ -153,12 +163,15 @@ def tree_of(dest: Path, entries: Iterable[Entry], spec: PackageSpec, epoch: int)
     """Make the tree of one package from its share of a staged folder.
 
     Files are references into ``dest``. Hard links within the package stay hard links. Raises
-    ``ConfigError`` for an owner rule that matches nothing.
+    ``ConfigError`` for an owner rule that matches nothing. In an extension, kernel modules are put
+    where extensions have them (see ``tcz.modules``).
     """
     nodes: dict[str, Node] = {}
     first: dict[tuple[int, int], str] = {}
     for entry in entries:
         nodes[entry.path] = _node(dest, entry, first, epoch)
+    if spec.form == "extension":
+        nodes = in_extension(nodes)
     for device in spec.devices:
         kind = stat.S_IFCHR if device.kind == "c" else stat.S_IFBLK
         nodes[device.path.strip("/")] = Node(
@@ -170,7 +183,7 @@ def tree_of(dest: Path, entries: Iterable[Entry], spec: PackageSpec, epoch: int)
         )
     nodes.setdefault("", directory(mtime=epoch))
     tree = Tree(nodes).with_mtime(epoch)
-    conventional = Tree((path, _conventional(path, node, spec)) for path, node in tree.items())
+    conventional = Tree((path, _conventional(path, node, spec.form)) for path, node in tree.items())
     return _apply(conventional, spec)
 
 
@@ -178,6 +191,39 @@ def tree_from_folder(dest: Path, spec: PackageSpec, epoch: int) -> Tree:
     """Make the tree of a package that is the only one of its folder; see ``claim`` and ``tree_of``."""
     entries = scan(dest)
     return tree_of(dest, claim(entries, [spec])[spec.name], spec, epoch)
+
+
+def with_startup(tree: Tree, name: str, script: bytes, epoch: int) -> Tree:
+    """Return the tree with the script that runs when the extension ``name`` is loaded.
+
+    Raises ``ConfigError`` where the build staged one of its own.
+    """
+    path = f"{_STARTUP}/{name}"
+    if path in tree:
+        problem = Problem(where=path, message="the build installed one, and the recipe gives startup as well")
+        raise ConfigError(f"two startup scripts for the package {name}", [problem])
+    with_script = Tree(
+        {**dict(tree.items()), path: regular(script, mode=0o775, gid=STAFF, mtime=epoch)}
+    ).with_mtime(epoch)
+    return Tree(
+        (at, node if at in tree else _conventional(at, node, "extension")) for at, node in with_script.items()
+    )
+
+
+def lost_bits(entries: Iterable[Entry], tree: Tree, spec: PackageSpec) -> tuple[str, ...]:
+    """Return the files that a build made set-uid or set-gid and that are neither in the package.
+
+    Where an owner rule gives a mode, somebody has thought of it.
+    """
+    return tuple(
+        entry.path
+        for entry in entries
+        if stat.S_ISREG(entry.status.st_mode)
+        and entry.status.st_mode & (stat.S_ISUID | stat.S_ISGID)
+        and (node := tree.get(entry.path)) is not None
+        and not node.mode & (stat.S_ISUID | stat.S_ISGID)
+        and not any(rule.mode is not None and fits(rule, entry.path) for rule in spec.owners)
+    )
 
 
 def _node(dest: Path, entry: Entry, first: dict[tuple[int, int], str], epoch: int) -> Node:
@@ -194,13 +240,13 @@ def _node(dest: Path, entry: Entry, first: dict[tuple[int, int], str], epoch: in
     return regular(FileRef(dest / entry.path, 0, status.st_size), mode=mode, mtime=epoch)
 
 
-def _conventional(path: str, node: Node, spec: PackageSpec) -> Node:
+def _conventional(path: str, node: Node, form: Form) -> Node:
     """Apply Tiny Core's conventions: start-up scripts, and folders that every base has."""
     if node.is_file and path.startswith(_STARTUP + "/"):
         return replace(node, mode=stat.S_IFREG | 0o775, gid=STAFF)
     if not node.is_dir:
         return node
-    if path == _STARTUP or (spec.form == "extension" and path in _BASE_FOLDERS):
+    if path == _STARTUP or (form == "extension" and path in _BASE_FOLDERS):
         mode, gid = _BASE_FOLDERS[path]
         return replace(node, mode=stat.S_IFDIR | mode, gid=gid)
     return node
@@ -211,7 +257,7 @@ def _apply(tree: Tree, spec: PackageSpec) -> Tree:
     nodes = dict(tree.items())
     problems = []
     for rule in spec.owners:
-        paths = [path for path in nodes if _fits(rule, path)]
+        paths = [path for path in nodes if fits(rule, path)]
         if not paths:
             problems.append(
                 Problem(where=f"package {spec.name}", message=f"owner rule {rule.path!r} matches nothing")
@@ -228,7 +274,7 @@ def _apply(tree: Tree, spec: PackageSpec) -> Tree:
     return Tree(nodes)
 
 
-def _fits(rule: OwnerRule, path: str) -> bool:
+def fits(rule: OwnerRule, path: str) -> bool:
     """Tell whether a rule's glob matches this very path (a folder does not stand for what is below)."""
     glob = rule.path.strip("/")
     return glob == path or (bool(path) and _exact(glob).match(path) is not None)

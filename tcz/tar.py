@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from _typeshed import WriteableBuffer
+
 _TYPES = {
     stat.S_IFREG: tarfile.REGTYPE,
     stat.S_IFDIR: tarfile.DIRTYPE,
@@ -74,17 +76,27 @@ def _add(archive: tarfile.TarFile, member: tarfile.TarInfo, node: Node) -> None:
     if not member.isreg():
         archive.addfile(member)
         return
-    if isinstance(node.data, bytes):
-        archive.addfile(member, io.BytesIO(node.data))
-        return
-    with node.data.path.open("rb") as file:
-        file.seek(node.data.offset)
-        try:
-            archive.addfile(member, file)
-        except OSError as error:
-            raise VerifyError(
-                "file changed or was truncated while it was read", where=str(node.data.path)
-            ) from error
+    archive.addfile(member, io.BufferedReader(_Pieces(node.pieces())))
+
+
+class _Pieces(io.RawIOBase):
+    """Content as a file object."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer)
+        if not self._left:
+            self._left = memoryview(next(self._pieces, b""))
+        count = min(len(view), len(self._left))
+        view[:count] = self._left[:count]
+        self._left = self._left[count:]
+        return count
 
 
 def read(path: Path) -> Tree:

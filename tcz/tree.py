@@ -7,13 +7,30 @@ from __future__ import annotations
 
 import stat
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tcz.errors import VerifyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
+
+
+_PIECE = 1 << 20
+
+
+class Content(Protocol):
+    """A file's bytes that are somewhere else until they are asked for."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+
+    def read(self) -> bytes:
+        """Return all of them; raises ``VerifyError`` where they cannot be had whole."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """Give them in order, none longer than 1 MiB; raises ``VerifyError`` as ``read`` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +50,18 @@ class FileRef:
             raise VerifyError("file changed or was truncated while it was read", where=str(self.path))
         return data
 
+    def pieces(self) -> Iterator[bytes]:
+        """Give the region in order, none longer than 1 MiB; raises ``VerifyError`` where it is cut off."""
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            left = self.size
+            while left:
+                piece = file.read(min(left, _PIECE))
+                if not piece:
+                    raise VerifyError("file changed or was truncated while it was read", where=str(self.path))
+                left -= len(piece)
+                yield piece
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
@@ -45,18 +74,24 @@ class Node:
     uid: int = 0
     gid: int = 0
     mtime: int = 0
-    data: bytes | FileRef = b""
+    data: bytes | Content = b""
     rdev: tuple[int, int] = (0, 0)
     link: str | None = None
 
     @property
     def size(self) -> int:
         """Bytes of content (0 for all but files and links)."""
-        return self.data.size if isinstance(self.data, FileRef) else len(self.data)
+        return len(self.data) if isinstance(self.data, bytes) else self.data.size
 
     def read(self) -> bytes:
         """Return the content."""
-        return self.data.read() if isinstance(self.data, FileRef) else self.data
+        return self.data if isinstance(self.data, bytes) else self.data.read()
+
+    def pieces(self) -> Iterator[bytes]:
+        """Give the content in order, in pieces of at most 1 MiB where it is not in memory."""
+        if isinstance(self.data, bytes):
+            return iter((self.data,) if self.data else ())
+        return self.data.pieces()
 
     @property
     def is_dir(self) -> bool:
@@ -79,7 +114,7 @@ def directory(mode: int = 0o755, uid: int = 0, gid: int = 0, mtime: int = 0) -> 
     return Node(mode=stat.S_IFDIR | mode, uid=uid, gid=gid, mtime=mtime)
 
 
-def regular(data: bytes | FileRef, mode: int = 0o644, uid: int = 0, gid: int = 0, mtime: int = 0) -> Node:
+def regular(data: bytes | Content, mode: int = 0o644, uid: int = 0, gid: int = 0, mtime: int = 0) -> Node:
     """Return a regular file node."""
     return Node(mode=stat.S_IFREG | mode, uid=uid, gid=gid, mtime=mtime, data=data)
 

@@ -9,6 +9,7 @@ Owners, set-id bits and folder times are never taken over; execute bits and file
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -25,6 +26,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import zstandard
 
+from tcz import lzip
 from tcz.errors import VerifyError
 from tcz.tree import FileRef, safe_path
 
@@ -32,10 +34,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+_ZIP = b"PK\x03\x04"
 _MAX_LINKS = 40
 _LATEST = 1 << 33
+_LONGEST_LINK = 4096
 _FOLDER = 0o755
-_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, EOFError, lzma.LZMAError, zlib.error, zstandard.ZstdError)
+_DAMAGE = (
+    tarfile.TarError, zipfile.BadZipFile, EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error,
+    zstandard.ZstdError,
+)  # fmt: skip
+#: What reading from ``opened`` may raise for damaged bytes.
+DAMAGE = _DAMAGE
+#: How zipfile speaks of passwords and of ways to compress that it does not know.
+_UNREADABLE = (RuntimeError, NotImplementedError, ValueError)
 
 Kind = Literal["directory", "file", "symlink", "hardlink"]
 
@@ -79,7 +90,7 @@ def unpack(
     system: bool = False,
     skip: tuple[str, ...] = (),
 ) -> int:
-    """Unpack a tar (plain, gzip, bzip2, xz, zstd) or zip file into the folder ``into``.
+    """Unpack a tar (plain, gzip, bzip2, xz, zstd, lzip) or zip file into the folder ``into``.
 
     ``strip`` drops that many leading path parts; members with no more parts than that are left out,
     and so are those whose path then begins with one of ``skip``.
@@ -91,13 +102,53 @@ def unpack(
     writer = _Writer(root=into, system=system, skip=skip)
     try:
         with io.BufferedReader(_Region(region), 1 << 18) as raw:
-            if raw.peek(4).startswith(b"PK\x03\x04"):
+            if raw.peek(4).startswith(_ZIP):
                 return _unpack_zip(region, writer, strip)
             return _unpack_tar(raw, writer, strip)
     except VerifyError as error:
         raise VerifyError(error.what, where=error.where or str(region.path), why=error.why) from error
+    except _UNREADABLE as error:
+        raise VerifyError("an archive that cannot be read", where=str(region.path), why=str(error)) from error
     except _DAMAGE as error:
         raise VerifyError("damaged archive", where=str(region.path), why=str(error)) from error
+    except OSError as error:
+        # How bz2 speaks of damage, and zipfile of a place before the beginning.
+        if error.errno not in (None, errno.EINVAL):
+            raise
+        raise VerifyError("damaged archive", where=str(region.path), why=str(error)) from error
+
+
+def listing(archive: Path | FileRef) -> Iterator[str]:
+    """Yield the paths of an archive's members as it has them, folders with a slash at their end.
+
+    Raises ``VerifyError`` for damaged archives.
+    """
+    region = archive if isinstance(archive, FileRef) else _whole(archive)
+    try:
+        with io.BufferedReader(_Region(region), 1 << 18) as raw:
+            if raw.peek(4).startswith(_ZIP):
+                with zipfile.ZipFile(region.path) as found:
+                    yield from found.namelist()
+                return
+            with _decompressed(raw) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+                for info in tar:
+                    yield info.name.rstrip("/") + "/" * info.isdir()
+                    tar.members = []  # type: ignore[attr-defined] # as in _unpack_tar
+    except (*_DAMAGE, *_UNREADABLE) as error:
+        raise VerifyError("damaged archive", where=str(region.path), why=str(error)) from error
+
+
+def one_folder(archive: Path) -> str | None:
+    """Return the name of the folder that holds all of an archive, or ``None`` where there is no such one."""
+    tops: set[str] = set()
+    for name in listing(archive):
+        path = safe_path(name)
+        if path:
+            top, _, rest = path.partition("/")
+            tops.add(top)
+            if len(tops) > 1 or not (rest or name.endswith("/")):
+                return None
+    return tops.pop() if tops else None
 
 
 def make_folder(path: Path) -> None:
@@ -106,6 +157,14 @@ def make_folder(path: Path) -> None:
         make_folder(path.parent)
         path.mkdir(exist_ok=True)
         path.chmod(_FOLDER)
+
+
+@contextmanager
+def opened(archive: Path | FileRef) -> Iterator[IO[bytes]]:
+    """Give the bytes of a file, decompressed when they are gzip, bzip2, xz or zstd; see ``DAMAGE``."""
+    region = archive if isinstance(archive, FileRef) else _whole(archive)
+    with io.BufferedReader(_Region(region), 1 << 18) as raw, _decompressed(raw) as stream:
+        yield stream
 
 
 def tar_member(archive: Path | FileRef, name: str) -> bytes | None:
@@ -139,6 +198,8 @@ def _decompressed(raw: io.BufferedReader[_Region]) -> Iterator[IO[bytes]]:
         stream = lzma.LZMAFile(raw)  # noqa: SIM115 - closed below
     elif magic.startswith(b"\x28\xb5\x2f\xfd"):
         stream = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+    elif magic.startswith(lzip.MAGIC):
+        stream = io.BufferedReader(lzip.LzipReader(raw), 1 << 18)
     else:
         stream = raw
     with stream:
@@ -184,17 +245,24 @@ def _unpack_zip(region: FileRef, writer: _Writer, strip: int) -> int:
             if info.is_dir():
                 entry = _Entry(path=path, kind="directory")
             elif stat.S_ISLNK(mode):
-                entry = _Entry(path=path, kind="symlink", target=archive.read(info).decode())
+                entry = _Entry(path=path, kind="symlink", target=_zip_link(archive, info))
             elif stat.S_IFMT(mode) not in (0, stat.S_IFREG):
                 raise VerifyError(f"archive member is a device or a pipe: {info.filename!r}")
             else:
-                entry = _Entry(path=path, kind="file", mode=mode, mtime=_zip_time(info))
+                entry = _Entry(path=path, kind="file", mode=mode, mtime=zip_time(info))
             writer.put(entry, lambda info=info: archive.open(info))  # type: ignore[misc]
             count += 1
     return count
 
 
-def _zip_time(info: zipfile.ZipInfo) -> int:
+def _zip_link(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
+    if info.file_size > _LONGEST_LINK:
+        raise VerifyError(f"archive member is a link without a proper target: {info.filename!r}")
+    return archive.read(info).decode(errors="surrogateescape")
+
+
+def zip_time(info: zipfile.ZipInfo) -> int:
+    """Return a member's time as seconds since 1970, as if it had been written in UTC."""
     year, month, day, hour, minute, second = info.date_time
     # Days of the proleptic Gregorian calendar, counted without the machine's time zone.
     shifted = year - (month <= 2)  # noqa: PLR2004

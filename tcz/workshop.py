@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tcz import resolve
+from tcz import companions, resolve, schedule, split
 from tcz.apt import Apt
 from tcz.build import Builder, Settings
 from tcz.buildid import Need, content_id
 from tcz.buildroot import BuildRoots
-from tcz.errors import ConfigError, Problem
+from tcz.errors import BuildError, ConfigError, Problem, ToolkitError
+from tcz.hostroot import HostRoots
 from tcz.names import KERNEL, follows_kernel
 from tcz.recipe import Recipes
+from tcz.roots import RecipeRoots
+from tcz.run import processors
 from tcz.sandbox import Sandbox
 from tcz.sources import Sources
 from tcz.store import Store
+from tcz.tinycore import Mirror
+from tcz.tinyroot import TinyCoreRoots
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,16 +32,18 @@ if TYPE_CHECKING:
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner
+    from tcz.why import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A recipe that a wish leads to, and whether it is built already."""
+    """A recipe that a wish leads to, whether it is built already, and if not why it is to be built."""
 
     recipe: Recipe
     version: str
     build_id: str
     cached: bool
+    reasons: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +65,7 @@ class Workshop:
         self._known: dict[str, Ready] = {}
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 - all that a user may choose
         cls,
         dirs: Dirs,
         runner: Runner,
@@ -66,23 +73,41 @@ class Workshop:
         recipe_folders: Sequence[Path],
         *,
         mirror: str | None = None,
+        source_mirrors: Sequence[str] = (),
         update: bool = False,
         lock: Pins | None = None,
+        tinycore_mirror: str | None = None,
         settings: Settings | None = None,
     ) -> Workshop:
         """Wire a workshop for a user's folders; nothing is started and no network used.
 
-        ``mirror`` is the address of a Debian archive (``None``: as the machine knows it), ``update``
-        takes the newest Debian packages, ``lock`` holds versions that go before that. Raises
+        ``mirror`` is the address of a Debian archive (``None``: as the machine knows it);
+        ``source_mirrors`` are base addresses of the user's own, asked first for release files; ``update``
+        takes the newest Debian packages, ``lock`` holds versions that go before that; ``tinycore_mirror``
+        is the address of a mirror of Tiny Core, for recipes that are built there. Raises
         ``ConfigError`` for recipe folders that are none.
         """
         store = Store(dirs.cache / "store")
         sandbox = Sandbox(runner)
         apt = Apt(dirs, store, runner, reporter, mirror=mirror, update=update, lock=lock)
         roots = BuildRoots(dirs, apt, reporter)
-        sources = Sources(dirs, store, runner, reporter, apt=apt, roots=roots, sandbox=sandbox)
+        sources = Sources(
+            dirs, store, runner, reporter, apt=apt, roots=roots, sandbox=sandbox, mirrors=source_mirrors
+        )
+        tiny = Mirror(dirs, store, reporter, address=tinycore_mirror, update=update)
+        recipe_roots = RecipeRoots(
+            roots,
+            HostRoots(dirs),
+            TinyCoreRoots(dirs, tiny, sandbox, reporter),
+        )
         builder = Builder(
-            dirs=dirs, sandbox=sandbox, roots=roots, sources=sources, reporter=reporter, settings=settings
+            dirs=dirs,
+            sandbox=sandbox,
+            roots=roots,
+            recipe_roots=recipe_roots,
+            sources=sources,
+            reporter=reporter,
+            settings=settings,
         )
         return cls(Recipes(recipe_folders), builder, reporter)
 
@@ -94,11 +119,56 @@ class Workshop:
         Returns all of them in the order of building. Raises ``ConfigError`` for unknown recipes and
         packages and for recipes that build upon each other, and what ``Builder`` raises.
         """
-        return self._build(self._with_needs(names))
+        builts = self._build(self._with_needs(names))
+        self._refuse_empty(builts)
+        return builts
+
+    def _refuse_empty(self, builts: Sequence[Built]) -> None:
+        """Refuse needs of what might have been split off a build, and was not."""
+        made = {package.name for built in builts for package in built.packages}
+        problems: list[Problem] = []
+        for package in (package for built in builts for package in built.packages):
+            for need in package.needs:
+                recipe = None if need in made or follows_kernel(need) else self.recipes.find_package(need)
+                if recipe is not None and not any(follows_kernel(spec.name) for spec in recipe.packages):
+                    where = f"package {package.name}"
+                    problems.append(Problem(where=where, message=f"needs {need}", hint=_empty(recipe)))
+        if problems:
+            raise ConfigError("packages that do not exist are needed", problems)
+
+    def complete(self, builts: Sequence[Built], *, zsync: bool = True) -> None:
+        """Write what lies beside finished packages and is no part of a build: .tree, .build.json, .zsync."""
+        final = {
+            spec.name: package.name
+            for built in builts
+            for spec, package in zip(self.recipes.get(built.recipe).packages, built.packages, strict=False)
+        }
+        needs = {
+            package.name: tuple(final.get(need, need) for need in package.needs)
+            for built in builts
+            for package in built.packages
+        }
+        for built, package in ((one, package) for one in builts for package in one.packages):
+            companions.write_tree(package, needs.get)
+            companions.write_provenance(built, package)
+            if zsync:
+                companions.write_zsync(package, epoch=self.builder.settings.epoch)
 
     def plan(self, names: Sequence[str]) -> tuple[Planned, ...]:
         """Tell what ``build`` would build and what is there already; nothing is fetched for it."""
         return self._plan(self._with_needs(names))
+
+    def plan_upon(self, name: str) -> tuple[Planned, ...]:
+        """Tell of a recipe and of all that it builds upon, itself last; packages' needs have no say in it."""
+        return self._plan(self._ordered([self.recipes.get(name)]))
+
+    def prepared(self, name: str) -> tuple[Ready, tuple[Built, ...]]:
+        """Return a recipe with all fetched for it, whether it is built or not, and what it builds upon."""
+        recipe = self.recipes.get(name)
+        made = {built.recipe: built for built in self._build(self._ordered([recipe])[:-1])}
+        needs = tuple(made[need] for need in recipe.build.recipes)
+        self.builder.check_host([recipe])
+        return self.builder.fetch(recipe, self._needs(recipe)), needs
 
     def fetch(self, names: Sequence[str]) -> tuple[Planned, ...]:
         """Fetch and verify all that ``build`` would fetch; tell what is built already as ``plan`` does."""
@@ -118,6 +188,7 @@ class Workshop:
                 version=one.inputs.version,
                 build_id=one.id,
                 cached=one.built is not None,
+                reasons=self.builder.why(one),
             )
             for one in self._ready(recipes).values()
         )
@@ -127,18 +198,33 @@ class Workshop:
         if any(one.built is None for one in ready.values()):
             self.builder.check_host(recipe for recipe in recipes if ready[recipe.name].built is None)
             ready = self._fetch(recipes)
-        missing = [name for name, one in ready.items() if one.built is None]
-        done: dict[str, Built] = {}
-        for name, one in ready.items():
+        done = {name: one.built for name, one in ready.items() if one.built is not None}
+        self._make([one for one in ready.values() if one.built is None], done)
+        return tuple(done[name] for name in ready)
+
+    def _make(self, missing: Sequence[Ready], done: dict[str, Built]) -> None:
+        """Build all that is missing, what can be beside each other at the same time; fill ``done``."""
+        settings = self.builder.settings
+        places = {one.inputs.recipe.name: (n, one) for n, one in enumerate(missing, 1)}
+
+        def work(name: str, jobs: int) -> None:
+            place, one = places[name]
             needs = [done[need] for need in one.inputs.recipe.build.recipes]
-            if one.built is not None:
-                done[name] = one.built
-                continue
-            title = f"[{missing.index(name) + 1}/{len(missing)}] {name} {one.inputs.version}"
-            with self._reporter.step(title):
-                done[name] = self.builder.make(one, needs)
+            title = f"[{place}/{len(missing)}] {name} {one.inputs.version}"
+            with self._reporter.step(title, recipe=name):
+                done[name] = self.builder.make(one, needs, jobs=jobs)
             self._known[name] = replace(one, built=done[name])
-        return tuple(done.values())
+
+        queue = schedule.Queue(
+            (
+                schedule.Task(name=name, after=one.inputs.recipe.build.recipes)
+                for name, (_, one) in places.items()
+            ),
+            slots=processors(),
+            at_once=1 if settings.debug_shell else None,
+            keep_going=settings.keep_going,
+        )
+        _refuse_failures(schedule.run(queue, work, self.builder.halting), self._reporter)
 
     def _ready(self, recipes: Sequence[Recipe]) -> dict[str, Ready]:
         known = self._known
@@ -211,8 +297,25 @@ class Workshop:
         return self._in_order(names, self.builds_of(names))
 
     def builds_of(self, names: Sequence[str]) -> tuple[Built, ...]:
-        """Build the recipes behind packages and all that these need, nothing beyond."""
-        return self._build(self._makers(names))
+        """Build the recipes behind packages and all that these need, nothing beyond.
+
+        What packages need for their libraries shows only when they are built, and may lead to more.
+        """
+        builts = self._build(self._makers(names))
+        while True:
+            more = self._led_to(names, builts)
+            if not more:
+                return builts
+            known = [self.recipes.get(built.recipe) for built in builts]
+            builts = self._build(self._ordered((*known, *more)))
+
+    def _led_to(self, names: Sequence[str], builts: Iterable[Built]) -> tuple[Recipe, ...]:
+        """Return the recipes, not built yet, of what packages turned out to need when they were built."""
+        done = {built.recipe: built for built in builts}
+        made = {package.name: package.needs for built in done.values() for package in built.packages}
+        found = (self.recipes.find_package(one.name) for one in resolve.closure(names, made.get).missing)
+        more = {recipe.name: recipe for recipe in found if recipe is not None and recipe.name not in done}
+        return tuple(more.values())
 
     def _makers(self, names: Sequence[str]) -> tuple[Recipe, ...]:
         found = resolve.closure(names, self._needs_of)
@@ -228,7 +331,7 @@ class Workshop:
 
     @staticmethod
     def _spec(recipe: Recipe, name: str) -> PackageSpec:
-        exact = [spec for spec in recipe.packages if spec.name == name]
+        exact = [spec for spec in split.products(recipe) if spec.name == name]
         follow = [
             spec
             for spec in recipe.packages
@@ -242,8 +345,14 @@ class Workshop:
         problems: list[Problem] = []
         for missing in found.missing:
             where = f"package {missing.chain[0]}"
+            recipe = self.recipes.find_package(missing.name)
+            hint = None if recipe is None else _empty(recipe)
             if len(missing.chain) > 1:
-                problems.append(Problem(where=where, message="needs " + " -> ".join(missing.chain[1:])))
+                message = "needs " + " -> ".join(missing.chain[1:])
+                problems.append(Problem(where=where, message=message, hint=hint))
+                continue
+            if hint is not None:
+                problems.append(Problem(where=where, message="is empty", hint=hint))
                 continue
             try:
                 self.recipes.providing(missing.name)
@@ -252,15 +361,16 @@ class Workshop:
                 if len(found.missing) == 1 or error.problems:
                     raise
                 problems.append(Problem(where=where, message="no recipe makes it", hint=error.hint))
-        raise ConfigError("packages that no recipe makes are needed", problems)
+        raise ConfigError("packages that do not exist are needed", problems)
 
     def _in_order(self, names: Sequence[str], builts: Iterable[Built]) -> tuple[Supplied, ...]:
         made: dict[str, Supplied] = {}
         releases: dict[str, str] = {}
         for built in builts:
             specs = self.recipes.get(built.recipe).packages
-            for spec, package in zip(specs, built.packages, strict=True):
-                made[package.name] = Supplied(package=package, built=built)
+            made |= {package.name: Supplied(package=package, built=built) for package in built.packages}
+            # Behind the packages that the recipe names come those split off, as many as hold something.
+            for spec, package in zip(specs, built.packages, strict=False):
                 if follows_kernel(spec.name):
                     releases[package.name.removeprefix(spec.name.removesuffix(KERNEL) + "-")] = built.recipe
         if len(releases) > 1:
@@ -274,6 +384,24 @@ class Workshop:
         return tuple(made[name] for name in order.order)
 
 
+def _empty(recipe: Recipe) -> str:
+    return f"the build of the recipe {recipe.name} has nothing that goes into it"
+
+
 def _needs_in(made: Mapping[str, Supplied], name: str) -> Sequence[str] | None:
     supplied = made.get(name)
     return None if supplied is None else supplied.package.needs
+
+
+def _refuse_failures(outcome: schedule.Outcome, reporter: Reporter) -> None:
+    """Raise what went wrong: one failure as it is, several as one error."""
+    if not outcome.failed:
+        return
+    if outcome.left:
+        reporter.note(f"not built: {', '.join(outcome.left)}")
+    errors = list(outcome.failed.values())
+    strange = [error for error in errors if not isinstance(error, ToolkitError)]
+    if strange or len(errors) == 1:
+        raise (strange or errors)[0]
+    told = "\n".join(line for error in errors if isinstance(error, ToolkitError) for line in error.lines())
+    raise BuildError(f"{len(errors)} builds failed: {', '.join(outcome.failed)}", why=told) from errors[0]

@@ -60,6 +60,7 @@ if [ "$purpose" = test ]; then
     need isoinfo genisoimage
     need mmdebstrap mmdebstrap
     need zstd zstd
+    need zsyncmake zsync
     need xz xz-utils
     need mke2fs e2fsprogs
     need cpio cpio

@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from tcz import __version__, clikit
-from tcz.cli import build, recipe, system
+from tcz.cli import build, importing, lint, recipe, sbom, system
 
 
 @click.group(cls=clikit.Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,7 +22,11 @@ for _command in (
     build.fetch,
     build.deps,
     build.log,
+    importing.import_,
+    build.why_rebuild,
+    sbom.sbom,
     recipe.recipe,
+    lint.lint,
     system.cache,
     system.doctor,
     system.completion,

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from tcz import clikit
-from tcz.cli import arguments
+from tcz.cli import arguments, limits
+from tcz.cli.packing import packing_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tcz.limits import Limits
     from tcz.reporting import Reporter
-    from tcz.workshop import Planned
+    from tcz.squashfs.options import SquashOptions
+    from tcz.workshop import Planned, Workshop
 
 
 @click.command(
@@ -24,11 +27,17 @@ if TYPE_CHECKING:
         "tcz build --all --jobs 2         build everything on two processors",
         "tcz build docker --dry-run       say what would be built",
         "tcz build docker --lock my.lock  with the Debian packages that a lock names",
+        "tcz build runc --debug-shell     look around where a build fails",
+        "tcz build runc --memory 2G --timeout 30m",
+        "tcz build runc --submission      packed as Tiny Core's own repository asks for",
+        "tcz build runc --target 10       for a Tiny Core that mounts blocks of 4 KiB only",
+        "tcz build --check runc           build it twice in different surroundings and compare",
     ],
-    codes=[4, 5, 6, 7, 8],
+    codes=[4, 5, 6, 7, 8, 9],
 )
 @arguments.names
 @click.option("--all", "everything", is_flag=True, help="Build every recipe there is.")
+@click.option("--check", is_flag=True, help="Build each NAME twice from nothing, and compare.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built, in order; build and fetch nothing.")
 @click.option(
     "--update", is_flag=True, help="Take the newest Debian packages instead of those taken last time."
@@ -39,18 +48,41 @@ if TYPE_CHECKING:
 @click.option(
     "--write-lock", metavar="FILE", type=click.Path(path_type=Path), help="Write what was used to FILE."
 )
-@click.option("--jobs", type=click.IntRange(min=1), help="Use at most this many processors.")
+@clikit.source_mirror_option
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Use at most this many processors; as many recipes are built at a time, and share them.",
+)
+@click.option("--keep-going", is_flag=True, help="After a failure build all that does not build upon it.")
+@click.option("--keep-failed", is_flag=True, help="Keep the work folder of a build that fails.")
+@click.option("--debug-shell", is_flag=True, help="Open a shell where a script fails; builds one at a time.")
+@click.option("--tinycore-mirror", metavar="URL", help="Take Tiny Core's files from URL; or set TCZ_MIRROR.")
+@click.option(
+    "--no-zsync", is_flag=True, help="Leave out the .zsync files, which a mirror's clients update by."
+)
+@packing_options
+@limits.limit_options
 @clikit.recipes_option
 @clikit.progress_option
 @clikit.json_option
 def build(
     names: tuple[str, ...],
     everything: bool,
+    check: bool,
     dry_run: bool,
     update: bool,
     lock_file: Path | None,
     write_lock: Path | None,
+    source_mirrors: tuple[str, ...],
     jobs: int | None,
+    keep_going: bool,
+    keep_failed: bool,
+    debug_shell: bool,
+    packing: SquashOptions,
+    tinycore_mirror: str | None,
+    limit: Limits,
+    no_zsync: bool,
     recipe_folders: tuple[Path, ...],
     progress: Reporter,
     as_json: bool,
@@ -60,9 +92,12 @@ def build(
     A NAME is a recipe or one of its packages. The paths of the finished packages go to standard output.
     """
     from tcz import commands, lock
+    from tcz.build import Settings
     from tcz.paths import Dirs, check_writable
     from tcz.run import HostRunner
 
+    if debug_shell:
+        clikit.refuse_without_terminal("--debug-shell")
     recipes = commands.open_recipes(recipe_folders)
     wanted = commands.recipes_named(recipes, names, everything=everything)
     locked = lock.read(lock_file) if lock_file else None
@@ -70,13 +105,32 @@ def build(
         check_writable(write_lock)
     if jobs is not None:
         commands.limit_processors(jobs)
+    settings = Settings(
+        options=packing,
+        keep_failed=keep_failed,
+        debug_shell=debug_shell,
+        keep_going=keep_going,
+        limits=limit,
+    )
     workshop = commands.open_workshop(
-        Dirs.from_env(), HostRunner(), progress, recipe_folders, update=update, lock=locked
+        Dirs.from_env(),
+        HostRunner(),
+        progress,
+        recipe_folders,
+        update=update,
+        lock=locked,
+        tinycore_mirror=tinycore_mirror,
+        settings=settings,
+        source_mirrors=source_mirrors,
     )
     if dry_run:
         _echo_planned(workshop.plan(wanted), as_json=as_json)
         return
+    if check:
+        _check(workshop, wanted, progress, as_json=as_json)
+        return
     builds = workshop.build(wanted)
+    workshop.complete(builds, zsync=not no_zsync)
     if write_lock is not None:
         commands.write_lock(write_lock, builds, wanted)
     if as_json:
@@ -95,6 +149,7 @@ def build(
 @click.option(
     "--update", is_flag=True, help="Take the newest Debian packages instead of those taken last time."
 )
+@clikit.source_mirror_option
 @clikit.recipes_option
 @clikit.progress_option
 @clikit.json_option
@@ -102,6 +157,7 @@ def fetch(
     names: tuple[str, ...],
     everything: bool,
     update: bool,
+    source_mirrors: tuple[str, ...],
     recipe_folders: tuple[Path, ...],
     progress: Reporter,
     as_json: bool,
@@ -112,7 +168,14 @@ def fetch(
     from tcz.run import HostRunner
 
     wanted = commands.recipes_named(commands.open_recipes(recipe_folders), names, everything=everything)
-    workshop = commands.open_workshop(Dirs.from_env(), HostRunner(), progress, recipe_folders, update=update)
+    workshop = commands.open_workshop(
+        Dirs.from_env(),
+        HostRunner(),
+        progress,
+        recipe_folders,
+        update=update,
+        source_mirrors=source_mirrors,
+    )
     _echo_planned(workshop.fetch(wanted), as_json=as_json)
 
 
@@ -149,6 +212,32 @@ def deps(name: str, tree: bool, why: str | None, recipe_folders: tuple[Path, ...
         raise ConfigError("something that is needed is not to be had", problems)
 
 
+@click.command(
+    "why-rebuild",
+    cls=clikit.Command,
+    examples=["tcz why-rebuild runc", "tcz why-rebuild --json runc | jq '.[].reasons'"],
+    codes=[4],
+)
+@arguments.name
+@clikit.recipes_option
+@clikit.json_option
+def why_rebuild(name: str, recipe_folders: tuple[Path, ...], as_json: bool) -> None:
+    """Say what has changed since a recipe was last built, for it and all that it builds upon."""
+    from tcz import commands
+    from tcz.paths import Dirs
+    from tcz.reporting import SilentReporter
+    from tcz.run import HostRunner
+
+    recipes = commands.open_recipes(recipe_folders)
+    (recipe,) = commands.recipes_named(recipes, [name])
+    workshop = commands.open_workshop(Dirs.from_env(), HostRunner(), SilentReporter(), recipe_folders)
+    planned = workshop.plan_upon(recipe)
+    if as_json:
+        clikit.echo_json(planned)
+        return
+    clikit.echo_lines(commands.why_lines(planned))
+
+
 @click.command(cls=clikit.Command, examples=["tcz log runc -n 100", "less $(tcz log runc --path)"])
 @arguments.name
 @click.option("-n", "--lines", "count", type=click.IntRange(min=0), default=40, show_default=True)
@@ -170,5 +259,32 @@ def _echo_planned(planned: Sequence[Planned], *, as_json: bool) -> None:
     if as_json:
         clikit.echo_json(planned)
     else:
-        states = {True: "built already", False: "to be built"}
-        clikit.echo_lines(clikit.columns([(p.recipe.name, p.version, states[p.cached]) for p in planned]))
+        clikit.echo_lines(clikit.columns([(p.recipe.name, p.version, _state(p)) for p in planned]))
+
+
+def _check(workshop: Workshop, names: Sequence[str], progress: Reporter, *, as_json: bool) -> None:
+    from tcz.check import Checker, lines
+    from tcz.errors import CheckError
+    from tcz.paths import Dirs
+
+    checker = Checker(workshop, progress, Dirs.from_env().cache_folder("check"))
+    found = []
+    for name in names:
+        found.append(checker.check(name))
+        if not as_json:
+            clikit.echo_lines(lines(found[-1]))
+    if as_json:
+        clikit.echo_json(found)
+    failed = [checked.recipe for checked in found if not checked.passed]
+    if failed:
+        raise CheckError(
+            f"not the same when built twice: {', '.join(failed)}",
+            hint='mend it, or say why in the recipe: irreproducible = "..."',
+        )
+
+
+def _state(planned: Planned) -> str:
+    if planned.cached:
+        return "built already"
+    more = f", and {len(planned.reasons) - 1} more" if planned.reasons[1:] else ""
+    return "to be built: " + planned.reasons[0].text + more

@@ -5,12 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
+from tcz.aptsource import DebianSources
 from tcz.deb import resolved, upstream_version
 from tcz.errors import ConfigError
 from tcz.fetch import Fetcher
-from tcz.model import Archive, DebianBinary, GoModule, GoToolchain, Local, ResolvedSource, Source
+from tcz.model import (
+    Archive,
+    CargoLock,
+    Crate,
+    DebianBinary,
+    DebianSource,
+    Git,
+    GoModule,
+    GoToolchain,
+    Local,
+    ResolvedSource,
+    Source,
+)
 from tcz.sandbox import Bind
-from tcz.sources import archive, debian, gomod, local
+from tcz.sources import archive, cargo, debian, debsource, gitsource, gomod, learn, local
 from tcz.unpack import make_folder
 
 if TYPE_CHECKING:
@@ -72,9 +85,26 @@ class Sources:
         """``mirrors`` are the user's own base URLs for release files."""
         self._apt = apt
         self._reporter = reporter
-        fetcher = Fetcher(store, reporter)
-        self._archives = archive.Archives(store, fetcher, apt, reporter, mirrors)
+        self._fetcher = fetcher = Fetcher(store, reporter)
+        self._mirrors = tuple(mirrors)
+        self._debian = DebianSources(dirs, store, apt, reporter)
+        self._patcher = debsource.Patcher(sandbox=sandbox, roots=roots)
+        self._archives = archive.Archives(store, fetcher, self._debian, reporter, mirrors)
+        self._git = gitsource.GitSources(dirs, store, runner, reporter)
         self._go = gomod.GoSources(dirs, roots, sandbox, runner, reporter)
+        self._cargo = cargo.CargoSources(dirs, store, roots, sandbox, reporter)
+
+    @property
+    def teachers(self) -> learn.Teachers:
+        """Those who know hashes and versions that a recipe does not have yet."""
+        return learn.Teachers(
+            fetcher=self._fetcher,
+            debian=self._debian,
+            go=self._go,
+            cargo=self._cargo,
+            git=self._git,
+            mirrors=self._mirrors,
+        )
 
     def resolve(self, recipe: Recipe) -> Identity:
         """Say what would be fetched, without fetching it; raises what apt's resolution does.
@@ -91,10 +121,10 @@ class Sources:
     def fetch(self, recipe: Recipe) -> Fetched:
         """Return all sources of a recipe; raises ``FetchError``, ``VerifyError``, ``ConfigError``."""
         # Debian packages first: they may turn out newer than resolved, and name the version.
-        binaries = {
-            source: debian.fetch(source, self._apt, self._reporter)
+        packages = {
+            source: self._package(source)
             for source in recipe.sources
-            if isinstance(source, DebianBinary)
+            if isinstance(source, DebianBinary | DebianSource)
         }
         version = self._version(recipe)
         chain = next((source for source in recipe.sources if isinstance(source, GoToolchain)), None)
@@ -102,12 +132,18 @@ class Sources:
         parts: list[Part] = []
         for source in recipe.sources:
             match source:
-                case DebianBinary():
-                    parts.append(binaries[source])
+                case DebianBinary() | DebianSource():
+                    parts.append(packages[source])
                 case GoToolchain():
                     parts.append(self._go.toolchain(source))
                 case GoModule():
                     parts.append(self._go.module(source, toolchain))
+                case Crate():
+                    parts.append(self._cargo.crate(source))
+                case CargoLock():
+                    parts.append(self._cargo.lock(source, version))
+                case Git():
+                    parts.append(self._git.fetch(source, version))
                 case Archive():
                     parts.append(self._archives.fetch(source, version))
                 case Local():
@@ -116,10 +152,16 @@ class Sources:
                     assert_never(source)
         return self._assemble(tuple(parts), version)
 
+    def _package(self, source: DebianBinary | DebianSource) -> Part:
+        if isinstance(source, DebianSource):
+            return debsource.fetch(source, self._debian, self._patcher, self._reporter)
+        return debian.fetch(source, self._apt, self._reporter)
+
     def unpack(self, fetched: Fetched, into: Path) -> None:
         """Put all sources below the folder ``into``; raises ``VerifyError`` for hostile archives."""
         make_folder(into)
-        for part in fetched.parts:
+        # A lock is looked for in what the others bring.
+        for part in sorted(fetched.parts, key=lambda part: isinstance(part, cargo.LockPart)):
             part.unpack(into)
 
     def _assemble(self, parts: tuple[Part, ...], version: str) -> Fetched:
@@ -133,6 +175,10 @@ class Sources:
             binds.append(Bind(host=self._go.module_cache, inside=gomod.GOMODCACHE))
         if toolchains or modules:
             env = gomod.build_env(toolchain=bool(toolchains))
+        crates = self._cargo.binds(parts)
+        if crates:
+            binds += crates
+            env |= cargo.build_env()
         folders = [f"/build/src/{part.source.dest}".rstrip("/") for part in modules]
         return Fetched(
             resolved=tuple(part.resolved for part in parts),
@@ -143,12 +189,20 @@ class Sources:
             preamble=tuple(("go", "-C", folder, "mod", "verify") for folder in folders),
         )
 
-    def _identify(self, source: Source, recipe: Recipe, version: str) -> ResolvedSource:
+    def _identify(  # noqa: PLR0911 - one for each kind
+        self, source: Source, recipe: Recipe, version: str
+    ) -> ResolvedSource:
         match source:
             case DebianBinary():
                 return resolved(debian.resolve(source, self._apt), self._apt.suite)
+            case DebianSource():
+                return debsource.line(debsource.resolve(source, self._debian), self._debian.suite)
+            case Git():
+                return gitsource.resolve(source, version)
             case GoToolchain() | GoModule():
                 return gomod.resolve(source)
+            case Crate() | CargoLock():
+                return cargo.resolve(source, version)
             case Archive():
                 return archive.resolve(source, version)
             case Local():
@@ -160,9 +214,11 @@ class Sources:
         if recipe.version != "debian":
             return recipe.version
         for source in recipe.sources:
+            if isinstance(source, DebianSource):
+                return upstream_version(debsource.resolve(source, self._debian).version)
             if isinstance(source, DebianBinary):
                 return upstream_version(debian.resolve(source, self._apt).version)
         raise ConfigError(
-            f'recipe {recipe.name} has version = "debian" and no source of kind "debian-binary"',
+            f'recipe {recipe.name} has version = "debian" and no source of a Debian package',
             hint="write the version, or add the Debian package that has it",
         )

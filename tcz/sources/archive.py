@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tcz.apt import Apt
+    from tcz.aptsource import DebianSources
     from tcz.fetch import Fetcher
     from tcz.reporting import Reporter
     from tcz.store import Store
@@ -76,12 +76,17 @@ class Archives:
     """Looks in the store, in the user's mirrors, at the URL, in the Debian archive."""
 
     def __init__(
-        self, store: Store, fetcher: Fetcher, apt: Apt, reporter: Reporter, mirrors: Sequence[str] = ()
+        self,
+        store: Store,
+        fetcher: Fetcher,
+        debian: DebianSources,
+        reporter: Reporter,
+        mirrors: Sequence[str] = (),
     ) -> None:
         """``mirrors`` are base URLs below which files lie by their sha256 or by their name."""
         self._store = store
         self._fetcher = fetcher
-        self._apt = apt
+        self._debian = debian
         self._reporter = reporter
         self._mirrors = tuple(mirror.rstrip("/") for mirror in mirrors)
 
@@ -135,7 +140,7 @@ class Archives:
 
     def _from_debian(self, package: str, sha256: str) -> Path | str:
         try:
-            file = self._apt.source_file(package, sha256)
+            file = self._debian.file(package, sha256)
         except ToolkitError as error:
             return error.why or error.what
-        return file or f"Debian {self._apt.suite} has no file with this sha256 in it"
+        return file or f"Debian {self._debian.suite} has no file with this sha256 in it"

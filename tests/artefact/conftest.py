@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,28 +37,51 @@ class Counting:
         self.started.append(tuple(argv))
         return self.inner.run(argv, **options)  # type: ignore[arg-type]
 
+    def halting(self) -> AbstractContextManager[None]:
+        return self.inner.halting()
+
     def which(self, program: str) -> Path | None:
         return self.inner.which(program)
 
 
 class Titles(SilentReporter):
-    """Remembers the titles of steps."""
+    """Remembers the titles of steps, and warnings."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.warned: list[str] = []
 
-    def step(self, title: str, *, total: int | None = None) -> AbstractContextManager[Step]:
+    def warn(self, text: str) -> None:
+        self.warned.append(text)
+
+    def step(
+        self, title: str, *, total: int | None = None, recipe: str | None = None
+    ) -> AbstractContextManager[Step]:
         self.seen.append(title)
-        return super().step(title, total=total)
+        return super().step(title, total=total, recipe=recipe)
 
 
 class Bench:
     """A workshop, with what it started and told."""
 
-    def __init__(self, place: Path, recipes: Sequence[Path], settings: Settings | None) -> None:
+    def __init__(
+        self,
+        place: Path,
+        recipes: Sequence[Path],
+        settings: Settings | None,
+        tinycore_mirror: str | None,
+        *,
+        apart: bool,
+    ) -> None:
         common = Dirs.from_env()
         self.dirs = Dirs(cache=place / "cache", config=place / "config", state=place / "state")
         self.dirs.cache.mkdir(parents=True, exist_ok=True)
+        if apart and not (self.dirs.cache / "pins").exists():
+            # What is resolved and made here is of no use to anybody else.
+            shutil.copytree(common.cache_folder("pins"), self.dirs.cache / "pins")
+            (self.dirs.cache / "roots").mkdir()
+            for root in common.cache_folder("roots").iterdir():
+                (self.dirs.cache / "roots" / root.name).symlink_to(root)
         for name in SHARED:
             if not (self.dirs.cache / name).exists():
                 (self.dirs.cache / name).symlink_to(common.cache_folder(name))
@@ -65,14 +89,26 @@ class Bench:
         self.reporter = Titles()
         mirror = os.environ.get("TCZ_DEBIAN_MIRROR")
         self.workshop = Workshop.open(
-            self.dirs, self.runner, self.reporter, recipes, mirror=mirror, settings=settings
+            self.dirs,
+            self.runner,
+            self.reporter,
+            recipes,
+            mirror=mirror,
+            tinycore_mirror=tinycore_mirror,
+            settings=settings,
         )
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Callable[..., Bench]:
-    def make(name: str, *recipes: Path, settings: Settings | None = None) -> Bench:
-        return Bench(tmp_path / name, recipes, settings)
+    def make(
+        name: str,
+        *recipes: Path,
+        settings: Settings | None = None,
+        tinycore_mirror: str | None = None,
+        apart: bool = False,
+    ) -> Bench:
+        return Bench(tmp_path / name, recipes, settings, tinycore_mirror, apart=apart)
 
     return make
 

@@ -11,7 +11,9 @@ import pytest
 
 from tcz.build import Settings
 from tcz.errors import BuildError, ConfigError
-from tcz.squash import SquashOptions
+from tcz.limits import Limits
+from tcz.run import processors
+from tcz.squashfs.options import SquashOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -194,6 +196,8 @@ def test_what_changes_an_input_builds_anew(bench: Any, write_recipe: Any) -> Non
     (built,) = bench("one", folder).workshop.build(["greeting"])
     script = folder / "greeting/build.sh"
     script.write_text(script.read_text().replace("echo hi", "echo ho"))
+    (planned,) = bench("one", folder).workshop.plan(["greeting"])
+    assert [(reason.kind, reason.what) for reason in planned.reasons] == [("file", "build.sh has changed")]
     (changed,) = bench("one", folder).workshop.build(["greeting"])
     assert changed.build_id != built.build_id
     assert changed.packages[0].sha256 != built.packages[0].sha256
@@ -258,6 +262,23 @@ def test_other_failures(bench: Any, write_recipe: Any, files: dict[str, str], me
         bench("one", folder).workshop.build(["greeting"])
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '#include <stdlib.h>\nint main(void) { puts("hello"); return 0; }\n',
+        '#include <stdio.h>\nint main(void) { puts("hello, patched"); return 0; }\n',
+    ],
+    ids=["fuzz", "applied already"],
+)
+def test_patches_that_do_not_fit_exactly(bench: Any, write_recipe: Any, text: str) -> None:
+    toml = GREETING.replace("[[package]]", '[[source]]\nkind = "local"\npath = "files"\n[[package]]', 1)
+    files = {"build.sh": GREETING_SH, "patches/x.patch": PATCH, "files/hello.c": text}
+    folder = write_recipe("greeting", toml, files).parent
+    with pytest.raises(BuildError, match=r"patches/x\.patch does not apply exactly") as caught:
+        bench("one", folder).workshop.build(["greeting"])
+    assert "hello.c" in str(caught.value.why)
+
+
 def test_all_that_does_not_fit_is_told(bench: Any, write_recipe: Any) -> None:
     script = GREETING_SH + 'echo x >"$DEST/stray"\n'
     toml = GREETING.replace('files = ["etc"]', 'files = ["etc", "usr/local", "none"]')
@@ -275,7 +296,7 @@ def test_needs_that_cannot_be_met(bench: Any, write_recipe: Any) -> None:
     toml = GREETING.replace('files = ["usr"]', 'files = ["usr"]\nneeds = ["gone"]')
     folder = write_recipe("greeting", toml, {"build.sh": GREETING_SH}).parent
     at = bench("one", folder)
-    with pytest.raises(ConfigError, match="that no recipe makes") as caught:
+    with pytest.raises(ConfigError, match="that do not exist") as caught:
         at.workshop.packages(["greeting"])
     assert caught.value.problems[0].message == "needs gone"
     with pytest.raises(ConfigError) as caught:
@@ -291,3 +312,48 @@ def test_needs_that_cannot_be_met(bench: Any, write_recipe: Any) -> None:
     with pytest.raises(ConfigError) as caught:
         bench("one", folder).workshop.build(["a"])
     assert caught.value.problems[0].message == "builds upon itself: a -> b -> a"
+
+
+def simple(name: str, more: str = "") -> str:
+    return HEAD.format(name=name) + f'{more}\n[[package]]\nname = "{name}"\nfiles = ["usr"]\n'
+
+
+def test_independent_builds_run_at_the_same_time(bench: Any, write_recipe: Any) -> None:
+    meet = "mkdir -p $DEST/usr\necho $JOBS >$DEST/usr/jobs-$NAME\necho here\n"
+    for name in ("a", "b"):
+        folder = write_recipe(name, simple(name), {"build.sh": meet + "sleep 1\n"}).parent
+    write_recipe("c", simple("c", '[build]\nneeds.recipes = ["a", "b"]'), {"build.sh": meet})
+    at = bench("one", folder)
+    built = {one.recipe: one for one in at.workshop.build(["c"])}
+    assert list(built) == ["b", "a", "c"]
+    have = processors()
+    jobs = {name: int(next(at.dirs.cache.glob(f"stages/*/usr/jobs-{name}")).read_text()) for name in built}
+    assert jobs["c"] == have
+    assert jobs["a"] + jobs["b"] <= max(have, 2)
+
+
+def test_all_failures_are_told_and_what_is_left(bench: Any, write_recipe: Any) -> None:
+    for name in ("a", "b"):
+        script = f"sleep 0.5\necho {name} says no\nfalse\n"
+        folder = write_recipe(name, simple(name), {"build.sh": script}).parent
+    write_recipe("c", simple("c", '[build]\nneeds.recipes = ["a"]'), {"build.sh": "exit 5\n"})
+    write_recipe("d", simple("d"), {"build.sh": 'mkdir -p "$DEST/usr"\necho >"$DEST/usr/d"\n'})
+    at = bench("one", folder, settings=Settings(keep_going=True))
+    with pytest.raises(BuildError, match=r"2 builds failed: [ab], [ab]") as caught:
+        at.workshop.build(["c", "b", "d"])
+    assert "a says no" in (caught.value.why or "")
+    assert "b says no" in (caught.value.why or "")
+    assert not list(at.dirs.state.glob("logs/c-*"))
+    assert len(list(at.dirs.cache.glob("builds/*/d.tcz"))) == 1
+    assert not list((at.dirs.cache / "work").iterdir())
+
+
+def test_a_build_that_takes_too_much_is_ended(bench: Any, write_recipe: Any) -> None:
+    script = "echo working\nsleep 1000\n"
+    folder = write_recipe("a", simple("a"), {"build.sh": script}).parent
+    at = bench("one", folder, settings=Settings(limits=Limits(timeout=0.5)))
+    with pytest.raises(BuildError) as caught:
+        at.workshop.build(["a"])
+    assert caught.value.what == "a 1.0: build.sh was ended"
+    assert caught.value.why == "it used more time by the clock than it may: 0.5 s"
+    assert not list((at.dirs.cache / "work").iterdir())

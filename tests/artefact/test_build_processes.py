@@ -24,7 +24,7 @@ from tcz.workshop import Workshop
 place = Path(sys.argv[1])
 dirs = Dirs(cache=place / "cache", config=place / "config", state=place / "state")
 workshop = Workshop.open(dirs, HostRunner(), SilentReporter(), [Path(sys.argv[2])])
-print(workshop.build(["slow"])[0].build_id)
+print(workshop.build(sys.argv[3:])[0].build_id)
 """
 TOML = """\
 schema = 1
@@ -39,9 +39,9 @@ files = ["slow"]
 """
 
 
-def start(place: Path, recipes: Path) -> subprocess.Popen[str]:
+def start(place: Path, recipes: Path, *names: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, place, recipes],
+        [sys.executable, "-c", PROGRAM, place, recipes, *(names or ("slow",))],
         env={
             "PYTHONPATH": str(Path(package_file).parent.parent),
             "PATH": "/usr/bin:/bin",
@@ -58,10 +58,10 @@ def forget_logs(place: Path) -> None:
         log.unlink()
 
 
-def wait_for(place: Path, process: subprocess.Popen[str], text: str) -> Path:
-    """Wait until the log of the build holds ``text``."""
+def wait_for(place: Path, process: subprocess.Popen[str], text: str, name: str = "slow") -> Path:
+    """Wait until the log of a build holds ``text``."""
     while process.poll() is None:
-        for log in place.glob("state/logs/slow-*.log"):
+        for log in place.glob(f"state/logs/{name}-{'[0-9a-f]' * 12}.log"):
             if text in log.read_text():
                 return log
     raise AssertionError(process.communicate())
@@ -71,7 +71,7 @@ def test_an_interrupt_leaves_nothing_half_done(bench: Any, write_recipe: Any) ->
     script = 'echo begun\nsleep 1000 & wait\necho x >"$DEST/slow"\n'
     folder = write_recipe("slow", TOML, {"build.sh": script})
     at = bench("one", folder.parent)
-    at.workshop.builder._roots.get(("binutils", "patch", "squashfs-tools"))
+    at.workshop.builder.roots.get(("binutils", "patch"))
     place = at.dirs.cache.parent
     process = start(place, folder.parent)
     wait_for(place, process, "begun")
@@ -96,6 +96,24 @@ def test_an_interrupt_leaves_nothing_half_done(bench: Any, write_recipe: Any) ->
     assert log.read_text().count("begun") == 1
 
 
+def test_an_interrupt_ends_all_that_runs(bench: Any, write_recipe: Any) -> None:
+    script = "echo begun\nwhile ! test -e /build/recipe/go; do sleep 0.05; done\n"
+    for name in ("slow", "slow-too"):
+        folder = write_recipe(name, TOML.replace('"slow"', f'"{name}"'), {"build.sh": script})
+    at = bench("one", folder.parent)
+    at.workshop.builder.roots.get(("binutils", "patch"))
+    place = at.dirs.cache.parent
+    process = start(place, folder.parent, "slow", "slow-too")
+    wait_for(place, process, "begun")
+    wait_for(place, process, "begun", "slow-too")
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate()
+    assert process.returncode != 0
+    assert "KeyboardInterrupt" in told
+    assert not list((at.dirs.cache / "work").iterdir())
+    assert not [path for path in (at.dirs.cache / "builds").iterdir() if path.is_dir()]
+
+
 def test_two_that_want_the_same_build_it_once(bench: Any, write_recipe: Any) -> None:
     # The build ends when the test says so, by making the pipe's other end.
     script = 'echo begun\nwhile ! test -e /build/recipe/go; do sleep 0.05; done\necho x >"$DEST/slow"\n'
@@ -105,8 +123,8 @@ def test_two_that_want_the_same_build_it_once(bench: Any, write_recipe: Any) -> 
     first = start(place, folder.parent)
     wait_for(place, first, "begun")
     second = start(place, folder.parent)
-    lock = next((at.dirs.cache / "builds").glob(".*.lock"))
-    while second.poll() is None and str(lock) not in open_files(second.pid):
+    locks = {str(lock) for lock in (at.dirs.cache / "builds").glob(".*.lock")}
+    while second.poll() is None and not locks & open_files(second.pid):
         pass
     (folder / "go").write_text("")
     ids = {process.communicate()[0] for process in (first, second)}

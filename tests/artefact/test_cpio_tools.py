@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remaster import cpio
+from tcz import cpio
 from tcz.tree import Node, Tree, regular, symlink
 
 if TYPE_CHECKING:

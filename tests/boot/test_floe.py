@@ -9,6 +9,7 @@ import functools
 import hashlib
 import http.server
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -20,6 +21,7 @@ import pycdlib
 import pytest
 
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT
+from tests.unit.debs import control_text, make_deb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,6 +120,28 @@ def told(name: str) -> dict[str, str]:
     }
 
 
+def import_debian(scratch: Path, output: Path) -> None:
+    """Import a real Debian program with what it needs, and a package with users, folders and settings."""
+    (scratch / "deb").mkdir()
+    deb = make_deb(
+        scratch / "deb",
+        control_text("tool"),
+        {
+            "usr/bin/tool": "#!/bin/sh\ncat /etc/tool.conf\n",
+            "etc/tool.conf": "level = 1\n",
+            "usr/lib/sysusers.d/tool.conf": "u tool 333 - /var/lib/tool\ng tape 334\nm tc tape\n",
+            "usr/lib/tmpfiles.d/tool.conf": "d /run/tool 0750 tool tape\nf /run/tool/f 0600 tool tool - hi\n",
+        },
+        extra={
+            "conffiles": "/etc/tool.conf\n",
+            "postinst": "adduser --system --group --home /var/lib/tool toold\nadd-shell /bin/tool\n",
+        },
+        modes={"usr/bin/tool": 0o4755},
+    )
+    words = [sys.executable, "-m", "tcz", "import", "jq", deb, "--docs", "drop", "--output", output]
+    subprocess.run([*words, "--progress", "none"], check=True)
+
+
 @pytest.fixture(scope="module")
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A mirror on the host's loopback; the address that a guest writes into /opt/tcemirror."""
@@ -134,6 +158,7 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     extension(tcz, "hostile", told("hostile"), "x;touch${IFS}/tmp/pwned;.tcz\n")
     extension(tcz, "page", told("page"), "<html>not found</html>\n")
     extension(tcz, "modes", {"tmp/x/y": "", "etc/hostname": "evil\n", "opt/z": "", "var/w": ""}, mode=0o700)
+    import_debian(root, tcz)
     damaged = extension(tcz, "damaged", told("damaged"))
     Path(f"{damaged}.md5.txt").write_text(f"{'0' * 32}  damaged.tcz\n")
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(root))
@@ -202,6 +227,24 @@ def test_load_only_and_meta(plain: Machine) -> None:
     )
     assert "meta" not in sh(plain, "cat /etc/sysconfig/tcedir/onboot.lst")
     assert "/tmp/tcloop/meta " not in sh(plain, "cat /proc/mounts")
+
+
+def test_imported_debian_packages(plain: Machine) -> None:
+    sh(plain, "tce-load -wi jq tool")
+    assert sh(plain, "echo '{\"a\": [1, 2]}' | jq -c '.a | map(. + 1)'").strip() == "[2,3]"
+    assert sh(plain, "tool").strip() == "level = 1"
+    sh(plain, "echo 'level = 2' | sudo tee /etc/tool.conf && test \"$(tool)\" = 'level = 2'")
+    assert sh(plain, "stat -Lc '%a %U' /usr/bin/tool").strip() == "4755 root"
+    assert sh(plain, "id tool; id toold; id tc").replace("uid=", "\nuid=").count("tape") == 1
+    assert sh(plain, "sudo stat -c '%a %U %G' /run/tool /run/tool/f").splitlines() == [
+        "750 tool tape",
+        "600 tool tool",
+    ]
+    assert sh(plain, "grep '^tool' /etc/passwd | cut -d: -f1,6").split() == [
+        "tool:/var/lib/tool",
+        "toold:/var/lib/tool",
+    ]
+    sh(plain, "grep -qx /bin/tool /etc/shells && test -x /bin/tool")
 
 
 def test_copy_install(plain: Machine) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tcz.apt import Apt
-from tcz.build import PACK_TOOLS, SQUASH_TOOLS
+from tcz.build import PACK_TOOLS
 from tcz.buildroot import BASE, BuildRoots
 from tcz.deb import DebFile
 from tcz.paths import Dirs
@@ -91,7 +91,7 @@ class Home:
             name="nothing", version="1", architecture="all", sha256="0" * 64, size=1, uri="https://n.example/"
         )
         apt = Apt(self.dirs, Store(self.dirs.cache / "store"), HostRunner(), SilentReporter())
-        for names in (BASE, (*BASE, *PACK_TOOLS), (*BASE, *SQUASH_TOOLS)):
+        for names in (BASE, (*BASE, *PACK_TOOLS)):
             apt._sticky("\n".join(sorted(set(names))), lambda: (nothing,), newest=False)
         BuildRoots(self.dirs, apt, SilentReporter()).resolve(()).path.mkdir(parents=True)
 

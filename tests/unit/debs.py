@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -50,3 +51,41 @@ def stored(store: Store, path: Path, version: str = "1:1.0-1") -> DebFile:
     size = path.stat().st_size
     kept = store.take(path, None, what=path.name)
     return DebFile(name=path.stem, version=version, architecture="amd64", sha256=kept.name, size=size, uri="")
+
+
+def make_deb(
+    folder: Path,
+    control: str,
+    files: dict[str, str | bytes],
+    *,
+    extra: dict[str, str] | None = None,
+    modes: dict[str, int] | None = None,
+    compress: str = "xz",
+) -> Path:
+    """Make a package of any control fields; ``extra`` are further control files, ``modes`` of its files."""
+    tree = folder / f"tree-{len(list(folder.iterdir()))}"
+    name = control.partition("Package: ")[2].partition("\n")[0]
+    for path, data in {"DEBIAN/control": control, **files}.items():
+        place = tree / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(data, str) and data.startswith("-> "):
+            place.symlink_to(data[3:])
+        else:
+            place.write_bytes(data if isinstance(data, bytes) else data.encode())
+            place.chmod((modes or {}).get(path, 0o644))
+    for path, text in (extra or {}).items():
+        (tree / "DEBIAN" / path).write_text(text)
+        (tree / "DEBIAN" / path).chmod(0o755 if path in ("postinst", "preinst", "config") else 0o644)
+    deb = folder / f"{name}.deb"
+    argv = ["dpkg-deb", "--root-owner-group", f"-Z{compress}", "-b", str(tree), str(deb)]
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": "1000000000"}
+    subprocess.run(argv, check=True, capture_output=True, env=environment)
+    return deb
+
+
+def control_text(name: str, **fields: str) -> str:
+    """Return a control file; fields are written with ``-`` for ``_``."""
+    own = {"Version": "1:1.0-1", "Architecture": "amd64", "Maintainer": "A <a@example.org>"}
+    given = {key.replace("_", "-").capitalize(): value for key, value in fields.items()}
+    lines = {"Package": name, **own, "Description": "a thing\n that does things", **given}
+    return "".join(f"{key}: {value}\n" for key, value in lines.items())

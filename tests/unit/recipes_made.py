@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import strategies as st
 
 from tcz.model import (
+    Allow,
     Archive,
     BuildSpec,
+    CargoLock,
+    Crate,
     DebianBinary,
+    DebianSource,
     Device,
+    Git,
     GoModule,
     GoToolchain,
     Local,
@@ -69,7 +75,31 @@ _toolchains = st.builds(GoToolchain, version=st.from_regex(r"1\.[0-9]{2}\.[0-9]"
 _binaries = st.builds(DebianBinary, package=_word, via=st.none(), dest=_dest) | st.builds(
     DebianBinary, package=st.just("linux-image-*-amd64"), via=_word, dest=_dest
 )
+_crates = st.builds(
+    Crate,
+    name=st.from_regex(r"[a-z][a-z0-9_-]{0,8}", fullmatch=True),
+    version=st.from_regex(r"[0-9]{1,2}\.[0-9]\.[0-9](-rc\.1)?(\+b2)?", fullmatch=True),
+    sha256=_sha256,
+    dest=_dest,
+)
+_cargo_locks = st.builds(CargoLock, path=_path, sha256=_sha256)
+_commits = st.builds(
+    Git,
+    url=_url | st.just("git://host.example/r.git"),
+    commit=st.text("0123456789abcdef", min_size=40, max_size=40),
+    ref=st.none() | st.sampled_from(["main", "refs/tags/v1.0", "v2"]),
+    submodules=st.booleans(),
+    dest=_dest,
+)
+_debian_sources = st.builds(
+    DebianSource,
+    package=_word,
+    version=st.none() | st.sampled_from(["1.0-1", "2:1.0~rc1+dfsg-0.1"]),
+    dest=_dest,
+)
 _locals = st.builds(Local, path=st.just("files"), dest=_dest)
+_allow = st.builds(Allow, check=st.sampled_from(["set-id", "path-prefix", "owner"]), reason=_line)
+_plain = st.one_of(_archives, _binaries, _locals, _crates, _cargo_locks, _commits, _debian_sources)
 _owners = st.builds(
     OwnerRule,
     path=_glob,
@@ -89,6 +119,11 @@ _devices = st.builds(
 )
 
 
+_roots = st.sampled_from([{"root": "debian"}, {"root": "host"}]) | st.builds(
+    dict, root=st.just("tinycore"), tinycore_release=st.sampled_from(["9.x", "17.x"]), tinycore=_some(_word)
+)
+
+
 @st.composite
 def _packages(draw: st.DrawFn) -> PackageSpec:
     name = draw(_package)
@@ -102,13 +137,24 @@ def _packages(draw: st.DrawFn) -> PackageSpec:
         tags=draw(_some(st.sampled_from(["container", "net"]))),
         owners=tuple(draw(st.lists(_owners, max_size=2))),
         devices=() if form == "files" else tuple(draw(st.lists(_devices, max_size=2))),
+        allow=tuple(draw(st.lists(_allow, max_size=2, unique_by=lambda one: one.check))),
+        auto_needs=draw(st.booleans()),
+        startup=draw(st.none() | st.just("files/start.sh")) if form == "extension" else None,
     )
+
+
+@st.composite
+def _some_packages(draw: st.DrawFn) -> tuple[PackageSpec, ...]:
+    first, *others = draw(st.lists(_packages(), min_size=1, max_size=3, unique_by=lambda p: p.name))
+    if draw(st.booleans()):
+        first = replace(first, files=(), rest=True)
+    return tuple(draw(st.permutations([first, *others])))
 
 
 @st.composite
 def recipes(draw: st.DrawFn) -> Recipe:
     """Draw a right recipe; its folder must hold build.sh and files/."""
-    sources = draw(st.lists(_archives | _binaries | _locals, max_size=3))
+    sources = draw(st.lists(_plain, max_size=3))
     modules = draw(st.lists(_modules, max_size=2))
     if modules:
         modules.append(draw(_toolchains))
@@ -120,14 +166,16 @@ def recipes(draw: st.DrawFn) -> Recipe:
         homepage=draw(_url),
         folder=Path(FOLDER),
         release=draw(st.integers(1, 99)),
+        irreproducible=draw(st.none() | _line),
         build=BuildSpec(
-            root=draw(st.sampled_from(["debian", "host"])),
+            **draw(_roots),
             debian=draw(_some(_word)),
             recipes=tuple(name for name in draw(_some(_word)) if name != FOLDER),
             strip=draw(st.booleans()),
+            split=draw(st.booleans()),
         ),
         sources=(*sources, *modules),
-        packages=tuple(draw(st.lists(_packages(), min_size=1, max_size=3, unique_by=lambda p: p.name))),
+        packages=draw(_some_packages()),
     )
 
 
@@ -140,7 +188,16 @@ FULL = Recipe(
     homepage="https://example.org/thing",
     folder=Path(FOLDER),
     release=2,
-    build=BuildSpec(root="host", debian=("gcc", "make"), recipes=("zlib",), strip=False),
+    irreproducible="its tool writes a random number",
+    build=BuildSpec(
+        root="tinycore",
+        tinycore_release="17.x",
+        tinycore=("compiletc", "zlib_base-dev"),
+        debian=("gcc", "make"),
+        recipes=("zlib",),
+        strip=False,
+        split=False,
+    ),
     sources=(
         Archive(
             url="https://example.org/a.tar.gz", sha256="a" * 64, debian="a1", strip=0, dest="d", unpack=False
@@ -168,7 +225,9 @@ FULL = Recipe(
             tags=("net",),
             owners=(OwnerRule(path="bin/su", mode=0o4755, uid=0, gid=0),),
             devices=(Device(path="dev/console", kind="c", major=5, minor=1, uid=1, gid=2),),
+            allow=(Allow(check="set-id", reason="it asks for a password"),),
         ),
         PackageSpec(name="thing-files", form="files", files=("boot/x",)),
+        PackageSpec(name="thing-rest", files=(), rest=True, auto_needs=False, startup="files/start.sh"),
     ),
 )

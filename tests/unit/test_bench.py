@@ -65,4 +65,4 @@ def test_the_command() -> None:
     wrong = subprocess.run([sys.executable, "-m", "bench", "nonsense"], check=False, capture_output=True)
     assert wrong.returncode == 2
     assert b"nonsense" in wrong.stderr
-    assert len(NAMES) == 8
+    assert len(NAMES) == 9

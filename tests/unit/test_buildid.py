@@ -5,7 +5,7 @@ import pytest
 
 from tcz.buildid import Inputs, Need, build_id, content_id, lines, stage_id
 from tcz.model import Archive, Local, PackageSpec, Recipe, ResolvedSource
-from tcz.squash import SquashOptions
+from tcz.squashfs.options import SquashOptions
 
 SOURCE = ResolvedSource(kind="archive", name="x", version="1", hash="sha256:00", origin="https://a.example/")
 

@@ -211,10 +211,10 @@ def test_deps_tells_what_is_missing_and_what_goes_round(folder: Path) -> None:
 def test_build_dry_run(folder: Path) -> None:
     result = tcz("build", "top", "--dry-run", "--recipes", folder, "--progress", "none")
     assert sorted(result.stdout.splitlines()) == [
-        "base   1.2  to be built",
-        "left   1.2  to be built",
-        "right  1.2  to be built",
-        "top    1.2  to be built",
+        "base   1.2  to be built: it has not been built here before",
+        "left   1.2  to be built: it has not been built here before",
+        "right  1.2  to be built: it has not been built here before",
+        "top    1.2  to be built: it has not been built here before",
     ]
     found = json.loads(tcz("build", "--all", "--dry-run", "--json", "--recipes", folder).stdout)
     assert {one["recipe"]["name"]: one["cached"] for one in found} == dict.fromkeys(

@@ -11,8 +11,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remaster import cpio
-from remaster.compress import compress, expand, kind
+from tcz import cpio
+from tcz.compress import compress, expand, kind
 from tcz.errors import ToolkitError, VerifyError
 from tcz.tree import FileRef, Node, Tree, directory, listing, regular, symlink
 
@@ -187,7 +187,7 @@ def test_a_member_larger_than_the_limit_is_refused() -> None:
         (entry("a", b"xy", magic=b"070702", check=1) + TRAILER, "wrong checksum for 'a'"),
         (entry("a"), "ends without TRAILER!!!"),
         (TRAILER + b"0707", "the header is truncated"),
-        (gzip.compress(TRAILER)[:-3], "truncated"),
+        (gzip.compress(TRAILER, mtime=0)[:-3], "truncated"),
     ],
 )
 def test_hostile_images(image: bytes, message: str) -> None:

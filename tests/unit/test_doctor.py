@@ -10,6 +10,7 @@ from tcz import doctor
 from tcz.doctor import Check
 from tcz.paths import Dirs
 from tcz.run import HostRunner
+from tcz.squashfs import known
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,6 +91,16 @@ def test_only_what_is_needed_counts() -> None:
         "all that is needed is here",
     )
     assert not doctor.healthy([Check(name="a", ok=False, detail="x")])
+
+
+def test_compressors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "different", lambda: ())
+    assert doctor._compressors().ok
+    monkeypatch.setattr(known, "different", lambda: ("xz", "lz4"))
+    check = doctor._compressors()
+    assert not check.ok
+    assert not check.needed
+    assert "xz, lz4" in check.detail
 
 
 def test_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tcz.apt import Apt
+from tcz.aptsource import DebianSources
 from tcz.errors import FetchError, VerifyError
 from tcz.fetch import Fetcher
 from tcz.model import Archive
@@ -149,7 +150,8 @@ def test_a_dead_host_is_asked_once(fetcher: Fetcher) -> None:
 def archives(tmp_path: Path, store: Store, fetcher: Fetcher, *mirrors: str) -> Archives:
     dirs = Dirs(cache=tmp_path / "cache", config=tmp_path / "config", state=tmp_path / "state")
     apt = Apt(dirs, store, HostRunner(), SilentReporter())
-    return Archives(store, fetcher, apt, SilentReporter(), mirrors)
+    debian = DebianSources(dirs, store, apt, SilentReporter())
+    return Archives(store, fetcher, debian, SilentReporter(), mirrors)
 
 
 def test_mirrors_go_first(server: Any, tmp_path: Path, store: Store, fetcher: Fetcher) -> None:

@@ -97,7 +97,7 @@ def test_debian_version(tmp_path: Path) -> None:
     recipe = load(write(tmp_path, "thing", text + source + PACKAGE))
     assert recipe.sources == (DebianBinary(package="linux-image-*-amd64", via="linux-image-amd64"),)
     assert mistakes(write(tmp_path, "other", text + PACKAGE)) == [
-        "3: version: 'debian' needs a source of the kind debian-binary to take it from"
+        "3: version: 'debian' needs a source of the kind debian-binary or debian-source to take it from"
     ]
 
 
@@ -174,6 +174,13 @@ def test_single_mistakes(tmp_path: Path, extra: str, message: str) -> None:
          "12: devices: a package of the form 'files' cannot hold devices"),
         ('[[package]]\nname = "NAME"\nfiles = ["a"]', "12: name: a second package 'thing' in this recipe"),
         ('[[package]]\nname = "b"\nfiles = []', "13: files: the package holds nothing"),
+        ('[[package]]\nname = "b"\n[[package]]\nname = "c"',
+         "13: [[package]]: a second package without files: 'b' holds all that is left already"),
+        ('startup = "files/none"', "11: startup: 'files/none' is no file in the recipe's folder"),
+        ('startup = "build.sh"', "11: startup: 'build.sh' is no script"),
+        ('startup = "../x"', "11: startup: '../x'"),
+        ('form = "layer"\nstartup = "build.sh"', "12: startup: only an extension is loaded"),
+        ('auto-needs = "no"', "11: auto-needs: expected true or false"),
         ('[[package]]\nname = "b"\nfiles = ["a/[b"]', "13: files[0]: 'a/[b': unclosed ["),
         ('[[package]]\nname = "b"\nfiles = ["a/b**"]', "13: files[0]: 'a/b**': ** must be a whole part"),
     ],
@@ -258,10 +265,23 @@ def test_who_provides_a_package(tmp_path: Path) -> None:
         found.all()
 
 
+def test_packages_that_come_of_splitting_are_found(tmp_path: Path) -> None:
+    rest = PACKAGE.replace('files = ["usr/local/bin/thing"]\n', "")
+    write(tmp_path, "thing", HEAD + rest)
+    write(tmp_path, "other", HEAD + '[[package]]\nname = "thing-doc"\nfiles = ["a"]\n')
+    write(tmp_path, "whole", HEAD + PACKAGE)
+    found = Recipes([tmp_path])
+    assert found.providing("thing-dev").name == "thing"
+    assert found.providing("thing-doc").name == "other"
+    assert found.find_package("whole-dev") is None
+    assert found.find_package("thing-dev-dev") is None
+
+
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write(tmp_path_factory.mktemp("recipes"), FOLDER, "")
     (folder / "files").mkdir()
+    (folder / "files/start.sh").write_text("#!/bin/sh\n")
     return folder
 
 

@@ -168,7 +168,7 @@ def test_debian_binary_names_the_version(sources: Sources, dirs: Dirs, store: St
 
 
 def test_version_debian_without_a_package(sources: Sources, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="debian-binary"):
+    with pytest.raises(ConfigError, match="no source of a Debian package"):
         sources.resolve(recipe(tmp_path / "r", version="debian"))
 
 

@@ -1,13 +1,14 @@
 import os
 import socket
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tcz.errors import BuildError, ConfigError
 from tcz.model import Device, OwnerRule, PackageSpec
-from tcz.stage import claim, glob_pattern, scan, tree_from_folder, tree_of
+from tcz.stage import claim, glob_pattern, lost_bits, scan, tree_from_folder, tree_of, with_startup
 from tcz.tree import listing
 
 EPOCH = 1735689600
@@ -137,3 +138,28 @@ def test_refuses_sockets_and_idle_rules(tmp_path: Path) -> None:
         server.bind(str(tmp_path / "sock"))
     with pytest.raises(BuildError, match="sock"):
         scan(tmp_path)
+
+
+def test_a_startup_script(tmp_path: Path) -> None:
+    stage(tmp_path, "usr/local/bin/x")
+    spec = PackageSpec(name="x", files=("usr",))
+    tree = with_startup(tree_from_folder(tmp_path, spec, EPOCH), "x", b"#!/bin/sh\n", EPOCH)
+    assert [line for line in listing(tree).splitlines() if "tce.installed" in line] == [
+        "drwxrwxr-x 0 50 0 usr/local/tce.installed",
+        "-rwxrwxr-x 0 50 10 usr/local/tce.installed/x",
+    ]
+    assert {node.mtime for _, node in tree.items()} == {EPOCH}
+    with pytest.raises(ConfigError, match="two startup scripts"):
+        with_startup(tree, "x", b"#!/bin/sh\n", EPOCH)
+    bare = with_startup(tree_of(tmp_path, (), replace(spec, files=()), EPOCH), "y", b"", EPOCH)
+    assert "drwxrwxr-x 0 50 0 usr/local\n" in listing(bare)
+
+
+def test_bits_that_are_lost(tmp_path: Path) -> None:
+    stage(tmp_path, "bin/kept", "bin/lost", "bin/group", "bin/meant", "bin/plain")
+    for name, mode in {"kept": 0o4755, "lost": 0o4755, "group": 0o2755, "meant": 0o4755}.items():
+        (tmp_path / "bin" / name).chmod(mode)
+    rules = (OwnerRule(path="bin/kept", mode=0o4711), OwnerRule(path="bin/meant", mode=0o755))
+    spec = PackageSpec(name="x", files=("bin",), owners=(*rules, OwnerRule(path="bin/lost", gid=5)))
+    tree = tree_from_folder(tmp_path, spec, EPOCH)
+    assert lost_bits(scan(tmp_path), tree, spec) == ("bin/group", "bin/lost")

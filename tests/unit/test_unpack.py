@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tars import make_tar
 
 from tcz.errors import VerifyError
-from tcz.unpack import unpack
+from tcz.unpack import one_folder, unpack
 
 GOOD = [
     ("dir", "top", ""),
@@ -72,6 +72,69 @@ def test_zip(tmp_path: Path) -> None:
     assert run.stat().st_mode & 0o100
     assert run.stat().st_mtime == 1582977600
     assert (tmp_path / "out/sub/file").read_text() == "text"
+
+
+ZIP_HOSTILE = {
+    "leaves": ("../out", stat.S_IFREG | 0o644, b"x"),
+    "absolute": ("/abs", stat.S_IFREG | 0o644, b"x"),
+    "link out": ("l", stat.S_IFLNK | 0o777, b"../../etc"),
+    "absolute link": ("l", stat.S_IFLNK | 0o777, b"/etc/passwd"),
+    "link that is no text": ("l", stat.S_IFLNK | 0o777, b"\0\xff"),
+    "huge link": ("l", stat.S_IFLNK | 0o777, b"a/" * 10000),
+    "device": ("d", stat.S_IFCHR | 0o666, b""),
+    "pipe": ("p", stat.S_IFIFO | 0o666, b""),
+}
+
+
+@pytest.mark.parametrize("name", ZIP_HOSTILE)
+def test_every_hostile_zip(tmp_path: Path, name: str) -> None:
+    path, mode, data = ZIP_HOSTILE[name]
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        info = zipfile.ZipInfo(path)
+        info.external_attr = mode << 16
+        archive.writestr(info, data)
+    with pytest.raises(VerifyError):
+        unpack(tmp_path / "a.zip", tmp_path / "in/side")
+    assert {p.name for p in tmp_path.iterdir()} <= {"a.zip", "in"}
+    assert [p.name for p in tmp_path.glob("in/*")] == ["side"]
+
+
+def test_zip_with_a_password_or_an_unknown_compression(tmp_path: Path) -> None:
+    for at, value in ((6, 1), (8, 99)):
+        path = tmp_path / f"{at}.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a", "alpha")
+        data = bytearray(path.read_bytes())
+        data[at] = value
+        data[data.index(b"PK\x01\x02") + at + 2] = value
+        path.write_bytes(data)
+        with pytest.raises(VerifyError, match="cannot be read"):
+            unpack(path, tmp_path / "out")
+
+
+@given(st.binary(max_size=60), st.integers(0, 400))
+@settings(max_examples=80)
+def test_damaged_zip_is_one_error(noise: bytes, at: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("top/a", "alpha" * 50)
+            archive.writestr("top/b", "beta")
+        data = path.read_bytes()
+        path.write_bytes(data[:at] + noise + data[at + len(noise) :])
+        with contextlib.suppress(VerifyError):
+            unpack(path, Path(folder) / "out")
+        assert {p.name for p in Path(folder).iterdir()} <= {"a.zip", "out"}
+
+
+def test_what_is_around_all_of_an_archive(tmp_path: Path) -> None:
+    assert one_folder(make_tar(tmp_path / "1.tar", GOOD, "w:gz")) == "top"
+    assert one_folder(make_tar(tmp_path / "2.tar", [*GOOD, ("file", "other", "")])) is None
+    assert one_folder(make_tar(tmp_path / "3.tar", [("file", "alone", "")])) is None
+    assert one_folder(make_tar(tmp_path / "4.tar", [("dir", "./", ""), ("file", "./x/y", "")])) == "x"
+    with zipfile.ZipFile(tmp_path / "5.zip", "w") as archive:
+        archive.writestr("x/a", "a")
+    assert one_folder(tmp_path / "5.zip") == "x"
 
 
 HOSTILE = {

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from remaster.compress import DEFAULT_LIMIT, Compression, compress, expand
-from remaster.rootfs import Entry, RootFs, bad, encoded
+from tcz.compress import DEFAULT_LIMIT, Compression, compress, expand
 from tcz.errors import ToolkitError, VerifyError
+from tcz.rootfs import Entry, RootFs, bad, encoded
 from tcz.tree import FileRef, Node, Tree
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class _Sink:
 def _blocks(node: Node, name: str) -> Iterator[bytes]:
     data = node.data
     if not isinstance(data, FileRef):
-        yield data
+        yield from node.pieces()
         return
     left = data.size
     with data.path.open("rb") as file:

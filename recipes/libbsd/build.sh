@@ -1,0 +1,10 @@
+#!/bin/sh
+set -eu
+
+# Repacked as Debian builds it; Tiny Core has no folders named after the machine.
+multiarch=usr/lib/x86_64-linux-gnu
+
+mkdir -p "$DEST/usr/local/lib" "$DEST/usr/local/share/doc/$NAME"
+cp -P $multiarch/lib*.so* "$DEST/usr/local/lib/"
+cp usr/share/doc/libbsd0/copyright "$DEST/usr/local/share/doc/$NAME/copyright"
+cp usr/share/doc/libmd0/copyright "$DEST/usr/local/share/doc/$NAME/copyright-libmd0"

@@ -1,0 +1,244 @@
+"""A mirror of Tiny Core: which files make a root with some extensions loaded, and their bytes.
+
+A mirror has ``N.x/x86_64/release/distribution_files/`` with the initrds and ``N.x/x86_64/tcz/`` with the
+extensions; beside each file lies its ``.md5.txt``, the only hash that mirrors offer. What was once
+resolved stays as it is (a file below ``pins``) until an update is asked for, and the sha256 of what was
+fetched for it is kept with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from tcz.errors import ConfigError, FetchError, Problem, ToolkitError, VerifyError
+from tcz.metadata import decode, parse_dep, parse_md5
+from tcz.names import file_name, follows_kernel
+from tcz.resolve import closure
+from tcz.store import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import requests
+
+    from tcz.paths import Dirs
+    from tcz.reporting import Reporter
+    from tcz.store import Store
+
+#: The root file system alone where it can be had, else the initrd that holds it and the kernel's modules.
+_INITRDS = ("rootfs64.gz", "corepure64.gz")
+_ARCH = "x86_64"
+_ABSENT = (404, 410)
+_TIMEOUT = (5.0, 60.0)
+_TEXT_MAX = 1 << 20
+_BLOCK = 1 << 18
+_HINT = "name a mirror with --tinycore-mirror or in TCZ_MIRROR: the folder that holds 17.x, http or https"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TczFile:
+    """One file of a mirror: ``path`` below the release's folder; ``sha256`` once it has been fetched."""
+
+    name: str
+    path: str
+    md5: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What makes a root: the initrd, and extensions in load order."""
+
+    initrd: TczFile
+    extensions: tuple[TczFile, ...]
+
+    @property
+    def files(self) -> tuple[TczFile, ...]:
+        """All of them, the initrd first."""
+        return (self.initrd, *self.extensions)
+
+
+class Mirror:
+    """See the module. Nothing is asked before something is missing."""
+
+    def __init__(
+        self, dirs: Dirs, store: Store, reporter: Reporter, *, address: str | None, update: bool = False
+    ) -> None:
+        """``address`` may be ``None`` as long as all is in the cache."""
+        self._dirs = dirs
+        self._store = store
+        self._reporter = reporter
+        self._address = address.rstrip("/") if address else None
+        self._update = update
+        self._session: requests.Session | None = None
+        self._known: dict[Path, Chosen] = {}
+
+    def resolve(self, release: str, names: Sequence[str]) -> Chosen:
+        """Say what makes a root of a release with ``names`` and all they need loaded.
+
+        Extensions that follow the kernel are left out: a build has none. Raises ``FetchError`` when the
+        mirror cannot be asked, ``ConfigError`` for extensions that it does not have.
+        """
+        file = self._pins(release, names)
+        if file not in self._known:
+            chosen = None if self._update else _read(file)
+            if chosen is None:
+                with self._reporter.step(
+                    f"asking the mirror for {len(names)} extensions of Tiny Core {release}"
+                ):
+                    chosen = self._ask(release, names)
+                self._keep(file, chosen)
+            self._known[file] = chosen
+        return self._known[file]
+
+    def fetch(self, release: str, names: Sequence[str]) -> tuple[Chosen, tuple[Path, ...]]:
+        """Return what ``resolve`` does, with every file's sha256, and the files.
+
+        Raises ``VerifyError`` where bytes are not what .md5.txt, or an earlier run, says.
+        """
+        pins = self._pins(release, names)
+        chosen = self.resolve(release, names)
+        paths = []
+        files = []
+        with self._reporter.step("fetching Tiny Core's files", total=len(chosen.files)) as step:
+            for count, file in enumerate(chosen.files):
+                step.progress(count, len(chosen.files))
+                step.detail(file.name)
+                path = self._store.sound(file.sha256) if file.sha256 else None
+                path = path or self._download(release, file)
+                paths.append(path)
+                files.append(replace(file, sha256=path.name))
+        chosen = Chosen(initrd=files[0], extensions=tuple(files[1:]))
+        self._keep(pins, chosen)
+        self._known[pins] = chosen
+        return chosen, tuple(paths)
+
+    # -- resolving ------------------------------------------------------------------------------
+
+    def _pins(self, release: str, names: Sequence[str]) -> Path:
+        key = "\n".join(("tinycore", release, *sorted(set(names))))
+        return self._dirs.cache_folder("pins") / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+
+    def _keep(self, file: Path, chosen: Chosen) -> None:
+        with replacing(file) as temporary:
+            temporary.write_text(json.dumps(asdict(chosen), indent=1) + "\n")
+
+    def _ask(self, release: str, names: Sequence[str]) -> Chosen:
+        initrd = None
+        for name in _INITRDS:
+            initrd = initrd or self._file(release, name, f"release/distribution_files/{name}")
+        if initrd is None:
+            raise FetchError(
+                f"the mirror has no Tiny Core {release} for {_ARCH}",
+                where=self._url(release, "release/distribution_files/"),
+                hint=_HINT,
+            )
+        files: dict[str, TczFile] = {}
+
+        def needs(name: str) -> Sequence[str] | None:
+            file = self._file(release, name, f"tcz/{file_name(name)}")
+            if file is None:
+                return None
+            files[name] = file
+            text = self._text(release, f"tcz/{file_name(name)}.dep")
+            found = parse_dep(text) if text else ()
+            return [need for need in found if not follows_kernel(need)]
+
+        result = closure(names, needs)
+        if result.missing:
+            problems = [
+                Problem(where=" -> ".join(missing.chain), message="is not on the mirror")
+                for missing in result.missing
+            ]
+            raise ConfigError(f"extensions of Tiny Core {release} are missing", problems)
+        return Chosen(initrd=initrd, extensions=tuple(files[name] for name in result.order))
+
+    def _file(self, release: str, name: str, path: str) -> TczFile | None:
+        text = self._text(release, f"{path}.md5.txt")
+        if text is None:
+            return None
+        try:
+            return TczFile(name=name, path=path, md5=parse_md5(text).md5)
+        except VerifyError as error:
+            error.where = self._url(release, f"{path}.md5.txt")
+            raise
+
+    # -- fetching -------------------------------------------------------------------------------
+
+    def _url(self, release: str, path: str) -> str:
+        if self._address is None:
+            raise ConfigError("no mirror of Tiny Core is known", hint=_HINT)
+        return f"{self._address}/{release}/{_ARCH}/{quote(path)}"
+
+    def _get(self, url: str) -> requests.Response | None:
+        import requests  # noqa: PLC0415 - takes long, and few builds need it
+
+        if self._session is None:
+            self._session = requests.Session()
+        try:
+            answer = self._session.get(url, stream=True, timeout=_TIMEOUT)
+        except (requests.RequestException, ValueError) as error:
+            raise FetchError(
+                "the mirror of Tiny Core cannot be asked", where=url, why=str(error), hint=_HINT
+            ) from error
+        if answer.status_code in _ABSENT:
+            answer.close()
+            return None
+        if not answer.ok:
+            raise FetchError(
+                "the mirror refused", where=url, why=f"HTTP status {answer.status_code} {answer.reason}"
+            )
+        return answer
+
+    def _text(self, release: str, path: str) -> str | None:
+        answer = self._get(self._url(release, path))
+        if answer is None:
+            return None
+        with answer:
+            data = answer.raw.read(_TEXT_MAX, decode_content=True)
+        return decode(data)
+
+    def _download(self, release: str, file: TczFile) -> Path:
+        url = self._url(release, file.path)
+        folder = self._store.root / "partial"
+        folder.mkdir(parents=True, exist_ok=True)
+        answer = self._get(url)
+        if answer is None:
+            raise FetchError(f"{file.name} is not on the mirror, though its .md5.txt is", where=url)
+        md5 = hashlib.md5(usedforsecurity=False)
+        with answer, tempfile.NamedTemporaryFile(dir=folder, prefix="tinycore-", delete=False) as sink:
+            try:
+                for block in answer.iter_content(_BLOCK):
+                    md5.update(block)
+                    sink.write(block)
+                sink.flush()
+                if md5.hexdigest() != file.md5:
+                    why = f"expected md5 {file.md5}\nfound        {md5.hexdigest()}"
+                    hint = "the mirror is being updated, or bytes were lost: try again, or with --update"
+                    raise VerifyError(
+                        f"{file.name} is not what its .md5.txt says", where=url, why=why, hint=hint
+                    )
+                return self._store.take(Path(sink.name), file.sha256 or None, what=file.name)
+            except OSError as error:
+                raise FetchError(f"{file.name} could not be fetched", where=url, why=str(error)) from error
+            finally:
+                Path(sink.name).unlink(missing_ok=True)
+
+
+def _read(file: Path) -> Chosen | None:
+    """Return what was resolved before; a damaged file counts as none."""
+    try:
+        data = json.loads(file.read_bytes())
+        chosen = Chosen(
+            initrd=TczFile(**data["initrd"]), extensions=tuple(TczFile(**one) for one in data["extensions"])
+        )
+    except (OSError, ValueError, TypeError, KeyError, ToolkitError):
+        return None
+    texts = (text for one in chosen.files for text in (one.name, one.path, one.md5, one.sha256))
+    return chosen if all(isinstance(text, str) for text in texts) else None

@@ -1,0 +1,223 @@
+"""The podman variant: containers with and without privileges, pods, builds, the API, a reboot.
+
+One machine, booted by BIOS with a data disk, does everything; the tests build on each other, in the order
+in which they stand. A second one, booted by UEFI, runs a container.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.boot.conftest import BOOT_TIMEOUT, PROMPT, free_port, media, remaster
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from remaster.vm import Machine
+    from tests.boot.conftest import HostServer
+
+pytestmark = pytest.mark.boot
+
+MEMORY_MIB = 768
+POWER_OFF_SECONDS = 40
+NEVER = "Kernel panic|SELF-TEST FAILED|did not start"
+#: Files of the base that make an image: a static program and what it is called by.
+APPLETS = "sh wget httpd sleep cat echo mkdir nslookup id"
+
+MANIFEST = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: played
+spec:
+  containers:
+  - name: server
+    image: localhost/tiny:latest
+    command: [sh, -c, "mkdir /w; echo played >/w/index.html; exec httpd -f -p 80 -h /w"]
+  - name: client
+    image: localhost/tiny:latest
+    command: [sh, -c, "until wget -qO /answer http://127.0.0.1/; do sleep 1; done; exec sleep 1000"]
+"""
+
+
+@dataclass
+class Host:
+    """A booted podman host."""
+
+    machine: Machine
+    ssh_port: int
+
+    def sh(self, command: str, timeout: float = 300) -> str:
+        """Run a command on the serial console, as user tc; it must succeed."""
+        status, output = self.machine.console.run(command, timeout)
+        assert status == 0, f"{command}\nended with {status}:\n{output}"
+        return output
+
+    def wait_for(self, command: str, seconds: int = 120) -> str:
+        """Run a command each second until it succeeds."""
+        return self.sh(
+            f"n={seconds}; until {command}; do n=$((n-1)); [ $n -gt 0 ] || break; sleep 1; done; {command}"
+        )
+
+
+@pytest.fixture(scope="module")
+def podman_iso(tmp_path_factory: pytest.TempPathFactory, ssh_key: Path) -> Path:
+    iso = tmp_path_factory.mktemp("podman") / "floe-podman.iso"
+    remaster("--variant", "podman", "--output", str(iso), "--ssh-key", f"{ssh_key}.pub")
+    return iso
+
+
+@pytest.fixture(scope="module")
+def host(podman_iso: Path, boot: Callable[..., Machine], tmp_path_factory: pytest.TempPathFactory) -> Host:
+    disk = tmp_path_factory.mktemp("disk") / "data.img"
+    with disk.open("wb") as file:
+        file.truncate(512 << 20)
+    subprocess.run(["/sbin/mkfs.ext4", "-q", "-L", "podman-data", disk], check=True)
+    port = free_port()
+    machine = boot(
+        memory_mib=MEMORY_MIB,
+        cpus=2,
+        forwards=((port, 22),),
+        extra_disks=(disk,),
+        reboot=True,
+        **media("bios-cd", podman_iso),
+    )
+    machine.console.expect(PROMPT, BOOT_TIMEOUT, never=NEVER)
+    made = Host(machine=machine, ssh_port=port)
+    make_image(made)
+    return made
+
+
+def make_image(host: Host) -> None:
+    """Import an image made on the spot, for root and for the user."""
+    host.sh("mkdir -p /tmp/img/bin /tmp/img/tmp && cp /bin/busybox /tmp/img/bin/")
+    host.sh(f"for a in {APPLETS}; do ln -s busybox /tmp/img/bin/$a; done")
+    host.sh("tar -C /tmp/img -cf /tmp/img.tar . && rm -r /tmp/img")
+    host.sh("sudo podman import -q /tmp/img.tar tiny && podman import -q /tmp/img.tar tiny")
+
+
+def test_the_host_is_what_podman_wants(host: Host) -> None:
+    assert host.sh("cat /run/floe/self-test").strip() == "ok"
+    wanted = "{{.Host.CgroupsVersion}} {{.Host.CgroupManager}} {{.Host.OCIRuntime.Name}}"
+    driver = "{{.Store.GraphDriverName}}"
+    for sudo in ("sudo ", ""):
+        said = host.sh(f"{sudo}podman info --format '{wanted} {driver} {{{{.Host.NetworkBackend}}}}'")
+        assert said.split() == ["v2", "cgroupfs", "crun", "overlay", "netavark"]
+    assert "/dev/vd" in host.sh("df /var/lib/containers | tail -1")
+    host.sh("sudo /usr/local/etc/init.d/podman status")
+
+
+def test_root_runs_a_container_on_a_bridge(host: Host, host_server: HostServer) -> None:
+    said = host.sh(f"sudo podman run --rm tiny wget -qO- {host_server.url}/root")
+    assert "hello from the host" in said
+    assert host_server.asked_for("/root")
+
+
+def test_a_user_runs_a_container_without_privileges(host: Host, host_server: HostServer) -> None:
+    assert "100000" in host.sh("podman unshare cat /proc/self/uid_map")
+    said = host.sh(f"podman run --rm tiny sh -c 'id -u; wget -qO- {host_server.url}/user'")
+    assert "hello from the host" in said
+    assert host_server.asked_for("/user")
+    assert host.sh("id -u").strip() != "0"
+
+
+def test_two_containers_of_a_pod_talk_by_name(host: Host) -> None:
+    """The name is the pod's to its containers, and aardvark-dns has it for the others of the network."""
+    host.sh("sudo podman network create -q talk && sudo podman pod create -q --name pair --network talk")
+    serve = "mkdir /w; echo from the pod >/w/index.html; exec httpd -f -p 80 -h /w"
+    host.sh(f"sudo podman run -d -q --pod pair --name first tiny sh -c '{serve}'")
+    host.sh("sudo podman run -d -q --pod pair --name second tiny sleep 1000")
+    assert "from the pod" in host.wait_for("sudo podman exec second wget -qO- http://first/")
+    host.sh("pgrep -f aardvark-dns")
+    assert "from the pod" in host.sh("sudo podman run --rm --network talk tiny wget -qO- http://first/")
+    host.sh("sudo podman pod rm -f -t 1 pair && sudo podman network rm talk")
+
+
+def test_podman_build(host: Host) -> None:
+    host.sh("mkdir -p /tmp/b && printf 'FROM localhost/tiny\\nRUN echo built > /made\\n' > /tmp/b/Dockerfile")
+    host.sh("podman build -q -t made /tmp/b")
+    assert host.sh("podman run --rm made cat /made").strip() == "built"
+
+
+def test_buildah_from_scratch(host: Host) -> None:
+    host.sh("c=$(buildah from scratch) && buildah add -q $c /tmp/img.tar / && buildah run $c -- mkdir /own")
+    host.sh("buildah config --cmd 'sh -c \"cat /proc/1/comm; test -d /own\"' working-container")
+    host.sh("buildah commit -q working-container scratched && buildah rm working-container")
+    assert "sh" in host.sh("podman run --rm scratched")
+
+
+def test_skopeo_copies_from_a_layout_to_a_folder(host: Host) -> None:
+    host.sh("podman save -q --format oci-dir -o /tmp/layout made")
+    host.sh("skopeo copy -q oci:/tmp/layout dir:/tmp/folder && test -s /tmp/folder/manifest.json")
+    assert host.sh("skopeo inspect --format '{{.Os}}' dir:/tmp/folder").strip() == "linux"
+
+
+def test_kube_play_of_two_containers(host: Host) -> None:
+    host.sh(f"cat >/tmp/played.yaml <<'END'\n{MANIFEST}END")
+    host.sh("podman kube play /tmp/played.yaml")
+    assert host.wait_for("podman exec played-client cat /answer 2>/dev/null").strip().endswith("played")
+    host.sh("podman kube down /tmp/played.yaml")
+
+
+def test_the_api_over_ssh(host: Host, ssh_key: Path, tmp_path: Path) -> None:
+    """The remote client of our recipe, on this machine, asks for root's containers through the SSH server."""
+    command = [sys.executable, "-m", "tcz", "build", "podman-remote"]
+    built = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    package = next(path for path in built if path.endswith("/podman-remote.tcz"))
+    subprocess.run(
+        ["unsquashfs", "-q", "-n", "-d", tmp_path / "client", package], check=True, stdout=subprocess.DEVNULL
+    )
+    socket = f"ssh://tc@127.0.0.1:{host.ssh_port}/run/podman/podman.sock"
+    client: list[str | Path] = [
+        tmp_path / "client/usr/local/bin/podman-remote",
+        "--url",
+        socket,
+        "--identity",
+        ssh_key,
+    ]
+    home = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    said = subprocess.run(
+        [*client, "images", "--format", "{{.Repository}}"],
+        env=home, input="yes\n", capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert said.returncode == 0, said.stderr
+    assert "localhost/tiny" in said.stdout.split()
+
+
+def test_containers_are_back_after_a_reboot(host: Host) -> None:
+    for sudo in ("sudo ", ""):
+        host.sh(f"{sudo}podman run -d -q --restart=always --name kept tiny sleep 100000")
+        host.sh(f"{sudo}podman run -d -q --name gone tiny sleep 100000")
+    console = host.machine.console
+    console.send("sudo reboot")
+    console.expect("^Booting floe", BOOT_TIMEOUT)
+    console.expect(PROMPT, BOOT_TIMEOUT, never=NEVER)
+    for sudo in ("sudo ", ""):
+        assert host.sh(f"{sudo}podman ps --format '{{{{.Names}}}}'").split() == ["kept"]
+
+
+def test_power_off_stops_containers(host: Host, host_server: HostServer) -> None:
+    trap = f'trap "wget -qO- {host_server.url}/stopped; exit 0" TERM; while :; do sleep 1; done'
+    host.sh(f"sudo podman run -d -q tiny sh -c '{trap}'")
+    pressed = time.monotonic()
+    host.machine.powerdown()
+    host.machine.wait(4 * POWER_OFF_SECONDS)
+    stopped = host_server.asked_for("/stopped")
+    assert stopped is not None, host.machine.console.tail()
+    assert pressed < stopped
+
+
+def test_uefi(podman_iso: Path, boot: Callable[..., Machine]) -> None:
+    """Without a data disk everything is in memory."""
+    machine = boot(memory_mib=MEMORY_MIB, cpus=2, **media("uefi-cd", podman_iso))
+    machine.console.expect(PROMPT, BOOT_TIMEOUT, never=NEVER)
+    host = Host(machine=machine, ssh_port=0)
+    make_image(host)
+    assert host.sh("podman run --rm --network none tiny echo ran").strip() == "ran"

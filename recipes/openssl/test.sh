@@ -8,3 +8,4 @@ openssl=$DEST/usr/local/bin/openssl
     "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad *stdin" ]
 "$openssl" req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=test -keyout key -out certificate
 "$openssl" verify -CAfile certificate certificate
+! grep -r /build/ "$DEST/usr/local/lib/pkgconfig"

@@ -192,9 +192,9 @@ def _drop(
     """Publish what is left, and remove states that cannot be mended; return what was given up."""
     told: list[str] = []
     mirror = writer.mirror
-    last = max((int(state.name) for state in writer.states()), default=0)
     shown = mirror.shown()
-    now = survey.catalogues.get(shown) if shown is not None else None
+    last = max(int(state.name) for state in (*writer.states(), *filter(None, [shown])))
+    now = survey.catalogues.get(shown) if shown else None
     if now is None and survey.catalogues:
         newest = max(survey.catalogues, key=lambda state: int(state.name))
         now = survey.catalogues[newest]

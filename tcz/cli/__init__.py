@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from tcz import __version__, clikit
-from tcz.cli import build, importing, lint, recipe, sbom, system
+from tcz.cli import build, importing, lint, mirror, recipe, sbom, system
 
 
 @click.group(cls=clikit.Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,6 +27,7 @@ for _command in (
     sbom.sbom,
     recipe.recipe,
     lint.lint,
+    mirror.mirror,
     system.cache,
     system.doctor,
     system.completion,

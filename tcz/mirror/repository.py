@@ -1,0 +1,222 @@
+"""A mirror on disk: states that never change, and one link that says which of them is shown.
+
+::
+
+    mirror.toml            what the mirror is (see ``tcz.mirror.config``)
+    objects/ab/cdef...     content by sha256
+    states/SERIAL/         what the public sees at one time, hard links into objects/
+    public -> states/7     the state that is shown: one rename replaces it
+    snapshots/NAME         -> ../states/5, a state that stays
+    tmp/                   what a writer is making; whatever lies there with no writer is a leftover
+
+A writer holds the lock, makes a state in ``tmp``, has all of it written to the disk, renames it into
+``states`` and then replaces ``public``. Killed anywhere, it leaves what was public before, and the next
+writer removes its leftovers.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tcz.errors import ConfigError, ToolkitError, VerifyError
+from tcz.mirror import catalogue as catalogues
+from tcz.mirror.model import EMPTY
+from tcz.mirror.objects import Objects, sync_disk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tcz.mirror.model import Blob, Catalogue
+    from tcz.reporting import Reporter
+
+PUBLIC = "public"
+STATES = "states"
+SNAPSHOTS = "snapshots"
+CONFIG = "mirror.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """A mirror in the folder ``root``."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: Path) -> Mirror:
+        """Return the mirror in a folder; raises ``ConfigError`` where there is none."""
+        if not (root / CONFIG).is_file():
+            raise ConfigError(f"there is no mirror in {root}", hint=f"make one with: tcz mirror init {root}")
+        return cls(root)
+
+    @property
+    def objects(self) -> Objects:
+        """Its content."""
+        return Objects(self.root)
+
+    @property
+    def public(self) -> Path:
+        """The folder to serve."""
+        return self.root / PUBLIC
+
+    def shown(self) -> Path | None:
+        """Return the folder of the state that is shown now; ``None`` for a mirror that never was published.
+
+        Whoever reads several files reads them below this path: ``public`` may change in between.
+        """
+        try:
+            return self.root / self.public.readlink()
+        except FileNotFoundError:
+            return None
+
+    def catalogue(self, state: Path | None = None) -> Catalogue:
+        """Return the catalogue of a state, the one that is shown if none is given.
+
+        Raises ``VerifyError`` where it is damaged.
+        """
+        state = state or self.shown()
+        if state is None:
+            return EMPTY
+        try:
+            root = (state / catalogues.ROOT).read_bytes()
+            return catalogues.parse(root, lambda path, _: (state / path).read_bytes())
+        except FileNotFoundError as error:
+            raise VerifyError(
+                "a state of the mirror has lost its catalogue",
+                where=str(error.filename),
+                hint="tcz mirror repair",
+            ) from error
+
+    def snapshots(self) -> Mapping[str, Path]:
+        """Return the named states, by name."""
+        folder = self.root / SNAPSHOTS
+        found = sorted(folder.glob("[!.]*")) if folder.is_dir() else []
+        return {link.name: self.root / STATES / link.readlink().name for link in found}
+
+    @contextmanager
+    def writing(self, reporter: Reporter, *, wait: bool = True) -> Iterator[Writer]:
+        """Hold the mirror for changes; leftovers of a writer that was killed are removed first.
+
+        Another writer is waited for, said aloud; with ``wait`` false, ``ToolkitError`` tells of it.
+        """
+        with (self.root / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not wait:
+                    raise ToolkitError(
+                        "another command is changing this mirror",
+                        where=str(self.root),
+                        hint="run again later",
+                    ) from None
+                reporter.note(f"waiting for another command that changes {self.root}")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            writer = Writer(self)
+            writer.recover()
+            yield writer
+
+
+class Writer:
+    """Changes a mirror; made by ``Mirror.writing``."""
+
+    def __init__(self, mirror: Mirror) -> None:
+        """Take the mirror, whose lock is held."""
+        self.mirror = mirror
+        self.objects = mirror.objects
+
+    def recover(self) -> None:
+        """Remove what an interrupted writer left: all of ``tmp``, and states that never became public."""
+        root = self.mirror.root
+        shutil.rmtree(root / "tmp", ignore_errors=True)
+        kept = {path.name for path in self.mirror.snapshots().values()}
+        shown = self.mirror.shown()
+        last = int(shown.name) if shown else 0
+        for state in self.states():
+            if int(state.name) > last and state.name not in kept:
+                self.remove(state)
+
+    def states(self) -> list[Path]:
+        """Return the folders of all states, oldest first."""
+        folder = self.mirror.root / STATES
+        found = [path for path in folder.iterdir() if path.name.isdigit()] if folder.is_dir() else []
+        return sorted(found, key=lambda path: int(path.name))
+
+    def publish(self, files: Mapping[str, Blob], serial: int) -> Path:
+        """Show ``files`` (public path to content) as the state ``serial``; return its folder.
+
+        All of it is on the disk before a reader can see any of it.
+        """
+        root = self.mirror.root
+        for name in (STATES, "tmp"):
+            (root / name).mkdir(exist_ok=True)
+        new = Path(tempfile.mkdtemp(dir=root / "tmp"))
+        new.chmod(0o755)
+        made: set[Path] = set()
+        for path, blob in files.items():
+            target = new / path
+            if target.parent not in made:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                made.add(target.parent)
+            self.objects.link(blob, target)
+        sync_disk(root)
+        state = root / STATES / str(serial)
+        new.rename(state)
+        self.show(state)
+        return state
+
+    def show(self, state: Path) -> None:
+        """Make a state the public one."""
+        root = self.mirror.root
+        _replace_link(root / PUBLIC, f"{STATES}/{state.name}")
+        sync_disk(root)
+
+    def name(self, snapshot: str, state: Path) -> None:
+        """Keep a state under a name; raises ``ConfigError`` for a name that is taken by another state."""
+        folder = self.mirror.root / SNAPSHOTS
+        folder.mkdir(exist_ok=True)
+        link = folder / snapshot
+        if link.is_symlink() and link.readlink().name != state.name:
+            raise ConfigError(
+                f"there is a snapshot {snapshot} already", hint="snapshots never change: choose another name"
+            )
+        _replace_link(link, f"../{STATES}/{state.name}")
+        sync_disk(self.mirror.root)
+
+    def unname(self, snapshot: str) -> None:
+        """Forget a snapshot's name; raises ``ConfigError`` for one that is not there."""
+        link = self.mirror.root / SNAPSHOTS / snapshot
+        if not link.is_symlink():
+            raise ConfigError(f"there is no snapshot {snapshot}", hint="tcz mirror snapshot list shows all")
+        link.unlink()
+        sync_disk(self.mirror.root)
+
+    def prune(self, keep: int) -> tuple[str, ...]:
+        """Remove all but the newest ``keep`` states, those shown or named excepted; return their names."""
+        kept = {path.name for path in self.mirror.snapshots().values()}
+        shown = self.mirror.shown()
+        if shown is not None:
+            kept.add(shown.name)
+        states = self.states()
+        old = [state for state in states[: max(0, len(states) - keep)] if state.name not in kept]
+        for state in old:
+            self.remove(state)
+        return tuple(state.name for state in old)
+
+    def remove(self, state: Path) -> None:
+        """Remove a state: out of sight in one step, then file by file."""
+        (self.mirror.root / "tmp").mkdir(exist_ok=True)
+        doomed = Path(tempfile.mkdtemp(dir=self.mirror.root / "tmp"))
+        state.rename(doomed / state.name)
+        shutil.rmtree(doomed)
+
+
+def _replace_link(link: Path, target: str) -> None:
+    temporary = link.with_name(f".{link.name}.new")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.replace(link)

@@ -234,10 +234,13 @@ class Connection(asyncio.Protocol):
         # Closing at once, with bytes unread, would reset the connection before the client has the answer.
         self._draining = True
         self._deadline = time.monotonic() + LINGER_TIME
-        if self._ended or not self._transport.can_write_eof():
+        if self._ended:
             self._transport.close()
-        else:
+            return
+        try:
             self._transport.write_eof()
+        except OSError:  # the client has gone
+            self._transport.abort()
 
     def _log(self, request: Request, status: int, size: int) -> None:
         self._host.log(self._peer, request.line, status, size, request.fields)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import tomllib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ from tcz.mirror import catalogue as catalogues
 from tcz.mirror import trust
 from tcz.mirror.compose import compose, state_files
 from tcz.mirror.sign import PublicKey, SecretKey
+from tcz.mirror.repository import CONFIG
 from tcz.store import replacing
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ class KeyRing:
         return key.public
 
     def secret(self, name: str) -> SecretKey:
-        """Return a key to sign with; raises ``ConfigError`` where it is missing, revoked or others may read it."""
+        """Return a key to sign with; raises ``ConfigError`` for one that is missing, revoked or open to others."""
         file = self.folder / f"{name}.key"
         try:
             mode = file.stat().st_mode
@@ -98,7 +100,7 @@ class KeyRing:
         return key
 
     def only(self) -> str:
-        """Return the name of the key to sign with when none is named; raises ``ConfigError`` unless it is clear."""
+        """Return the name of the one key that can sign; raises ``ConfigError`` unless there is one."""
         names = [key.name for key in self.keys() if key.secret and not key.revoked]
         if len(names) != 1:
             raise ConfigError(
@@ -169,3 +171,12 @@ def check_shown(mirror: Mirror, keys: Iterable[PublicKey], last_serial: int = 0)
     except FileNotFoundError:
         signature = b""
     return trust.check((state / catalogues.ROOT).read_bytes(), signature, keys, last_serial)
+
+
+def title_of(mirror: Mirror) -> str:
+    """Return the title in ``mirror.toml``; empty where it has none. Raises ``ConfigError`` for no TOML."""
+    try:
+        title = tomllib.loads((mirror.root / CONFIG).read_text()).get("title", "")
+    except ValueError as error:
+        raise ConfigError(f"{mirror.root / CONFIG} is not TOML: {error}") from error
+    return title if isinstance(title, str) else ""

@@ -2,7 +2,7 @@
 
 In a mirror lie, beside the signed catalogue: ``keys/NAME.pub``; for a key that followed another one,
 ``keys/NAME.pub.minisig``, made with the older; and ``keys/revoked`` with its signature, the ids of keys that
-are believed no more. A client starts with one key that came another way and follows the signatures from there.
+are believed no more. A client starts with one key that came another way and follows the signatures from it.
 """
 
 from __future__ import annotations

@@ -61,7 +61,8 @@ def serving(mirror: Mirror, *options: str, listen: str = "127.0.0.1:0") -> Itera
         found = re.search(r"(http://\S+:([0-9]+)/)", line)
         assert found, line + process.stderr.read()
         yield found[1], int(found[2]), process.pid
-        process.terminate()
+        if process.poll() is None:
+            process.terminate()
         assert process.wait(20) == 0
         assert process.stderr.read() == ""
     finally:
@@ -431,6 +432,7 @@ def test_stopping_lets_downloads_end(tmp_path: Path) -> None:
         while more := sock.recv(1 << 20):
             got += more
         assert got.partition(b"\r\n\r\n")[2] == BIG
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
 def test_ipv6(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from tcz.errors import ConfigError
 from tcz.mirror import catalogue as catalogues
 from tcz.mirror import trust
 from tcz.mirror.compose import compose, state_files
-from tcz.mirror.sign import PublicKey, SecretKey
 from tcz.mirror.repository import CONFIG
+from tcz.mirror.sign import PublicKey, SecretKey
 from tcz.store import replacing
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class KeyRing:
         return key.public
 
     def secret(self, name: str) -> SecretKey:
-        """Return a key to sign with; raises ``ConfigError`` for one that is missing, revoked or open to others."""
+        """Return a key to sign with; raises ``ConfigError``: missing, revoked or open to others."""
         file = self.folder / f"{name}.key"
         try:
             mode = file.stat().st_mode

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 _REMOTE = re.compile(r"(?:rsync://|[^/:]+::?)(?=.)")
 _NEW: Final = ".new-"
+#: Times to the nanosecond tell files of one size apart without reading them.
+_RSYNC: Final = (
+    *("rsync", "-rt", "--modify-window=-1", "--delay-updates"),
+    *("--chmod=D755,F644", "--timeout=120"),
+)
 
 
 def is_remote(place: str) -> bool:
@@ -39,8 +44,8 @@ def is_remote(place: str) -> bool:
 def publish(mirror: Mirror, place: str, runner: Runner, reporter: Reporter) -> int:
     """Copy the state that a mirror shows to ``place``; return its serial.
 
-    No other command changes the mirror meanwhile. Raises ``ConfigError`` for a mirror that shows nothing and a
-    place that cannot be, ``FetchError`` where rsync gives up, ``MissingToolError`` where there is none.
+    No other command changes the mirror meanwhile. Raises ``ConfigError`` for a mirror that shows nothing and
+    a place that cannot be, ``FetchError`` where rsync gives up, ``MissingToolError`` where there is none.
     """
     with mirror.writing(reporter):
         state = mirror.shown()
@@ -158,11 +163,7 @@ def _to_rsync(state: Path, catalogue: Catalogue, place: str, runner: Runner, rep
     for title, options in passes:
         with reporter.step(f"{title} to {place}"):
             try:
-                runner.run(
-                    # Times to the nanosecond tell files of one size apart without reading them.
-                    ["rsync", "-rt", "--modify-window=-1", "--delay-updates", "--chmod=D755,F644"]
-                    + [*options, "--timeout=120", "--", f"{state}/", place.rstrip("/") + "/"]
-                )
+                runner.run([*_RSYNC, *options, "--", f"{state}/", place.rstrip("/") + "/"])
             except CommandError as error:
                 raise FetchError(
                     f"rsync could not copy the {title}", where=place, why=error.why, hint="run it again"

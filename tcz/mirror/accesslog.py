@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 
 _SAFE: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0x100), ord('"'), ord("\\"))}
 _MOST_LINES = 512
+
+
+@functools.lru_cache(maxsize=256)
+def _safe(field: bytes) -> str:
+    return field.decode("latin-1").translate(_SAFE)
 
 
 class AccessLog:
@@ -35,8 +41,7 @@ class AccessLog:
         if now != self._second:
             self._second = now
             self._time = time.strftime("%d/%b/%Y:%H:%M:%S %z", time.localtime(now))
-        referer = fields.get(b"referer", b"-").decode("latin-1").translate(_SAFE)
-        agent = fields.get(b"user-agent", b"-").decode("latin-1").translate(_SAFE)
+        referer, agent = _safe(fields.get(b"referer", b"-")), _safe(fields.get(b"user-agent", b"-"))
         self._lines.append(
             f'{peer} - - [{self._time}] "{line.translate(_SAFE)}" {status} {size} "{referer}" "{agent}"\n'
         )

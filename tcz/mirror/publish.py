@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tcz.reporting import Reporter
     from tcz.run import Runner
 
-_REMOTE = re.compile(r"(?:rsync://|[^/:]+::?)(?=.)")
+_REMOTE = re.compile(r"(?:rsync://|[^/:-][^/:]*::?)(?=.)")
 _NEW: Final = ".new-"
 #: Times to the nanosecond tell files of one size apart without reading them.
 _RSYNC: Final = (

@@ -106,6 +106,20 @@ class Seen:
             with replacing(self._file(checked.key)) as new:
                 new.write_text(f"{checked.serial} {checked.sha256} {checked.title}\n")
 
+    def revoked(self) -> frozenset[str]:
+        """Return the ids of the keys that ``note_revoked`` was told of."""
+        try:
+            return parse_revoked((self._folder / "revoked").read_bytes())
+        except FileNotFoundError:
+            return frozenset()
+
+    def note_revoked(self, names: frozenset[str]) -> None:
+        """Remember revoked keys, whether or not a mirror goes on listing them."""
+        known = self.revoked()
+        if not names <= known:
+            with replacing(self._folder / "revoked") as new:
+                new.write_text("".join(f"{name}\n" for name in sorted(names | known)))
+
     def _file(self, key: PublicKey) -> Path:
         return self._folder / f"{key.name}-{hashlib.sha256(key.key).hexdigest()[:16]}"
 
@@ -123,15 +137,17 @@ class Seen:
             ) from error
 
 
-def followed(trusted: Iterable[PublicKey], files: Mapping[str, bytes]) -> tuple[PublicKey, ...]:
+def followed(
+    trusted: Iterable[PublicKey], files: Mapping[str, bytes], gone: frozenset[str] = frozenset()
+) -> tuple[PublicKey, ...]:
     """Return the keys to believe, given those in hand and the files below ``keys/`` of a mirror, by path.
 
-    A successor counts when a believed key signed it; a key that a believed one revoked does not, nor does
-    what it signed alone. A key cannot be revoked by its own successors' absence: no list, nothing revoked.
+    A successor counts when a believed key signed it. A key that a believed one revoked, or that is in
+    ``gone`` already, does not count, nor do its successors: whoever stole it could have named them.
+    Raises ``VerifyError`` for a list of revoked keys that no believed key signed.
     """
     start = tuple(trusted)
-    gone = _revoked(_grown(start, files, frozenset()), files)
-    return _grown(start, files, gone)
+    return _grown(start, files, gone | revoked(start, files, gone))
 
 
 def _grown(
@@ -155,11 +171,17 @@ def _grown(
     return tuple(dict.fromkeys(found))
 
 
-def _revoked(keys: Iterable[PublicKey], files: Mapping[str, bytes]) -> frozenset[str]:
-    """Return the ids on the list; an unsigned list raises ``VerifyError``: it may have been cut."""
+def revoked(
+    trusted: Iterable[PublicKey], files: Mapping[str, bytes], gone: frozenset[str] = frozenset()
+) -> frozenset[str]:
+    """Return the ids of the keys that a mirror lists as revoked; none where it has no list.
+
+    Raises ``VerifyError`` for a list that no believed key signed.
+    """
     text = files.get(REVOKED)
     if text is None:
         return frozenset()
+    keys = _grown(trusted, files, gone)
     found = verify(text, files.get(REVOKED + _SIG, b""), keys, REVOKED + _SIG)
     names = parse_revoked(text)
     if found.comment != _REVOKED_COMMENT or found.key.name in names:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import stat
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -150,6 +153,9 @@ def test_what_was_seen_is_remembered(dirs: Dirs) -> None:
     other = b'{"serial": 7, "x": 1}'
     with pytest.raises(VerifyError, match="two different states"):
         seen.note(check(other, KEY.sign(other, comment(7, "")), [KEY.public], 7))
+    seen.note_revoked(frozenset({KEY.public.name}))
+    seen.note_revoked(frozenset())
+    assert Seen(dirs).revoked() == {KEY.public.name}
     for file in (dirs.state / "mirrors").iterdir():
         file.write_text("half")
     with pytest.raises(VerifyError, match="no longer be read"):
@@ -175,6 +181,14 @@ def test_successors_and_revoked_keys() -> None:
     revoked = {**files, "keys/revoked": text, "keys/revoked.minisig": signature}
     assert set(followed([two.public], revoked)) == {two.public, three.public}
     assert one.public not in followed([one.public, two.public], revoked)
+    # whoever stole the first key could have named that successor
+    assert followed([one.public], revoked) == ()
+    assert trust.revoked([two.public], revoked) == {one.public.name}
+    # a mirror that hides its list later
+    assert followed([one.public, two.public], files, frozenset({one.public.name})) == (
+        two.public,
+        three.public,
+    )
     for bad in (
         revocation([two.public.name], stranger),
         (text, b""),
@@ -236,3 +250,50 @@ def test_a_signed_mirror(dirs: Dirs, mirror: Mirror, tmp_path: Path) -> None:
     assert check_shown(mirror, followed([key], files), 2).serial == 3
     with pytest.raises(VerifyError, match="was seen"):
         check_shown(mirror, followed([key], files), 4)
+
+
+def tcz(*words: str, env: dict[str, str], status: int = 0) -> str:
+    code = (
+        "import click; from tcz import clikit; from tcz.cli import mirror_serve as m\n"
+        "group = clikit.Group('mirror', commands={c.name: c for c in "
+        "(m.serve, m.nginx_config, m.publish, m.keys, m.sign)})\n"
+        "clikit.run(group, 'tcz mirror')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout if status == 0 else done.stderr
+
+
+def test_the_commands(mirror: Mirror, tmp_path: Path) -> None:
+    env = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "c"), "XDG_STATE_HOME": str(tmp_path / "s")}
+    root = str(mirror.root)
+    assert "no key to sign with" in tcz("sign", root, env=env, status=2)
+    public = PublicKey.parse(tcz("keys", "new", "one", env=env))
+    assert public.name in tcz("keys", "list", env=env)
+    assert "state 2, signed with one" in tcz("sign", root, env=env)
+    assert check_shown(mirror, [public]).title == "Ours"
+    tcz("keys", "rotate", "one", "two", env=env)
+    tcz("keys", "revoke", "one", "--by", "two", env=env)
+    listed = json.loads(tcz("keys", "list", "--json", env=env))
+    assert [(key["name"], key["revoked"]) for key in listed] == [("one", True), ("two", False)]
+    assert "revoked" in tcz("sign", root, "--key", "one", env=env, status=2)
+    assert "shows state 2" in tcz("publish", root, "--to", str(tmp_path / "www"), env=env)
+    assert (tmp_path / "www" / catalogues.SIGNATURE).is_file()
+    text = tcz("nginx-config", root, "--server-name", "tc.example.org", "--tls", "/c", "/k", env=env)
+    assert f'root "{mirror.root.resolve()}/public";' in text
+    assert "server_name tc.example.org;" in text
+    assert "no mirror" in tcz("serve", str(tmp_path), env=env, status=2)
+    assert "no snapshot" in tcz("serve", root, "--snapshot", "x", env=env, status=2)
+    assert "no address" in tcz("serve", root, "--listen", "x", env=env, status=2)
+    log = str(tmp_path / "none/log")
+    assert "cannot be written" in tcz("serve", root, "--log", log, "--listen", ":0", env=env, status=2)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        taken = f"127.0.0.1:{sock.getsockname()[1]}"
+        assert "cannot listen" in tcz("serve", root, "--listen", taken, env=env, status=1)
+    for command in (["serve"], ["nginx-config"], ["publish"], ["keys", "rotate"], ["sign"]):
+        told = tcz(*command, "--help", env=env)
+        assert "Examples" in told
+        assert "Exit codes" in told

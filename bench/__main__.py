@@ -28,6 +28,7 @@ NAMES: Final = (
     "listing",
     "closure",
     "importing",
+    "serving",
 )
 
 

@@ -68,6 +68,11 @@ if [ "$purpose" = test ]; then
     need file file
     need fdisk fdisk
     need ssh openssh-client
+    need nginx nginx-light
+    need minisign minisign
+    need rsync rsync
+    need curl curl
+    need wget wget
     busybox --list 2>/dev/null | grep -qx wget || want busybox-static
 fi
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from tcz import __version__, clikit
-from tcz.cli import build, importing, lint, recipe, sbom, system
+from tcz.cli import build, importing, lint, query, recipe, sbom, system
 
 
 @click.group(cls=clikit.Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,11 +20,17 @@ def cli() -> None:
 for _command in (
     build.build,
     build.fetch,
-    build.deps,
     build.log,
     importing.import_,
     build.why_rebuild,
     sbom.sbom,
+    query.deps,
+    query.rdeps,
+    query.search,
+    query.info,
+    query.provides,
+    query.list_,
+    query.changed,
     recipe.recipe,
     lint.lint,
     system.cache,

@@ -15,9 +15,10 @@ import zlib
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import cache
+from io import BytesIO
 from itertools import repeat
 from operator import and_, mul
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from tcz.errors import VerifyError
 
@@ -54,24 +55,32 @@ def control(path: Path, *, epoch: int) -> bytes:
 
     Its bytes depend on the file's name and content and on ``epoch`` only.
     """
-    length = path.stat().st_size
+    with path.open("rb") as file:
+        return _control(file, path.stat().st_size, path.name, epoch)
+
+
+def control_of(data: bytes, name: str, *, epoch: int) -> bytes:
+    """Return the control file of bytes that are published as ``name``; see ``control``."""
+    return _control(BytesIO(data), len(data), name, epoch)
+
+
+def _control(file: BinaryIO, length: int, name: str, epoch: int) -> bytes:
     blocksize = _SMALL if length < _LARGE_FROM else _LARGE
     matches, weak_size, strong_size = sum_sizes(length, blocksize)
     whole = hashlib.sha1(usedforsecurity=False)
     sums = bytearray()
-    with path.open("rb") as file:
-        while block := file.read(blocksize):
-            whole.update(block)
-            padded = block.ljust(blocksize, b"\0")
-            sums += weak_sum(padded)[-weak_size:] + _md4(padded)[:strong_size]
+    while block := file.read(blocksize):
+        whole.update(block)
+        padded = block.ljust(blocksize, b"\0")
+        sums += weak_sum(padded)[-weak_size:] + _md4(padded)[:strong_size]
     lines = (
         f"zsync: {_VERSION}",
-        f"Filename: {path.name}",
+        f"Filename: {name}",
         f"MTime: {formatdate(epoch).replace('-0000', '+0000')}",
         f"Blocksize: {blocksize}",
         f"Length: {length}",
         f"Hash-Lengths: {matches},{weak_size},{strong_size}",
-        f"URL: {path.name}",
+        f"URL: {name}",
         f"SHA-1: {whole.hexdigest()}",
     )
     return "".join(line + "\n" for line in lines).encode() + b"\n" + bytes(sums)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from tcz import __version__, clikit
-from tcz.cli import build, importing, lint, query, recipe, sbom, system
+from tcz.cli import build, importing, lint, mirror, mirror_sync, query, recipe, sbom, system
 
 
 @click.group(cls=clikit.Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,11 +33,13 @@ for _command in (
     query.changed,
     recipe.recipe,
     lint.lint,
+    mirror.mirror,
     system.cache,
     system.doctor,
     system.completion,
 ):
     cli.add_command(_command)
+mirror.mirror.add_command(mirror_sync.sync)
 
 
 def main() -> None:

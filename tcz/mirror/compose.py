@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 
 import deflate
 
+from tcz import zsync
 from tcz.metadata import decode, parse_list
 from tcz.mirror import catalogue as catalogues
 from tcz.mirror import indexes
+from tcz.mirror.page import NAME as PAGE
+from tcz.mirror.page import page
+from tcz.mirror.trees import with_trees
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,15 +27,20 @@ _END = "\n\n"
 
 
 def compose(new: Catalogue, old: Catalogue, objects: Objects) -> Catalogue:
-    """Return ``new`` with its index files, kept as objects; those of ``old`` stand where nothing changed."""
+    """Return ``new`` with its .tree and index files, kept as objects, and those of ``old`` where they hold."""
     found: dict[str, Blob] = {}
-    for branch, entries in new.branches.items():
+    branches = {}
+    for branch, given in new.branches.items():
+        entries = (
+            given if given == old.branches.get(branch) else with_trees(given, old.entries(branch), objects)
+        )
+        branches[branch] = entries
         kept = {path: blob for path, blob in old.indexes.items() if path.startswith(f"{branch.folder}/")}
         if kept and entries == old.entries(branch):
             found |= kept
         else:
             found |= _indexes(branch, entries, old, objects)
-    return replace(new, indexes=found)
+    return replace(new, branches=branches, indexes=found)
 
 
 def _indexes(
@@ -51,6 +60,10 @@ def _indexes(
         data = text.encode(errors="surrogateescape")
         found[f"{branch.folder}/{name}"] = objects.add_bytes(data)
         found[f"{branch.folder}/{name}.gz"] = objects.add_bytes(packed(data))
+        if name in indexes.ZSYNCED:
+            control = zsync.control_of(data, name, epoch=0)
+            found[f"{branch.folder}/{name}{zsync.SUFFIX}"] = objects.add_bytes(control)
+    found[f"{branch.folder}/{PAGE}"] = objects.add_bytes(page(branch, entries).encode())
     return found
 
 

@@ -1,0 +1,183 @@
+"""What the commands of ``tcz mirror`` do that takes lint or recipes: packages found, looked at, published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tcz import bases, commands
+from tcz.errors import CheckError, ConfigError, Problem
+from tcz.mirror import changes
+from tcz.mirror import config as configs
+from tcz.mirror.repository import Mirror
+from tcz.names import SUFFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tcz.mirror.changes import Outcome
+    from tcz.mirror.model import Branch
+    from tcz.model import Built
+    from tcz.reporting import Reporter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddWish:
+    """The options of ``add``; ``base`` is what lint holds packages against, else what the branch is for."""
+
+    branch: str | None = None
+    replacing: bool = False
+    needs: bool = False
+    strict: bool = False
+    lint: bool = True
+    base: str | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """Packages to publish, and folders of others that these need."""
+
+    files: tuple[Path, ...]
+    around: tuple[Path, ...] = ()
+
+
+def add(
+    root: Path, what: Sequence[str], wish: AddWish, recipes: Sequence[Path], reporter: Reporter
+) -> Outcome:
+    """Publish files, folders of packages, and what recipes have made.
+
+    Raises ``ConfigError`` for arguments that are none of these, ``CheckError`` for what lint refuses, and
+    what ``tcz.mirror.changes.add`` raises.
+    """
+    mirror = Mirror.open(root)
+    branch = configs.read(root).branch(wish.branch)
+    return _publish(mirror, branch, _meant(what, wish, recipes, reporter), wish, recipes, reporter)
+
+
+def publish_builds(
+    root: Path, builds: Sequence[Built], wish: AddWish, recipes: Sequence[Path], reporter: Reporter
+) -> Outcome:
+    """Publish the extensions of finished builds, as ``add`` does."""
+    mirror = Mirror.open(root)
+    branch = configs.read(root).branch(wish.branch)
+    files = [package.path for built in builds for package in built.packages if package.form == "extension"]
+    return _publish(mirror, branch, _Found(files=tuple(dict.fromkeys(files))), wish, recipes, reporter)
+
+
+def _publish(
+    mirror: Mirror, branch: Branch, found: _Found, wish: AddWish, recipes: Sequence[Path], reporter: Reporter
+) -> Outcome:
+    if wish.lint:
+        _lint(mirror, branch, found, wish, recipes, reporter)
+    return changes.add(
+        mirror,
+        found.files,
+        branch,
+        reporter,
+        replacing=wish.replacing,
+        strict=wish.strict,
+        dry_run=wish.dry_run,
+    )
+
+
+def _meant(what: Sequence[str], wish: AddWish, recipes: Sequence[Path], reporter: Reporter) -> _Found:
+    files: dict[Path, None] = {}
+    around: dict[Path, None] = {}
+    problems: list[Problem] = []
+    for word in what:
+        path = Path(word)
+        if path.is_dir():
+            inside = sorted(one for one in path.glob(f"*{SUFFIX}"))
+            if not inside:
+                problems.append(Problem(where=word, message=f"holds no {SUFFIX} files"))
+            files |= dict.fromkeys(inside)
+        elif path.is_file() or "/" in word or word.endswith(SUFFIX):
+            files[path] = None
+            if not path.is_file():
+                problems.append(Problem(where=word, message="is not a file"))
+        else:
+            try:
+                mine, needed = _built(word, recipes, reporter)
+            except ConfigError as error:
+                problems.append(Problem(where=word, message=error.what, hint=error.hint))
+                continue
+            files |= dict.fromkeys(needed if wish.needs else mine)
+            around |= dict.fromkeys(one.parent for one in needed)
+    if problems:
+        raise ConfigError("some of what was named cannot be added; nothing was", problems)
+    return _Found(files=tuple(files), around=tuple(around))
+
+
+def _built(
+    name: str, recipes: Sequence[Path], reporter: Reporter
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Return the extensions of a recipe, or a package of one; and those with all that they need."""
+    from tcz.paths import Dirs  # noqa: PLC0415 - slow to import
+    from tcz.recipe_graph import package_spec, packages_named  # noqa: PLC0415
+    from tcz.run import HostRunner  # noqa: PLC0415
+
+    dirs = Dirs.from_env()
+    workshop = commands.open_workshop(dirs, HostRunner(), reporter, recipes)
+    known = workshop.recipes
+    if known.find_package(name) is None and name not in known.names():
+        raise ConfigError("no such file, recipe or package", hint=commands.unknown(known, name).hint)
+    mine: dict[Path, None] = {}
+    needed: dict[Path, None] = {}
+    for wanted in packages_named(known, name):
+        spec = package_spec(known, wanted)
+        if spec is not None and spec.form != "extension" and wanted != name:
+            continue
+        package, found = commands.built_package(workshop, dirs, wanted)
+        mine[package.path] = None
+        needed |= dict.fromkeys(one.path for one in found if one.form == "extension")
+    return tuple(mine), tuple(needed)
+
+
+def _lint(
+    mirror: Mirror, branch: Branch, found: _Found, wish: AddWish, recipes: Sequence[Path], reporter: Reporter
+) -> None:
+    """Raise ``CheckError`` for packages with errors that no recipe allows."""
+    from tcz.lint.work import Wish  # noqa: PLC0415 - slow to import
+
+    base = wish.base or _base(branch)
+    if base is None:
+        reporter.warn(f"lint knows no base for {branch}: packages are added as they are (--base names one)")
+        return
+    shown = mirror.public / branch.folder
+    report = commands.lint_packages(
+        [str(path) for path in found.files],
+        # What nobody provides is told by ``changes.add``, which knows what is added at the same time.
+        Wish(
+            base=base,
+            against=(*([shown] if shown.is_dir() else []), *found.around),
+            skip=("dep-unknown",),
+            level="error",
+        ),
+        recipes,
+        reporter,
+    )
+    if report.failed:
+        faults = [
+            f"{package.name}.tcz: {finding.check}: {finding.message}{_paths(finding.paths)}"
+            for package in report.packages
+            for finding in package.findings
+            if finding.allowed is None and finding.level == "error"
+        ]
+        raise CheckError(
+            "lint finds errors in packages; nothing was added",
+            why="\n".join(faults),
+            hint="tcz lint tells more, --fix repairs some; --no-lint publishes them as they are",
+        )
+
+
+def _paths(paths: Iterable[str]) -> str:
+    shown = list(paths)[:3]
+    return f" ({', '.join(shown)})" if shown else ""
+
+
+def _base(branch: Branch) -> str | None:
+    """Return the base that a branch's packages are loaded on, if lint knows it."""
+    name = f"corepure64-{branch.release}"
+    return name if branch.arch == "x86_64" and name in bases.names() else None

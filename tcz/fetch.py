@@ -125,6 +125,11 @@ class Downloads:
         self._timeout = timeout
         self._session: requests.Session | None = None
         self._dead: dict[str, str] = {}
+        self._alive: set[str] = set()
+
+    def answers(self, url: str) -> None:
+        """Know that this host answers: one that resets a connection now and then is not given up."""
+        self._alive.add(urlsplit(url).netloc)
 
     def refuse_dead(self, url: str, what: str) -> None:
         """Raise ``FetchError`` where the host is known not to answer."""
@@ -143,7 +148,7 @@ class Downloads:
 
         host = urlsplit(url).netloc
         pause = self._pause
-        reached = False
+        reached = host in self._alive
         for attempt in range(1, self._attempts + 1):
             try:
                 self._attempt(url, part, step)
@@ -154,6 +159,7 @@ class Downloads:
                 why = _cause(error)
                 reached = True
             else:
+                self._alive.add(host)
                 return
             # A host that does not answer at all is given a second chance, not a third.
             if attempt == self._attempts or (not reached and attempt > 1):

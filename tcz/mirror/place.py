@@ -104,6 +104,7 @@ class Web:
     def read(self, path: str) -> bytes | None:
         """See ``Place``; asks whether what the cache has is still right."""
         import requests  # noqa: PLC0415 - slow to import
+        import urllib3  # noqa: PLC0415
 
         address = self.address(path)
         kept = self._cache / hashlib.sha256(address.encode()).hexdigest()
@@ -123,7 +124,7 @@ class Web:
                 data = _received(answer, address)
                 _keep(kept, data, answer)
                 return data
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             hint = "check the address, or run again later"
             raise FetchError("could not be read", where=address, why=cause(error), hint=hint) from error
 

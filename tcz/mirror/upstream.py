@@ -118,6 +118,7 @@ class WebUpstream:
 
     def prepare(self, files: Sequence[str]) -> None:
         """See ``Upstream``: each file is asked for when its turn comes."""
+        self._downloads.answers(self.where)  # the index files came from there
 
     def bring(self, file: str, to: Path, step: Step) -> bool:
         """See ``Upstream``."""
@@ -154,7 +155,14 @@ class RsyncUpstream:
     def prepare(self, files: Sequence[str]) -> None:
         """See ``Upstream``: copy them all at once."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        options = ("--times", "--copy-links", "--partial", "--ignore-missing-args", "--delete-missing-args")
+        # A file of the same size and second may be another: what is asked for here is compared whole.
+        options = (
+            "--ignore-times",
+            "--copy-links",
+            "--partial",
+            "--ignore-missing-args",
+            "--delete-missing-args",
+        )
         words = ("rsync", *options, "--timeout=60", "--files-from=-", f"{self.where}/", f"{self._folder}/")
         try:
             self._runner.run(words, stdin="".join(f"{file}\n" for file in files).encode())

@@ -44,8 +44,8 @@ def _mirrors(function: _F) -> _F:
 
 def _shelf(mirrors: Sequence[str], branch: str) -> Shelf:
     """Open the mirrors named, or the one that the environment names."""
+    from tcz.mirror.opening import open_shelf
     from tcz.paths import Dirs
-    from tcz.query_commands import open_shelf
 
     usual = os.environ.get("TCZ_MIRROR")
     return open_shelf(mirrors or ([usual] if usual else []), branch, Dirs.from_env())
@@ -289,10 +289,11 @@ def _show_items(items: Sequence[Item], *, as_json: bool, long: bool) -> None:
 def changed(old: str, new: str, mirror: str | None, branch: str, as_json: bool) -> None:
     """Show which packages B has that A has not, has no more, or has in other bytes or with other needs."""
     from tcz import query_commands as commands
+    from tcz.mirror.opening import open_state
     from tcz.paths import Dirs
 
     dirs = Dirs.from_env()
-    found = commands.changes(*(commands.open_state(state, mirror, branch, dirs) for state in (old, new)))
+    found = commands.changes(*(open_state(state, mirror, branch, dirs) for state in (old, new)))
     if as_json:
         clikit.echo_json(found)
     else:

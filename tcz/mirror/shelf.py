@@ -81,6 +81,7 @@ class Indexed:
         """``place`` is the folder of the packages (``17.x/x86_64/tcz``)."""
         self.place = place
         self.title = place.where
+        self._deps: dict[str, tuple[str, ...]] = {}
 
     def index(self, name: str) -> str | None:
         """Return an index file's text, packed or not; ``None`` where it is not there."""
@@ -139,11 +140,15 @@ class Indexed:
             return None
         if self.dep_db is not None:
             return self.dep_db.get(name, ())
+        if name not in self._deps:
+            self._deps[name] = self._dep(name)
+        return self._deps[name]
+
+    def _dep(self, name: str) -> tuple[str, ...]:
         file = f"{file_name(name)}.dep"
         data = self.place.read(file)
-        if data is None:
-            return ()
-        return official.dep(official.text(data, self._where(file)), self._where(file))
+        where = self._where(file)
+        return () if data is None else official.dep(official.text(data, where), where)
 
     def item(self, name: str) -> Item | None:
         """See ``Source``; a version and the like stand in the .info alone."""

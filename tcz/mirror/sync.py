@@ -9,43 +9,34 @@ over. Nothing is published unless all of it is right.
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tcz import resolve
-from tcz.errors import CheckError, ConfigError, FetchError, Problem, ToolkitError, VerifyError
-from tcz.metadata import Md5, dep_text, md5_text, parse_md5
+from tcz.errors import CheckError, ConfigError, FetchError, Problem, ToolkitError
+from tcz.metadata import parse_md5
 from tcz.mirror import config as configs
 from tcz.mirror import official
-from tcz.mirror.examine import examine
+from tcz.mirror.bring import ORIGIN, Bringer, Want
 from tcz.mirror.model import listed
 from tcz.mirror.publish import publish, unsigned
 from tcz.mirror.shelf import Indexed
 from tcz.names import KERNEL, file_name, follows_kernel, package_name, with_kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from tcz.mirror.model import Branch, Catalogue, Entry
     from tcz.mirror.objects import Objects
     from tcz.mirror.publish import Sign
     from tcz.mirror.repository import Mirror
     from tcz.mirror.upstream import Upstream
-    from tcz.reporting import Reporter, Step
+    from tcz.reporting import Reporter
 
     #: What differs, how many packages do not, and warnings.
-    _Plan = tuple[list["_Want"], int, list[str]]
+    _Plan = tuple[list[Want], int, list[str]]
 
-INCOMING: Final = "incoming"
-#: What an entry's origin begins with that ``sync`` brought, and may replace.
-ORIGIN: Final = "upstream "
-_BESIDE: Final = (".info", ".list", ".zsync", ".build-dep")
 _ROUNDS: Final = 3
-_FAILURES_MAX: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,18 +66,6 @@ class Synced:
     fetched: tuple[str, ...]
     same: int
     warnings: tuple[str, ...] = field(default=())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Want:
-    """A package as the upstream promises it."""
-
-    name: str
-    md5: str
-    sha256: str
-    size: int | None
-    needs: tuple[str, ...]
-    tags: str | None
 
 
 def brought_before(mirror: Mirror, branch: Branch) -> tuple[str, ...]:
@@ -122,9 +101,9 @@ def sync(
         if dry_run:
             return _synced(branch, old, old, changed, same, warnings)
         changed, same, warnings = _settled(work, (changed, same, warnings), upstream.where)
-        new = old.with_branch(branch, {**old.entries(branch), **work.brought_of(changed)})
+        new = old.with_branch(branch, {**old.entries(branch), **work.bringer.brought_of(changed)})
         made = publish(writer, config, new, old=old, sign=sign) if changed else old
-        shutil.rmtree(mirror.root / INCOMING, ignore_errors=True)
+        work.bringer.forget()
     return _synced(branch, old, made, changed, same, warnings)
 
 
@@ -135,7 +114,7 @@ def _settled(work: _Work, plan: _Plan, where: str) -> _Plan:
             return plan
         failure = None
         try:
-            work.bring(plan[0])
+            work.bringer.bring(plan[0])
         except ToolkitError as error:
             failure = error
         again = work.plan()
@@ -155,7 +134,7 @@ def _synced(
     branch: Branch,
     old: Catalogue,
     made: Catalogue,
-    changed: Sequence[_Want],
+    changed: Sequence[Want],
     same: int,
     warnings: Sequence[str],
 ) -> Synced:
@@ -182,11 +161,9 @@ class _Work:
     ) -> None:
         self._upstream = upstream
         self._before = before
-        self._objects = objects
         self._wish = wish
         self._reporter = reporter
-        self._folder = objects.root / INCOMING
-        self._brought: dict[_Want, Entry] = {}
+        self.bringer = Bringer(upstream, before, objects, reporter, jobs=wish.jobs)
 
     # -- what to do
 
@@ -243,10 +220,10 @@ class _Work:
             )
         return listed(found.order), [f"not to be had: {chain}" for chain in lost]
 
-    def _want(self, source: Indexed, name: str, promised: Entry | None) -> _Want:
+    def _want(self, source: Indexed, name: str, promised: Entry | None) -> Want:
         md5 = source.md5s.get(name) or self._md5(source, name)
         ours = promised if promised is not None and promised.md5 == md5 else None
-        return _Want(
+        return Want(
             name=name,
             md5=md5,
             sha256="" if ours is None else ours.sha256,
@@ -262,88 +239,6 @@ class _Work:
         if data is None:
             raise FetchError("neither md5.db nor this file tells its md5", where=where)
         return parse_md5(official.text(data, where)).md5
-
-    # -- doing it
-
-    def brought_of(self, wants: Iterable[_Want]) -> dict[str, Entry]:
-        """Return the entries of packages that were brought."""
-        return {want.name: self._brought[want] for want in wants}
-
-    def bring(self, wants: Sequence[_Want]) -> None:
-        """Bring and examine packages; raises one error for all that cannot be had."""
-        left = [want for want in wants if want not in self._brought]
-        if not left:
-            return
-        self._folder.mkdir(exist_ok=True)
-        files = [file_name(want.name) + suffix for want in left for suffix in ("", *_BESIDE)]
-        self._upstream.prepare(files)
-        errors: list[ToolkitError] = []
-        with (
-            self._reporter.step("copying packages", total=len(left)) as step,
-            ThreadPoolExecutor(self._wish.jobs) as pool,
-        ):
-            tasks = {pool.submit(self._one, want, step): want for want in left}
-            try:
-                for count, task in enumerate(as_completed(tasks), 1):
-                    try:
-                        self._brought[tasks[task]] = task.result()
-                    except ToolkitError as error:
-                        error.where = error.where or file_name(tasks[task].name)
-                        errors.append(error)
-                        if len(errors) >= _FAILURES_MAX:
-                            break
-                    step.progress(count, len(left))
-            finally:
-                pool.shutdown(cancel_futures=True)
-        if errors:
-            raise _all_of(errors, self._upstream.where)
-
-    def _one(self, want: _Want, step: Step) -> Entry:
-        folder = self._folder / want.name
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        path = folder / file_name(want.name)
-        was = self._before.get(want.name)
-        if was is not None and was.md5 == want.md5 and self._objects.has(was.files[""]):
-            self._objects.link(was.files[""], path)
-        else:
-            self._package(want, step).rename(path)
-        for suffix in _BESIDE:
-            beside = folder / f"{path.name}{suffix}"
-            there = self._upstream.bring(beside.name, beside, step)
-            if not there or official.is_page(_beginning(beside)):
-                beside.unlink(missing_ok=True)
-        (folder / f"{path.name}.md5.txt").write_text(md5_text(Md5(md5=want.md5, name=path.name)))
-        needs = dep_text(want.needs)
-        if needs is not None:
-            (folder / f"{path.name}.dep").write_text(needs)
-        entry = examine(path, self._objects).entry
-        shutil.rmtree(folder)
-        return replace(entry, origin=f"{ORIGIN}{self._upstream.where}")
-
-    def _package(self, want: _Want, step: Step) -> Path:
-        """Return the .tcz, checked: what was begun by an earlier run is gone on with, once."""
-        part = self._folder / f"{want.md5}.part"
-        resumed = part.exists()
-        self._fill(want, part, step)
-        problem = _problem(part, want)
-        if problem is not None and resumed:
-            # What lay there may have been the beginning of something else.
-            part.unlink()
-            self._fill(want, part, step)
-            problem = _problem(part, want)
-        if problem is not None:
-            part.unlink()
-            raise problem
-        return part
-
-    def _fill(self, want: _Want, part: Path, step: Step) -> None:
-        if not self._upstream.bring(file_name(want.name), part, step):
-            part.unlink(missing_ok=True)
-            raise FetchError(
-                "the index files name it, and it is not there",
-                where=f"{self._upstream.where}/{file_name(want.name)}",
-            )
 
 
 def _meant(need: str, known: frozenset[str], kernel: str | None) -> tuple[str, ...]:
@@ -361,49 +256,10 @@ def _nearby(name: str, known: frozenset[str]) -> str:
     return f" (near: {', '.join(near)})" if near else ""
 
 
-def _is(entry: Entry, want: _Want) -> bool:
+def _is(entry: Entry, want: Want) -> bool:
     """Tell whether a package is what the upstream has."""
     if entry.md5 != want.md5 or entry.needs != want.needs:
         return False
     if want.sha256 and entry.sha256 != want.sha256:
         return False
     return want.tags is None or entry.tags.split() == want.tags.split()
-
-
-def _beginning(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(256)
-
-
-def _problem(path: Path, want: _Want) -> VerifyError | None:
-    """Return what is wrong with a .tcz that was brought."""
-    with path.open("rb") as file:
-        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-        file.seek(0)
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest() if want.sha256 else ""
-    size = path.stat().st_size
-    if md5 == want.md5 and sha256 == want.sha256:
-        return None
-    if official.is_page(_beginning(path)):
-        return VerifyError("the server sent a web page for it", where=file_name(want.name))
-    why = f"expected md5 {want.md5}, found {md5}"
-    if want.size is not None and want.size != size:
-        why += f"\nexpected {want.size} bytes, found {size}"
-    if md5 == want.md5:
-        why = f"expected sha256 {want.sha256}, found {sha256}"
-    return VerifyError(
-        "not what the index files promise", where=file_name(want.name), why=why, hint="run again later"
-    )
-
-
-def _all_of(errors: Sequence[ToolkitError], where: str) -> ToolkitError:
-    if len(errors) == 1:
-        return errors[0]
-    told = sorted(" ".join(filter(None, (f"{one.where}: {one.what}", one.why))) for one in errors)
-    kind = VerifyError if all(isinstance(one, VerifyError) for one in errors) else FetchError
-    return kind(
-        f"{len(errors)} packages could not be copied; nothing was changed",
-        where=where,
-        why="\n".join(told),
-        hint="run again: what was brought is kept",
-    )

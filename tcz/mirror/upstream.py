@@ -116,7 +116,7 @@ class WebUpstream:
         """See ``Upstream``."""
         return self._web
 
-    def prepare(self, files: Sequence[str]) -> None:
+    def prepare(self, files: Sequence[str]) -> None:  # noqa: ARG002 - the protocol's
         """See ``Upstream``: each file is asked for when its turn comes."""
         self._downloads.answers(self.where)  # the index files came from there
 

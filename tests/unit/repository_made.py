@@ -1,4 +1,4 @@
-"""Repositories with the official layout, written as its own scripts would: no module of ours writes an index."""
+"""Repositories with the official layout: their index files are not written by modules of ours."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def put(folder: Path, name: str, needs: Sequence[str] = (), content: str = "", t
         }
     )
     write(tree, tcz, SquashOptions(), epoch=0)
-    digest = hashlib.md5(tcz.read_bytes()).hexdigest()
+    digest = hashlib.md5(tcz.read_bytes(), usedforsecurity=False).hexdigest()
     (folder / f"{name}.tcz.md5.txt").write_text(f"{digest}  {name}.tcz\n")
     (folder / f"{name}.tcz.info").write_text(
-        f"Title:          {name}.tcz\nDescription:    About {name}\nVersion:        1.0\nTags:\t        {tags}\n"
+        f"Title:          {name}.tcz\nDescription:    About {name}\nVersion:        1.0\nTags:\t{tags}\n"
     )
     (folder / f"{name}.tcz.list").write_text(f"usr/local/{name}\n")
     dep = folder / f"{name}.tcz.dep"
@@ -73,7 +73,7 @@ def put(folder: Path, name: str, needs: Sequence[str] = (), content: str = "", t
 def index(folder: Path) -> None:
     """Write the index files of the packages in a folder."""
     names = sorted(path.name for path in folder.glob("*.tcz"))
-    texts = {name: "" for name in ("info.lst", "md5.db", "sizelist", "dep.db", "tags.db", "provides.db")}
+    texts = dict.fromkeys(("info.lst", "md5.db", "sizelist", "dep.db", "tags.db", "provides.db"), "")
     for name in names:
         texts["info.lst"] += f"{name}\n"
         texts["md5.db"] += (folder / f"{name}.md5.txt").read_text()
@@ -128,7 +128,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
 
 def whole(handler: BaseHTTPRequestHandler, data: bytes) -> None:
     """Answer as a server should: ranges, ETag."""
-    tag = f'"{hashlib.md5(data).hexdigest()}"'
+    tag = f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
     if handler.headers.get("If-None-Match") == tag:
         handler.send_response(304)
         handler.end_headers()

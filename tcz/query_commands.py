@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from tcz import clikit, quick, resolve, split
 from tcz.errors import ConfigError, Problem
-from tcz.mirror.shelf import Item, Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tcz.mirror.shelf import Source
+    from tcz.mirror.shelf import Item, Shelf, Source
     from tcz.recipe import Recipes
 
 

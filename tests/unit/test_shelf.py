@@ -1,4 +1,4 @@
-"""Several mirrors as one: a real repository's closures, Tiny Core's order, dirt, hostile files, the quick way."""
+"""Several mirrors as one: a real repository's closures, Tiny Core's order, dirt and hostile files."""
 
 from __future__ import annotations
 

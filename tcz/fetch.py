@@ -137,10 +137,11 @@ class Downloads:
         if host in self._dead:
             raise FetchError(f"{what} could not be fetched", where=url, why=self._dead[host])
 
-    def complete(self, url: str, part: IO[bytes], step: Step, what: str) -> None:
+    def complete(self, url: str, part: IO[bytes], step: Step, what: str, limit: int | None = None) -> None:
         """Bring ``part`` to its full length, in several attempts if need be.
 
-        Raises ``AbsentError`` where the server has no such file, ``FetchError`` for all else.
+        Raises ``AbsentError`` where the server has no such file, ``VerifyError`` for one of more than
+        ``limit`` bytes, ``FetchError`` for all else.
         """
         # A third of the time of a run that fetches nothing would go into this import.
         import requests  # noqa: PLC0415
@@ -151,7 +152,7 @@ class Downloads:
         reached = host in self._alive
         for attempt in range(1, self._attempts + 1):
             try:
-                self._attempt(url, part, step)
+                self._attempt(url, part, step, limit)
             except (requests.ConnectionError, requests.Timeout) as error:
                 why = _cause(error)
                 reached = reached or part.tell() > 0
@@ -171,7 +172,7 @@ class Downloads:
             self._dead[host] = f"{host}: {why}"
         raise FetchError(f"{what} could not be fetched", where=url, why=why)
 
-    def _attempt(self, url: str, part: IO[bytes], step: Step) -> None:
+    def _attempt(self, url: str, part: IO[bytes], step: Step, limit: int | None) -> None:
         have = part.tell()
         headers = {"Accept-Encoding": "identity"}
         if have:
@@ -197,9 +198,9 @@ class Downloads:
                     _restart(part)
                     raise _TryAgainError("the server resumed at another place")
                 _restart(part)
-            self._receive(answer, part, step)
+            self._receive(answer, part, step, limit)
 
-    def _receive(self, answer: requests.Response, part: IO[bytes], step: Step) -> None:
+    def _receive(self, answer: requests.Response, part: IO[bytes], step: Step, limit: int | None) -> None:
         length = answer.headers.get("Content-Length", "")
         total = part.tell() + int(length) if length.isdigit() else None
         if total is not None:
@@ -207,6 +208,8 @@ class Downloads:
         answer.raw.enforce_content_length = False  # it is looked at below, and told in our words
         for block in answer.raw.stream(_BLOCK, decode_content=False):
             part.write(block)
+            if limit is not None and part.tell() > limit:
+                raise VerifyError(f"larger than it should be: more than {limit} bytes", where=answer.url)
             step.progress(part.tell(), total, "B")
         if total is not None and part.tell() != total:
             raise _TryAgainError(f"the connection ended after {part.tell()} of {total} bytes")

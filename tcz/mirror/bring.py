@@ -9,6 +9,7 @@ import hashlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from tcz.errors import FetchError, ToolkitError, VerifyError
@@ -31,6 +32,9 @@ INCOMING: Final = "incoming"
 ORIGIN: Final = "upstream "
 _BESIDE: Final = (".info", ".list", ".zsync", ".build-dep")
 _FAILURES_MAX: Final = 20
+#: Larger than any .list or .zsync of a real mirror, and than a squashfs that Tiny Core would load.
+_BESIDE_MAX: Final = 64 << 20
+_PACKAGE_MAX: Final = 16 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,22 @@ class Want:
     size: int | None
     needs: tuple[str, ...]
     tags: str | None
+
+
+class _One:
+    """What several downloads tell of themselves at a time: their names; all end when it is stopped."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self.stopped = Event()
+
+    def progress(self, done: int, total: int | None = None, unit: str = "") -> None:  # noqa: ARG002
+        if self.stopped.is_set():
+            raise FetchError("stopped before its end")
+
+    def detail(self, text: str) -> None:
+        self.progress(0)
+        self._step.detail(text)
 
 
 class Bringer:
@@ -87,7 +107,8 @@ class Bringer:
             self._reporter.step("copying packages", total=len(left)) as step,
             ThreadPoolExecutor(self._jobs) as pool,
         ):
-            tasks = {pool.submit(self._one, want, step): want for want in left}
+            one = _One(step)
+            tasks = {pool.submit(self._one, want, one): want for want in left}
             try:
                 for count, task in enumerate(as_completed(tasks), 1):
                     try:
@@ -99,6 +120,7 @@ class Bringer:
                             break
                     step.progress(count, len(left))
             finally:
+                one.stopped.set()
                 pool.shutdown(cancel_futures=True)
         if errors:
             raise _all_of(errors, self._upstream.where)
@@ -115,7 +137,7 @@ class Bringer:
             path.hardlink_to(self._package(want, step))
         for suffix in _BESIDE:
             beside = folder / f"{path.name}{suffix}"
-            there = self._upstream.bring(beside.name, beside, step)
+            there = self._upstream.bring(beside.name, beside, step, _BESIDE_MAX)
             if not there or official.is_page(_beginning(beside)):
                 beside.unlink(missing_ok=True)
         (folder / f"{path.name}.md5.txt").write_text(md5_text(Md5(md5=want.md5, name=path.name)))
@@ -127,21 +149,21 @@ class Bringer:
         self._remember(want, entry)
         return replace(entry, origin=f"{ORIGIN}{self._upstream.where}")
 
-    def _part(self, want: Want) -> Path:
-        return self._folder / f"{want.md5}.part"
-
     def _remember(self, want: Want, entry: Entry) -> None:
         """Let the next run find what this one brought, should it end early: as a link, not as a copy."""
-        part = self._part(want)
-        part.unlink(missing_ok=True)
-        self._objects.link(entry.files[""], part)
+        self._path(want, "part").unlink(missing_ok=True)
+        self._path(want, "done").unlink(missing_ok=True)
+        self._objects.link(entry.files[""], self._path(want, "done"))
+
+    def _path(self, want: Want, kind: str) -> Path:
+        return self._folder / f"{want.name}.{want.md5}.{kind}"
 
     def _package(self, want: Want, step: Step) -> Path:
         """Return the .tcz, checked: what was begun by an earlier run is gone on with, once."""
-        part = self._part(want)
+        done, part = self._path(want, "done"), self._path(want, "part")
+        if done.exists() and _problem(done, want) is None:
+            return done  # never written to: it is an object of the mirror
         resumed = part.exists()
-        if resumed and _problem(part, want) is None:
-            return part
         self._fill(want, part, step)
         problem = _problem(part, want)
         if problem is not None and resumed:
@@ -155,7 +177,13 @@ class Bringer:
         return part
 
     def _fill(self, want: Want, part: Path, step: Step) -> None:
-        if not self._upstream.bring(file_name(want.name), part, step):
+        limit = _PACKAGE_MAX if want.size is None else want.size
+        try:
+            there = self._upstream.bring(file_name(want.name), part, step, limit)
+        except VerifyError:
+            part.unlink(missing_ok=True)
+            raise
+        if not there:
             part.unlink(missing_ok=True)
             raise FetchError(
                 "the index files name it, and it is not there",

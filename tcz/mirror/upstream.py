@@ -42,10 +42,11 @@ class Upstream(Protocol):
         """Learn which files will be asked for; raises ``FetchError``."""
         ...
 
-    def bring(self, file: str, to: Path, step: Step) -> bool:
+    def bring(self, file: str, to: Path, step: Step, limit: int) -> bool:
         """Complete the file ``to``, whose beginning may be there; false where there is no such file.
 
-        Raises ``FetchError``. May be called by several threads.
+        Raises ``FetchError``, ``VerifyError`` for one of more than ``limit`` bytes. May be called by
+        several threads.
         """
         ...
 
@@ -77,14 +78,10 @@ class FolderUpstream:
     def prepare(self, files: Sequence[str]) -> None:
         """See ``Upstream``: nothing to do."""
 
-    def bring(self, file: str, to: Path, step: Step) -> bool:
+    def bring(self, file: str, to: Path, step: Step, limit: int) -> bool:
         """See ``Upstream``."""
         step.detail(file)
-        try:
-            shutil.copyfile(self._place.path / file, to)
-        except FileNotFoundError:
-            return False
-        return True
+        return _copied(self._place.path / file, to, limit)
 
     def promised(self) -> Mapping[str, Entry]:
         """See ``Upstream``."""
@@ -120,14 +117,14 @@ class WebUpstream:
         """See ``Upstream``: each file is asked for when its turn comes."""
         self._downloads.answers(self.where)  # the index files came from there
 
-    def bring(self, file: str, to: Path, step: Step) -> bool:
+    def bring(self, file: str, to: Path, step: Step, limit: int) -> bool:
         """See ``Upstream``."""
         step.detail(file)
         address = self._web.address(file)
         self._downloads.refuse_dead(address, file)
         try:
             with to.open("ab") as part:
-                self._downloads.complete(address, part, step, file)
+                self._downloads.complete(address, part, step, file, limit)
         except AbsentError:
             return False
         return True
@@ -170,14 +167,10 @@ class RsyncUpstream:
             hint = "check the address, or run again later"
             raise FetchError("rsync failed", where=self.where, why=error.why, hint=hint) from error
 
-    def bring(self, file: str, to: Path, step: Step) -> bool:
+    def bring(self, file: str, to: Path, step: Step, limit: int) -> bool:
         """See ``Upstream``."""
         step.detail(file)
-        try:
-            shutil.copyfile(self._folder / file, to)
-        except FileNotFoundError:
-            return False
-        return True
+        return _copied(self._folder / file, to, limit)
 
     def promised(self) -> Mapping[str, Entry]:
         """See ``Upstream``: its md5.db is what counts."""
@@ -195,6 +188,17 @@ def open_upstream(address: str, branch: Branch, cache: Path, runner: Runner) -> 
     if scheme == "file" or "://" not in address:
         return FolderUpstream(Path(address.removeprefix("file://")), branch)
     raise ConfigError(f"{address} is no address of a mirror", hint="http://, https://, rsync:// or a folder")
+
+
+def _copied(file: Path, to: Path, limit: int) -> bool:
+    try:
+        size = file.stat().st_size
+        if size > limit:
+            raise VerifyError(f"larger than it should be: {size} of {limit} bytes", where=str(file))
+        shutil.copyfile(file, to)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _promised(base: Place, branch: Branch) -> Mapping[str, Entry]:

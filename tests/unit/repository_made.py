@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -177,6 +177,15 @@ def wrong(handler: BaseHTTPRequestHandler, data: bytes) -> None:
     handler.send_header("Content-Length", str(len(data)))
     handler.end_headers()
     handler.wfile.write(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def endless(handler: BaseHTTPRequestHandler, data: bytes) -> None:
+    """Send more and more, of a length that is not told."""
+    handler.send_response(200)
+    handler.end_headers()
+    with suppress(OSError):
+        while True:
+            handler.wfile.write(data or b"x" * 4096)
 
 
 def loop(handler: BaseHTTPRequestHandler, _data: bytes) -> None:

@@ -168,9 +168,10 @@ def test_whatever_is_read_are_names(text: str) -> None:
 def test_any_bytes_are_text_or_refused(data: bytes) -> None:
     for one in (data, b"\x1f\x8b" + data, gzip.compress(data)[: len(data)]):
         try:
-            assert isinstance(official.text(one, "x"), str)
-        except VerifyError as error:
-            assert error.where == "x"
+            read = official.text(one, "x")
+        except VerifyError:
+            continue
+        assert "\r" not in read
 
 
 def test_bombs_and_sizes(monkeypatch: pytest.MonkeyPatch) -> None:

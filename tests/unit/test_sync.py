@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +12,7 @@ from repository_made import (
     Server,
     busy,
     cut,
+    endless,
     gone,
     index,
     loop,
@@ -27,7 +27,7 @@ from repository_made import (
 )
 
 from tcz.errors import CheckError, ConfigError, FetchError, ToolkitError, VerifyError
-from tcz.mirror import changes
+from tcz.mirror import bring, changes
 from tcz.mirror.bring import INCOMING
 from tcz.mirror.config import Config
 from tcz.mirror.model import Branch
@@ -39,6 +39,7 @@ from tcz.run import HostRunner
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from http.server import BaseHTTPRequestHandler
+    from pathlib import Path
 
     from repository_made import Fault
 
@@ -65,6 +66,11 @@ def theirs(tmp_path: Path) -> Path:
 def server(theirs: Path) -> Iterator[Server]:
     with serving(theirs.parents[2]) as one:
         yield one
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bring, "_BESIDE_MAX", 1 << 16)
 
 
 @pytest.fixture
@@ -166,6 +172,8 @@ LASTING: list[tuple[str, Fault, type[ToolkitError], str]] = [
     ("lib.tcz", page, VerifyError, "web page"),
     ("lib.tcz", cut, FetchError, "could not be fetched"),
     ("lib.tcz", short, VerifyError, "not what the index files promise"),
+    ("lib.tcz", endless, VerifyError, "larger than it should be"),
+    ("lib.tcz.info", endless, VerifyError, "larger than it should be"),
     ("lib.tcz", wrong, VerifyError, "not what the index files promise"),
     ("lib.tcz", loop, FetchError, "could not be fetched"),
     ("lib.tcz", reset, FetchError, "could not be fetched"),
@@ -262,7 +270,7 @@ def test_hostile_names_are_refused(mirror: Mirror, theirs: Path, line: str) -> N
     assert shown(mirror) == []
 
 
-def test_mirrors_of_ours_promise_more(mirror: Mirror, server: Server, theirs: Path, tmp_path: Path) -> None:
+def test_mirrors_of_ours_promise_more(mirror: Mirror, server: Server, tmp_path: Path) -> None:
     run(mirror, web(server, tmp_path))
     second = changes.init(tmp_path / "second", Config(branches=(BRANCH,), latest={}), SilentReporter())
     with serving(mirror.public) as ours:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tcz import lock as locks
-from tcz import recipe_graph, recipe_lint, resolve, split
+from tcz import recipe_graph, recipe_lint, split
 from tcz.errors import ConfigError, Problem
 from tcz.recipe import Recipes, standard_folders
 from tcz.store import replacing
@@ -117,53 +117,16 @@ def unknown(recipes: Recipes, name: str) -> Problem:
     return Problem(where=name, message=message, hint=guess(name, known))
 
 
-def dependencies(recipes: Recipes, name: str) -> tuple[resolve.Resolution, tuple[Problem, ...]]:
-    """Return what a package, or all packages of a recipe, need; and what of it no recipe makes."""
-    if recipes.find_package(name) is None and name not in recipes.names():
-        raise ConfigError("no such recipe or package", [unknown(recipes, name)])
-    wanted = recipe_graph.packages_named(recipes, name)
-    found = recipe_graph.package_closure(recipes, wanted)
-    problems = tuple(
-        Problem(where=" -> ".join(missing.chain), message=f"no recipe makes {missing.name!r}")
-        for missing in found.missing
-    )
-    return found, problems
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What ``tcz deps --json`` writes; ``why`` is empty when it was not asked for."""
-
-    wanted: tuple[str, ...]
-    order: tuple[str, ...]
-    missing: tuple[resolve.Missing, ...]
-    cycles: tuple[tuple[str, ...], ...]
-    why: tuple[str, ...]
-
-
-def told(found: resolve.Resolution, why: str | None) -> Told:
-    """Return the parts of a closure that a program may want."""
-    return Told(
-        wanted=found.wanted,
-        order=found.order,
-        missing=found.missing,
-        cycles=found.cycles,
-        why=found.why(why) if why else (),
-    )
-
-
-def chain_text(found: resolve.Resolution, package: str) -> str:
-    """Return the shortest chain to ``package``. Raises ``ConfigError`` when nothing needs it."""
-    chain = found.why(package)
-    if not chain:
-        hint = guess(package, found.order)
-        raise ConfigError(f"{', '.join(found.wanted)} does not need {package!r}", hint=hint)
-    return " -> ".join(chain)
-
-
-def tree(found: resolve.Resolution) -> tuple[str, ...]:
-    """Return the drawings of all that was wanted."""
-    return tuple(line for name in found.wanted for line in resolve.tree_lines(found, name))
+def wanted_packages(recipes: Recipes, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the packages that names of packages and recipes stand for. Raises ``ConfigError``."""
+    strange = [
+        unknown(recipes, name)
+        for name in names
+        if recipes.find_package(name) is None and name not in recipes.names()
+    ]
+    if strange:
+        raise ConfigError("no such recipe or package", strange)
+    return tuple(package for name in names for package in recipe_graph.packages_named(recipes, name))
 
 
 def lint(recipes: Recipes, names: Sequence[str], runner: Runner) -> tuple[Problem, ...]:

@@ -27,11 +27,16 @@ _PARTIAL = 206
 _RANGE_REFUSED = 416
 _TOO_MANY = 429
 _FAILURE = 400
+_ABSENT = (404, 410)
 _SERVER_FAILURE = 500
 
 
 class _TryAgainError(Exception):
     """An attempt failed in a way that another may not."""
+
+
+class AbsentError(FetchError):
+    """The server says that there is no such file."""
 
 
 class Fetcher:
@@ -49,11 +54,7 @@ class Fetcher:
         """``pause`` is the first wait between attempts and doubles; ``timeout`` is for connect and read."""
         self._store = store
         self._reporter = reporter
-        self._attempts = attempts
-        self._pause = pause
-        self._timeout = timeout
-        self._session: requests.Session | None = None
-        self._dead: dict[str, str] = {}
+        self._downloads = Downloads(store.root, attempts=attempts, pause=pause, timeout=timeout)
 
     def fetch(self, url: str, sha256: str, *, what: str) -> Path:
         """Return the path in the store of the file at ``url``.
@@ -64,14 +65,12 @@ class Fetcher:
         """
         if self._store.has(sha256):
             return self._store.path(sha256)
-        host = urlsplit(url).netloc
-        if host in self._dead:
-            raise FetchError(f"{what} could not be fetched", where=url, why=self._dead[host])
+        self._downloads.refuse_dead(url, what)
         with self._reporter.step(f"downloading {what}") as step, self._part(sha256) as part:
             if self._store.has(sha256):
                 return self._store.path(sha256)
             resumed = part.tell() > 0
-            self._complete(url, part, step, what)
+            self._downloads.complete(url, part, step, what)
             try:
                 return self._take(part, sha256, what)
             except VerifyError:
@@ -79,7 +78,7 @@ class Fetcher:
                     raise
             # What lay there may have been another file's beginning: once more, from the start.
             with self._part(sha256) as fresh:
-                self._complete(url, fresh, step, what)
+                self._downloads.complete(url, fresh, step, what)
                 return self._take(fresh, sha256, what)
 
     def learn(self, url: str, *, what: str) -> Path:
@@ -90,7 +89,7 @@ class Fetcher:
         with self._reporter.step(f"downloading {what}") as step, tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "file"
             with file.open("ab") as part:
-                self._complete(url, part, step, what)
+                self._downloads.complete(url, part, step, what)
             return self._store.take(file, None, what=what)
 
     def _take(self, part: IO[bytes], sha256: str, what: str) -> Path:
@@ -114,18 +113,46 @@ class Fetcher:
         if path.exists() and path.stat().st_size == 0:
             path.unlink()
 
-    def _complete(self, url: str, part: IO[bytes], step: Step, what: str) -> None:
-        """Bring ``part`` to its full length, in several attempts if need be."""
+
+class Downloads:
+    """Downloads into open files, with back-off between attempts; one may serve several threads."""
+
+    def __init__(self, space: Path, *, attempts: int, pause: float, timeout: tuple[float, float]) -> None:
+        """``space`` is the folder whose disk must have room; for the others see ``Fetcher``."""
+        self._space = space
+        self._attempts = attempts
+        self._pause = pause
+        self._timeout = timeout
+        self._session: requests.Session | None = None
+        self._dead: dict[str, str] = {}
+        self._alive: set[str] = set()
+
+    def answers(self, url: str) -> None:
+        """Know that this host answers: one that resets a connection now and then is not given up."""
+        self._alive.add(urlsplit(url).netloc)
+
+    def refuse_dead(self, url: str, what: str) -> None:
+        """Raise ``FetchError`` where the host is known not to answer."""
+        host = urlsplit(url).netloc
+        if host in self._dead:
+            raise FetchError(f"{what} could not be fetched", where=url, why=self._dead[host])
+
+    def complete(self, url: str, part: IO[bytes], step: Step, what: str, limit: int | None = None) -> None:
+        """Bring ``part`` to its full length, in several attempts if need be.
+
+        Raises ``AbsentError`` where the server has no such file, ``VerifyError`` for one of more than
+        ``limit`` bytes, ``FetchError`` for all else.
+        """
         # A third of the time of a run that fetches nothing would go into this import.
         import requests  # noqa: PLC0415
         import urllib3  # noqa: PLC0415
 
         host = urlsplit(url).netloc
         pause = self._pause
-        reached = False
+        reached = host in self._alive
         for attempt in range(1, self._attempts + 1):
             try:
-                self._attempt(url, part, step)
+                self._attempt(url, part, step, limit)
             except (requests.ConnectionError, requests.Timeout) as error:
                 why = _cause(error)
                 reached = reached or part.tell() > 0
@@ -133,6 +160,7 @@ class Fetcher:
                 why = _cause(error)
                 reached = True
             else:
+                self._alive.add(host)
                 return
             # A host that does not answer at all is given a second chance, not a third.
             if attempt == self._attempts or (not reached and attempt > 1):
@@ -144,7 +172,7 @@ class Fetcher:
             self._dead[host] = f"{host}: {why}"
         raise FetchError(f"{what} could not be fetched", where=url, why=why)
 
-    def _attempt(self, url: str, part: IO[bytes], step: Step) -> None:
+    def _attempt(self, url: str, part: IO[bytes], step: Step, limit: int | None) -> None:
         have = part.tell()
         headers = {"Accept-Encoding": "identity"}
         if have:
@@ -160,7 +188,8 @@ class Fetcher:
             if answer.status_code >= _SERVER_FAILURE or answer.status_code == _TOO_MANY:
                 raise _TryAgainError(f"HTTP status {answer.status_code} {answer.reason}")
             if answer.status_code >= _FAILURE:
-                raise FetchError(
+                kind = AbsentError if answer.status_code in _ABSENT else FetchError
+                raise kind(
                     "the server refused", where=url, why=f"HTTP status {answer.status_code} {answer.reason}"
                 )
             start = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
@@ -169,16 +198,18 @@ class Fetcher:
                     _restart(part)
                     raise _TryAgainError("the server resumed at another place")
                 _restart(part)
-            self._receive(answer, part, step)
+            self._receive(answer, part, step, limit)
 
-    def _receive(self, answer: requests.Response, part: IO[bytes], step: Step) -> None:
+    def _receive(self, answer: requests.Response, part: IO[bytes], step: Step, limit: int | None) -> None:
         length = answer.headers.get("Content-Length", "")
         total = part.tell() + int(length) if length.isdigit() else None
         if total is not None:
-            need_space(self._store.root, total - part.tell(), "a download")
+            need_space(self._space, total - part.tell(), "a download")
         answer.raw.enforce_content_length = False  # it is looked at below, and told in our words
         for block in answer.raw.stream(_BLOCK, decode_content=False):
             part.write(block)
+            if limit is not None and part.tell() > limit:
+                raise VerifyError(f"larger than it should be: more than {limit} bytes", where=answer.url)
             step.progress(part.tell(), total, "B")
         if total is not None and part.tell() != total:
             raise _TryAgainError(f"the connection ended after {part.tell()} of {total} bytes")

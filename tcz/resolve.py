@@ -9,15 +9,20 @@ in linear time and with cycles survived.
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+from tcz.walk import Walk, plain_name
 
-    #: Returns the names a package needs, in its .dep's order, or ``None`` for an unknown package.
-    Needs = Callable[[str], Sequence[str] | None]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tcz.walk import Needs
+
+__all__ = ["Direct", "Missing", "Resolution", "closure", "near", "plain_name", "reverse", "tree_lines"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +84,6 @@ def _walk_back(came_from: dict[str, str | None], name: str) -> tuple[str, ...]:
     return tuple(reversed(chain))
 
 
-def plain_name(name: str, kernel: str | None) -> str:
-    """Return a name without ``.tcz``, its ``-KERNEL`` replaced when the kernel is known."""
-    name = name.removesuffix(".tcz")
-    if kernel is not None and name.endswith("-KERNEL"):
-        return f"{name.removesuffix('KERNEL')}{kernel}"
-    return name
-
-
 def closure(wanted: Sequence[str], needs: Needs, kernel: str | None = None) -> Resolution:
     """Return all that ``wanted`` needs, in Tiny Core's load order.
 
@@ -94,58 +91,52 @@ def closure(wanted: Sequence[str], needs: Needs, kernel: str | None = None) -> R
     for each plain name. Nothing is raised: what is missing and what goes round is in the result.
     """
     names = tuple(dict.fromkeys(plain_name(name, kernel) for name in wanted))
-    walk = _Walk(needs, kernel)
+    walk = Walk(needs, kernel)
     for name in names:
         walk.visit(name)
     return Resolution(
         wanted=names,
         order=tuple(walk.order),
-        missing=tuple(walk.missing.values()),
+        missing=tuple(Missing(name=name, chain=chain) for name, chain in walk.missing.items()),
         cycles=tuple(walk.cycles.values()),
         direct=tuple(Direct(name=name, needs=walk.direct[name]) for name in walk.order),
     )
 
 
-class _Walk:
-    """A depth first walk without recursion: chains may be longer than Python's stack is deep."""
+def reverse(graph: Mapping[str, Sequence[str]], kernel: str | None = None) -> dict[str, list[str]]:
+    """Return for each name that something needs who needs it directly, in the order of ``graph``."""
+    found: dict[str, list[str]] = {}
+    for name, needs in graph.items():
+        for need in dict.fromkeys(plain_name(need, kernel) for need in needs):
+            found.setdefault(need, []).append(name)
+    return found
 
-    def __init__(self, needs: Needs, kernel: str | None) -> None:
-        self._needs = needs
-        self._kernel = kernel
-        self.order: list[str] = []
-        self.missing: dict[str, Missing] = {}
-        self.cycles: dict[str, tuple[str, ...]] = {}
-        self.direct: dict[str, tuple[str, ...]] = {}
 
-    def visit(self, start: str) -> None:
-        stack: list[tuple[str, Iterator[str]]] = []
-        path: dict[str, int] = {}
-        self._enter(start, stack, path)
-        while stack:
-            name, rest = stack[-1]
-            need = next(rest, None)
-            if need is None:
-                stack.pop()
-                del path[name]
-                self.order.append(name)
-            elif need in path:
-                # one cycle for each entrance: all of them could be exponentially many
-                chain = [entry for entry, _ in stack[path[need] :]]
-                self.cycles.setdefault(need, (*chain, need))
-            else:
-                self._enter(need, stack, path)
+#: What ends the name of a package of kernel modules: a release such as 6.18.2-tinycore64.
+_RELEASE = re.compile(r"-(?:KERNEL|[0-9]+\.[0-9]+(?:\.[0-9]+)?-[A-Za-z][A-Za-z0-9-]*)\Z")
+_NEAR = 0.75
+_FEW = 3
 
-    def _enter(self, name: str, stack: list[tuple[str, Iterator[str]]], path: dict[str, int]) -> None:
-        if name in self.direct or name in self.missing:
-            return
-        found = self._needs(name)
-        if found is None:
-            self.missing[name] = Missing(name=name, chain=(*(entry for entry, _ in stack), name))
-            return
-        direct = tuple(dict.fromkeys(plain_name(need, self._kernel) for need in found))
-        self.direct[name] = direct
-        path[name] = len(stack)
-        stack.append((name, reversed(direct)))
+
+def near(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Return a few of ``known`` that ``name`` may stand for, the likeliest first.
+
+    The same modules for another kernel, the same name in other letters, another version in the name,
+    then whatever is spelt alike.
+    """
+    known = sorted(set(known))
+    stem = _RELEASE.sub("", name)
+    if stem != name:
+        same = [one for one in known if one != name and _RELEASE.sub("", one) == stem]
+        if same:
+            return tuple(same[:_FEW])
+    folded = name.casefold()
+    same = [one for one in known if one.casefold() == folded]
+    bare = folded.rstrip("0123456789.-")
+    same += [one for one in known if bare and one.casefold().rstrip("0123456789.-") == bare]
+    by_folded = {one.casefold(): one for one in known}
+    same += [by_folded[one] for one in difflib.get_close_matches(folded, by_folded, n=_FEW, cutoff=_NEAR)]
+    return tuple(dict.fromkeys(one for one in same if one != name))[:_FEW]
 
 
 def tree_lines(resolution: Resolution, top: str) -> tuple[str, ...]:

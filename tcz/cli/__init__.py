@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from tcz import __version__, clikit
-from tcz.cli import build, importing, lint, mirror, recipe, sbom, system
+from tcz.cli import build, importing, lint, mirror, mirror_serve, mirror_sync, query, recipe, sbom, system
 
 
 @click.group(cls=clikit.Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,11 +20,17 @@ def cli() -> None:
 for _command in (
     build.build,
     build.fetch,
-    build.deps,
     build.log,
     importing.import_,
     build.why_rebuild,
     sbom.sbom,
+    query.deps,
+    query.rdeps,
+    query.search,
+    query.info,
+    query.provides,
+    query.list_,
+    query.changed,
     recipe.recipe,
     lint.lint,
     mirror.mirror,
@@ -33,6 +39,15 @@ for _command in (
     system.completion,
 ):
     cli.add_command(_command)
+for _command in (
+    mirror_sync.sync,
+    mirror_serve.serve,
+    mirror_serve.publish,
+    mirror_serve.keys,
+    mirror_serve.sign,
+    mirror_serve.nginx_config,
+):
+    mirror.mirror.add_command(_command)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Commands that build: build, fetch, deps, log."""
+"""Commands that build: build, fetch, log."""
 
 from __future__ import annotations
 
@@ -194,39 +194,6 @@ def fetch(
         source_mirrors=source_mirrors,
     )
     _echo_planned(workshop.fetch(wanted), as_json=as_json)
-
-
-@click.command(
-    cls=clikit.Command,
-    examples=[
-        "tcz deps docker               the load order",
-        "tcz deps docker --tree        as a tree",
-        "tcz deps docker --why runc    how docker comes to need runc",
-    ],
-)
-@arguments.name
-@click.option("--tree", is_flag=True, help="Draw a tree instead of listing the load order.")
-@click.option("--why", metavar="PACKAGE", help="Show the shortest chain that leads to PACKAGE.")
-@clikit.recipes_option
-@clikit.json_option
-def deps(name: str, tree: bool, why: str | None, recipe_folders: tuple[Path, ...], as_json: bool) -> None:
-    """Show what a package (or all packages of a recipe) needs, in the order Tiny Core loads it."""
-    from tcz import commands
-    from tcz.errors import ConfigError
-
-    found, problems = commands.dependencies(commands.open_recipes(recipe_folders), name)
-    if as_json:
-        clikit.echo_json(commands.told(found, why))
-    elif why is not None:
-        clikit.echo_lines([commands.chain_text(found, why)])
-    elif tree:
-        clikit.echo_lines(commands.tree(found))
-    else:
-        clikit.echo_lines(found.order)
-    for cycle in found.cycles:
-        click.echo(f"warning: goes round: {' -> '.join(cycle)}", err=True)
-    if problems:
-        raise ConfigError("something that is needed is not to be had", problems)
 
 
 @click.command(

@@ -61,10 +61,10 @@ def serve(
     Ends on SIGTERM or Ctrl-C when running downloads are complete; a second one ends them too.
     """
     from tcz.mirror.repository import Mirror
-    from tcz.mirror.serve import Address, open_log, shelf_of
+    from tcz.mirror.serve import Address, open_log, served_by
     from tcz.mirror.serve import serve as run
 
-    shelf = shelf_of(Mirror.open(mirror), snapshot)
+    shelf = served_by(Mirror.open(mirror), snapshot)
     addresses = [Address.parse(text) for text in listen]
     log = None if log_file is None else open_log(None if str(log_file) == "-" else log_file)
 

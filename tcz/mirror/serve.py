@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from tcz.errors import ConfigError, ToolkitError
 from tcz.mirror.connection import Connection
-from tcz.mirror.shelf import Shelf
+from tcz.mirror.served import Served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -55,16 +55,16 @@ class Address:
         return cls(host=host or None, port=int(port))
 
 
-def shelf_of(mirror: Mirror, snapshot: str | None) -> Shelf:
+def served_by(mirror: Mirror, snapshot: str | None) -> Served:
     """Return what to serve of a mirror; raises ``ConfigError`` for a snapshot that is not there."""
     if snapshot is None:
-        return Shelf(mirror)
+        return Served(mirror)
     snapshots = mirror.snapshots()
     if snapshot not in snapshots:
         raise ConfigError(
             f"there is no snapshot {snapshot}", hint=f"there are: {', '.join(snapshots) or 'none'}"
         )
-    return Shelf(mirror, snapshots[snapshot])
+    return Served(mirror, snapshots[snapshot])
 
 
 class Server:
@@ -72,7 +72,7 @@ class Server:
 
     def __init__(
         self,
-        shelf: Shelf,
+        shelf: Served,
         log: AccessLog | None,
         *,
         most: int,
@@ -177,7 +177,7 @@ def _url(name: tuple[object, ...]) -> str:
 
 
 def serve(
-    shelf: Shelf,
+    shelf: Served,
     addresses: Sequence[Address],
     log: AccessLog | None,
     *,

@@ -1,164 +1,300 @@
-"""The files that a server shows: found below one state of a mirror, small ones kept in memory."""
+"""One catalogue out of several mirrors: the first that has a package is the one it comes from."""
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
-from tcz.mirror.http import date
+from tcz import resolve
+from tcz.metadata import decode, parse_info
+from tcz.mirror import official
+from tcz.mirror.model import listed
+from tcz.names import file_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from tcz.mirror.model import Branch, Entry
+    from tcz.mirror.place import Place
     from tcz.mirror.repository import Mirror
-
-#: Files up to this are kept in memory, and all of them up to that.
-SMALL: Final = 32 << 10
-_KEPT: Final = 64 << 20
-#: What an item weighs beside its bytes, roughly.
-_OVERHEAD: Final = 1024
-
-_KINDS: Final = {
-    "txt": b"text/plain; charset=utf-8",
-    "dep": b"text/plain; charset=utf-8",
-    "tree": b"text/plain; charset=utf-8",
-    "info": b"text/plain; charset=utf-8",
-    "list": b"text/plain; charset=utf-8",
-    "lst": b"text/plain; charset=utf-8",
-    "db": b"text/plain; charset=utf-8",
-    "html": b"text/html; charset=utf-8",
-    "json": b"application/json",
-    "gz": b"application/gzip",
-    "iso": b"application/x-iso9660-image",
-    "zsync": b"application/x-zsync",
-}
-_OTHER = b"application/octet-stream"
-_PLAIN = ("sizelist",)
-#: No file is there, as far as anybody outside may know.
-_ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A file of a state. ``fields`` are header lines that say all but its length; ``data`` if it is small."""
+    """What a mirror tells of a package; empty or ``None`` where it does not tell.
 
-    identity: tuple[int, int, int]
-    etag: bytes
-    modified: int
-    size: int
-    fields: bytes
-    data: bytes | None
-
-
-class Absent(Exception):  # noqa: N818 - an answer
-    """There is no such file."""
-
-
-class Shelf:
-    """The shown state of a mirror, or one snapshot of it; which state that is is asked with every request.
-
-    A state never changes, so that a file once opened is whole whatever is published meanwhile.
+    ``size`` and ``installed`` are in bytes, ``tags`` as they stand in its .info.
     """
 
-    def __init__(self, mirror: Mirror, snapshot: Path | None = None) -> None:
-        """``snapshot`` is the folder of a state to stay with."""
-        self._root = os.path.realpath(mirror.root)
-        self._public = f"{self._root}/public"
-        self._fixed = None if snapshot is None else os.path.relpath(snapshot, mirror.root)
-        self._caching = b"no-cache" if snapshot is None else b"public, max-age=31536000, immutable"
-        self._state = ""
-        self._items: dict[str, Item] = {}
-        self._weight = 0
+    name: str
+    mirror: str
+    needs: tuple[str, ...] = ()
+    size: int | None = None
+    installed: int | None = None
+    md5: str = ""
+    sha256: str = ""
+    tags: str = ""
+    version: str = ""
+    summary: str = ""
+    license: str = ""
+    origin: str = ""
 
-    def state(self) -> str:
-        """Return the folder of the state that is shown now; raises ``Absent`` where there is none."""
-        if self._fixed is not None:
-            return f"{self._root}/{self._fixed}"
-        try:
-            return f"{self._root}/{os.readlink(self._public)}"  # noqa: PTH115 - asked with every request
-        except OSError as error:
-            raise Absent from error
 
-    def find(self, path: str) -> tuple[Item, int | None]:
-        """Return a file, and a handle to read it from unless its bytes are in memory.
+class Source(Protocol):
+    """One branch of one mirror."""
 
-        ``path`` is free of ``..`` and NUL. Raises ``Absent`` where there is no such regular file below the
-        state, ``OSError`` for faults of the machine.
-        """
-        for last in (False, True):
-            state = self.state()
-            try:
-                return self._find(state, path)
-            except OSError as error:
-                if error.errno not in _ABSENT:
-                    raise
-                # A state may be pruned between the two looks: then another one is shown by now.
-                if last or self.state() == state:
-                    raise Absent from error
-        raise Absent
+    @property
+    def title(self) -> str:
+        """How messages call it."""
+        ...
 
-    def _find(self, state: str, path: str) -> tuple[Item, int | None]:
-        if state != self._state:
-            self._state, self._items, self._weight = state, {}, 0
-        file = f"{state}/{path}"
-        item = self._items.get(path)
-        if item is not None and item.identity == _identity(os.lstat(file)):
-            return item, None
-        if os.path.realpath(file) != file:  # a link, or a path in another spelling
-            raise Absent
-        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            item = self._item(path, handle)
-        except BaseException:
-            os.close(handle)
-            raise
-        if item.data is None:
-            return item, handle
-        os.close(handle)
-        self._keep(path, item)
-        return item, None
+    def names(self) -> Iterable[str]:
+        """Return all packages it has."""
+        ...
 
-    def _item(self, path: str, handle: int) -> Item:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise Absent
-        identity = _identity(status)
-        # Objects are never written twice, so that inode and time name the bytes.
-        etag = f'"{identity[0]:x}-{identity[1]:x}-{identity[2]:x}"'.encode()
-        data = None
-        if status.st_size <= SMALL:
-            data = os.read(handle, SMALL + 1)
-            if len(data) != status.st_size:
-                raise OSError(errno.EIO, "the file changed while it was read")
-        modified = int(status.st_mtime)
+    def needs(self, name: str) -> Sequence[str] | None:
+        """Return what a package needs, ``None`` for one that it does not have."""
+        ...
+
+    def item(self, name: str) -> Item | None:
+        """Return what it tells of a package."""
+        ...
+
+    def paths(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield each package with the paths in it."""
+        ...
+
+    def info(self, name: str) -> str | None:
+        """Return a package's .info."""
+        ...
+
+
+class Indexed:
+    """A mirror with the official layout, by its index files, each read when it is asked for.
+
+    Where there is no dep.db the .dep files are read, where there is no list of packages the folder is.
+    """
+
+    def __init__(self, place: Place) -> None:
+        """``place`` is the folder of the packages (``17.x/x86_64/tcz``)."""
+        self.place = place
+        self.title = place.where
+        self._deps: dict[str, tuple[str, ...]] = {}
+
+    def index(self, name: str) -> str | None:
+        """Return an index file's text, packed or not; ``None`` where it is not there."""
+        for file in (f"{name}.gz", name):
+            data = self.place.read(file)
+            if data is not None:
+                return official.text(data, f"{self.title}/{file}")
+        return None
+
+    def _where(self, name: str) -> str:
+        return f"{self.title}/{name}"
+
+    @cached_property
+    def md5s(self) -> Mapping[str, str]:
+        """The md5 of each package, by name."""
+        text = self.index("md5.db")
+        return {} if text is None else official.md5s(text, self._where("md5.db"))
+
+    @cached_property
+    def sizes(self) -> Mapping[str, int]:
+        """The size of each package, by name."""
+        text = self.index("sizelist")
+        return {} if text is None else official.sizes(text, self._where("sizelist"))
+
+    @cached_property
+    def tags(self) -> Mapping[str, str]:
+        """The tags of each package, by name."""
+        text = self.index("tags.db")
+        return {} if text is None else official.tags(text, self._where("tags.db"))
+
+    @cached_property
+    def dep_db(self) -> Mapping[str, tuple[str, ...]] | None:
+        """What each package needs that needs something; ``None`` where there is no dep.db."""
+        text = self.index("dep.db")
+        return None if text is None else official.needs(text, self._where("dep.db"))
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        text = self.index("info.lst")
+        if text is not None:
+            return frozenset(official.names(text, self._where("info.lst")))
+        if self.md5s:
+            return frozenset(self.md5s)
+        files = self.place.files(".tcz")
+        if files is None:
+            return frozenset(self.sizes or self.tags or self.dep_db or ())
+        return frozenset(official.name_in(file, self.title) for file in files)
+
+    def names(self) -> Iterable[str]:
+        """See ``Source``."""
+        return self._names
+
+    def needs(self, name: str) -> Sequence[str] | None:
+        """See ``Source``."""
+        if name not in self._names:
+            return None
+        if self.dep_db is not None:
+            return self.dep_db.get(name, ())
+        if name not in self._deps:
+            self._deps[name] = self._dep(name)
+        return self._deps[name]
+
+    def _dep(self, name: str) -> tuple[str, ...]:
+        file = f"{file_name(name)}.dep"
+        data = self.place.read(file)
+        where = self._where(file)
+        return () if data is None else official.dep(official.text(data, where), where)
+
+    def item(self, name: str) -> Item | None:
+        """See ``Source``; a version and the like stand in the .info alone."""
+        needs = self.needs(name)
+        if needs is None:
+            return None
         return Item(
-            identity=identity,
-            etag=etag,
-            modified=modified,
-            size=status.st_size,
-            fields=b"Content-Type: %b\r\nETag: %b\r\nLast-Modified: %b\r\nAccept-Ranges: bytes\r\n"
-            b"Cache-Control: %b\r\nX-Content-Type-Options: nosniff\r\n"
-            % (kind(path), etag, date(modified), self._caching),
-            data=data,
+            name=name,
+            mirror=self.title,
+            needs=tuple(needs),
+            size=self.sizes.get(name),
+            md5=self.md5s.get(name, ""),
+            tags=self.tags.get(name, "").strip(),
         )
 
-    def _keep(self, path: str, item: Item) -> None:
-        self._weight += item.size + _OVERHEAD
-        if self._weight > _KEPT:
-            self._items, self._weight = {}, item.size + _OVERHEAD
-        self._items[path] = item
+    def paths(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """See ``Source``."""
+        text = self.index("provides.db")
+        if text is not None:
+            yield from official.paths(text, self._where("provides.db"))
+
+    def info(self, name: str) -> str | None:
+        """See ``Source``."""
+        data = self.place.read(f"{file_name(name)}.info")
+        return None if data is None or official.is_page(data) else decode(data)
 
 
-def _identity(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_ino, status.st_mtime_ns, status.st_size
+class Own:
+    """A branch of a mirror that this toolkit keeps, by its catalogue."""
+
+    def __init__(self, mirror: Mirror, branch: Branch, state: Path | None = None) -> None:
+        """``state`` is the one to read; the one that is shown if none is given."""
+        self.title = f"{mirror.root} {branch}"
+        self._objects = mirror.objects
+        self._catalogue = mirror.catalogue(state)
+        self._branch = branch
+        self._entries = self._catalogue.entries(branch)
+
+    def names(self) -> Iterable[str]:
+        """See ``Source``."""
+        return self._entries
+
+    def needs(self, name: str) -> Sequence[str] | None:
+        """See ``Source``."""
+        entry = self._entries.get(name)
+        return None if entry is None else entry.needs
+
+    def item(self, name: str) -> Item | None:
+        """See ``Source``."""
+        entry = self._entries.get(name)
+        return None if entry is None else _item(entry, self.title)
+
+    def paths(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """See ``Source``."""
+        for suffix in ("provides.db.gz", "provides.db"):
+            path = f"{self._branch.folder}/{suffix}"
+            blob = self._catalogue.indexes.get(path)
+            if blob is not None:
+                yield from official.paths(official.text(self._objects.read(blob), path), path)
+                return
+
+    def info(self, name: str) -> str | None:
+        """See ``Source``."""
+        entry = self._entries.get(name)
+        blob = None if entry is None else entry.files.get(".info")
+        return None if blob is None else decode(self._objects.read(blob))
 
 
-def kind(path: str) -> bytes:
-    """Return the media type of a file of a mirror."""
-    name = path.rpartition("/")[2]
-    if name in _PLAIN or name.startswith("latest-"):
-        return _KINDS["txt"]
-    return _KINDS.get(name.rpartition(".")[2], _OTHER)
+def _item(entry: Entry, title: str) -> Item:
+    return Item(
+        name=entry.name,
+        mirror=title,
+        needs=entry.needs,
+        size=entry.size,
+        installed=entry.installed,
+        md5=entry.md5,
+        sha256=entry.sha256,
+        tags=entry.tags.strip(),
+        version=entry.version,
+        summary=entry.summary,
+        license=entry.license,
+        origin=entry.origin,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Sources in the order of their priority."""
+
+    sources: tuple[Source, ...]
+
+    def names(self) -> list[str]:
+        """Return all packages, sorted without regard to case."""
+        return listed({name for source in self.sources for name in source.names()})
+
+    def needs(self, name: str) -> Sequence[str] | None:
+        """Return what a package needs as the first source that has it says; ``None`` for an unknown one."""
+        for source in self.sources:
+            found = source.needs(name)
+            if found is not None:
+                return found
+        return None
+
+    def item(self, name: str) -> Item | None:
+        """Return what the first source that has it tells of a package."""
+        return next((found for source in self.sources if (found := source.item(name)) is not None), None)
+
+    def info(self, name: str) -> str | None:
+        """Return the .info of a package, from the source that it comes from."""
+        return next((source.info(name) for source in self.sources if source.needs(name) is not None), None)
+
+    def described(self, item: Item) -> Item:
+        """Return an item with what its .info says where the index files say nothing."""
+        text = None if item.version and item.summary else self.info(item.name)
+        if text is None:
+            return item
+        info = parse_info(text)
+        return replace(
+            item,
+            version=item.version or info.version,
+            summary=item.summary or info.description,
+            license=item.license or info.copying_policy,
+        )
+
+    def graph(self) -> dict[str, Sequence[str]]:
+        """Return what each package needs."""
+        return {name: self.needs(name) or () for name in self.names()}
+
+    def closure(self, wanted: Sequence[str], kernel: str | None = None) -> resolve.Resolution:
+        """Return all that ``wanted`` needs, in load order."""
+        return resolve.closure(wanted, self.needs, kernel)
+
+    def found(self, matches: Callable[[Item], bool]) -> list[Item]:
+        """Return the items that match, sorted by name."""
+        items = (self.item(name) for name in self.names())
+        return [item for item in items if item is not None and matches(item)]
+
+    def providing(self, matches: Callable[[str], bool]) -> dict[str, tuple[str, ...]]:
+        """Return for each package the paths in it that match, where there is one."""
+        found: dict[str, tuple[str, ...]] = {}
+        seen: set[str] = set()
+        for source in self.sources:
+            here = set()
+            for name, paths in source.paths():
+                here.add(name)
+                if name not in seen and (hits := tuple(path for path in paths if matches(path))):
+                    found[name] = hits
+            seen |= here | set(source.names())
+        return {name: found[name] for name in listed(found)}

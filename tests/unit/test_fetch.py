@@ -144,7 +144,7 @@ def test_a_dead_host_is_asked_once(fetcher: Fetcher) -> None:
             with pytest.raises(FetchError, match="could not be fetched") as caught:
                 fetcher.fetch(address, SHA, what="file")
             assert "refused" in str(caught.value.why)
-        assert fetcher._dead
+        assert fetcher._downloads._dead
 
 
 def archives(tmp_path: Path, store: Store, fetcher: Fetcher, *mirrors: str) -> Archives:

@@ -440,7 +440,7 @@ def test_slow_clients_are_sent_away(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     import asyncio  # noqa: PLC0415
 
     from tcz.mirror import connection  # noqa: PLC0415
-    from tcz.mirror.serve import Server, shelf_of  # noqa: PLC0415
+    from tcz.mirror.serve import Server, served_by  # noqa: PLC0415
 
     for name in ("HEAD_TIME", "IDLE_TIME", "STALL_TIME", "LINGER_TIME"):
         monkeypatch.setattr(connection, name, 0.2)
@@ -464,7 +464,7 @@ def test_slow_clients_are_sent_away(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return got
 
     async def main() -> tuple[bytes, ...]:
-        server = Server(shelf_of(mirror, None), None, most=9)
+        server = Server(served_by(mirror, None), None, most=9)
         urls: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         running = asyncio.create_task(
             server.run([Address(host="127.0.0.1", port=0)], lambda found: urls.set_result(found[0]))

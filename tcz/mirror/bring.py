@@ -1,0 +1,230 @@
+"""Brings packages from an upstream, several at a time, and examines each: what ``sync`` found to differ.
+
+They come into ``incoming/`` of the mirror, where an interrupted download waits for the next run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from threading import Event
+from typing import TYPE_CHECKING, Final
+
+from tcz.errors import FetchError, ToolkitError, VerifyError
+from tcz.metadata import Md5, dep_text, md5_text
+from tcz.mirror import official
+from tcz.mirror.examine import examine
+from tcz.names import file_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from tcz.mirror.model import Entry
+    from tcz.mirror.objects import Objects
+    from tcz.mirror.upstream import Upstream
+    from tcz.reporting import Reporter, Step
+
+INCOMING: Final = "incoming"
+#: What an entry's origin begins with that was brought from an upstream.
+ORIGIN: Final = "upstream "
+_BESIDE: Final = (".info", ".list", ".zsync", ".build-dep")
+_FAILURES_MAX: Final = 20
+#: Larger than any .list or .zsync of a real mirror, and than a squashfs that Tiny Core would load.
+_BESIDE_MAX: Final = 64 << 20
+_PACKAGE_MAX: Final = 16 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """A package as the upstream promises it."""
+
+    name: str
+    md5: str
+    sha256: str
+    size: int | None
+    needs: tuple[str, ...]
+    tags: str | None
+
+
+class _One:
+    """What several downloads tell of themselves at a time: their names; all end when it is stopped."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self.stopped = Event()
+
+    def progress(self, done: int, total: int | None = None, unit: str = "") -> None:  # noqa: ARG002
+        if self.stopped.is_set():
+            raise FetchError("stopped before its end")
+
+    def detail(self, text: str) -> None:
+        self.progress(0)
+        self._step.detail(text)
+
+
+class Bringer:
+    """Brings what is wanted, once each; ``before`` are the mirror's packages as they are."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        before: Mapping[str, Entry],
+        objects: Objects,
+        reporter: Reporter,
+        *,
+        jobs: int,
+    ) -> None:
+        """``jobs`` are done at a time."""
+        self._upstream = upstream
+        self._before = before
+        self._objects = objects
+        self._reporter = reporter
+        self._jobs = jobs
+        self._folder = objects.root / INCOMING
+        self._brought: dict[Want, Entry] = {}
+
+    def forget(self) -> None:
+        """Remove what waits for another run."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def brought_of(self, wants: Iterable[Want]) -> dict[str, Entry]:
+        """Return the entries of packages that were brought."""
+        return {want.name: self._brought[want] for want in wants}
+
+    def bring(self, wants: Sequence[Want]) -> None:
+        """Bring and examine packages; raises one error for all that cannot be had."""
+        left = [want for want in wants if want not in self._brought]
+        if not left:
+            return
+        self._folder.mkdir(exist_ok=True)
+        files = [file_name(want.name) + suffix for want in left for suffix in ("", *_BESIDE)]
+        self._upstream.prepare(files)
+        errors: list[ToolkitError] = []
+        with (
+            self._reporter.step("copying packages", total=len(left)) as step,
+            ThreadPoolExecutor(self._jobs) as pool,
+        ):
+            one = _One(step)
+            tasks = {pool.submit(self._one, want, one): want for want in left}
+            try:
+                for count, task in enumerate(as_completed(tasks), 1):
+                    try:
+                        self._brought[tasks[task]] = task.result()
+                    except ToolkitError as error:
+                        error.where = error.where or file_name(tasks[task].name)
+                        errors.append(error)
+                        if len(errors) >= _FAILURES_MAX:
+                            break
+                    step.progress(count, len(left))
+            finally:
+                one.stopped.set()
+                pool.shutdown(cancel_futures=True)
+        if errors:
+            raise _all_of(errors, self._upstream.where)
+
+    def _one(self, want: Want, step: Step) -> Entry:
+        folder = self._folder / want.name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        path = folder / file_name(want.name)
+        was = self._before.get(want.name)
+        if was is not None and was.md5 == want.md5 and self._objects.has(was.files[""]):
+            self._objects.link(was.files[""], path)
+        else:
+            path.hardlink_to(self._package(want, step))
+        for suffix in _BESIDE:
+            beside = folder / f"{path.name}{suffix}"
+            there = self._upstream.bring(beside.name, beside, step, _BESIDE_MAX)
+            if not there or official.is_page(_beginning(beside)):
+                beside.unlink(missing_ok=True)
+        (folder / f"{path.name}.md5.txt").write_text(md5_text(Md5(md5=want.md5, name=path.name)))
+        needs = dep_text(want.needs)
+        if needs is not None:
+            (folder / f"{path.name}.dep").write_text(needs)
+        entry = examine(path, self._objects).entry
+        shutil.rmtree(folder)
+        self._remember(want, entry)
+        return replace(entry, origin=f"{ORIGIN}{self._upstream.where}")
+
+    def _remember(self, want: Want, entry: Entry) -> None:
+        """Let the next run find what this one brought, should it end early: as a link, not as a copy."""
+        self._path(want, "part").unlink(missing_ok=True)
+        self._path(want, "done").unlink(missing_ok=True)
+        self._objects.link(entry.files[""], self._path(want, "done"))
+
+    def _path(self, want: Want, kind: str) -> Path:
+        return self._folder / f"{want.name}.{want.md5}.{kind}"
+
+    def _package(self, want: Want, step: Step) -> Path:
+        """Return the .tcz, checked: what was begun by an earlier run is gone on with, once."""
+        done, part = self._path(want, "done"), self._path(want, "part")
+        if done.exists() and _problem(done, want) is None:
+            return done  # never written to: it is an object of the mirror
+        resumed = part.exists()
+        self._fill(want, part, step)
+        problem = _problem(part, want)
+        if problem is not None and resumed:
+            # What lay there may have been the beginning of something else.
+            part.unlink()
+            self._fill(want, part, step)
+            problem = _problem(part, want)
+        if problem is not None:
+            part.unlink()
+            raise problem
+        return part
+
+    def _fill(self, want: Want, part: Path, step: Step) -> None:
+        limit = _PACKAGE_MAX if want.size is None else want.size
+        try:
+            there = self._upstream.bring(file_name(want.name), part, step, limit)
+        except VerifyError:
+            part.unlink(missing_ok=True)
+            raise
+        if not there:
+            part.unlink(missing_ok=True)
+            raise FetchError(
+                "the index files name it, and it is not there",
+                where=f"{self._upstream.where}/{file_name(want.name)}",
+            )
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(256)
+
+
+def _problem(path: Path, want: Want) -> VerifyError | None:
+    """Return what is wrong with a .tcz that was brought."""
+    with path.open("rb") as file:
+        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        file.seek(0)
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest() if want.sha256 else ""
+    size = path.stat().st_size
+    if md5 == want.md5 and sha256 == want.sha256:
+        return None
+    if official.is_page(_beginning(path)):
+        return VerifyError("the server sent a web page for it", where=file_name(want.name))
+    why = f"expected md5 {want.md5}, found {md5}"
+    if want.size is not None and want.size != size:
+        why += f"\nexpected {want.size} bytes, found {size}"
+    if md5 == want.md5:
+        why = f"expected sha256 {want.sha256}, found {sha256}"
+    return VerifyError(
+        "not what the index files promise", where=file_name(want.name), why=why, hint="run again later"
+    )
+
+
+def _all_of(errors: Sequence[ToolkitError], where: str) -> ToolkitError:
+    if len(errors) == 1:
+        return errors[0]
+    told = sorted(" ".join(filter(None, (f"{one.where}: {one.what}", one.why))) for one in errors)
+    kind = VerifyError if all(isinstance(one, VerifyError) for one in errors) else FetchError
+    return kind(
+        f"{len(errors)} packages could not be copied; nothing was changed",
+        where=where,
+        why="\n".join(told),
+        hint="run again: what was brought is kept",
+    )

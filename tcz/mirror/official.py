@@ -1,0 +1,145 @@
+"""Reads the index files of a mirror with the official layout, with the dirt that real ones have. Pure.
+
+Formats: those that search.sh, provides.sh, depends-on.sh, tce-size and tce-update parse. Tolerated are CRs,
+blanks around and within lines, empty lines in any number, a missing final newline and names without
+``.tcz``. What could harm is refused with ``VerifyError``: a name outside the grammar, an HTML page that a
+server sent instead, a .gz that unpacks to more than any index has.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import TYPE_CHECKING, Final
+
+from tcz.errors import VerifyError
+from tcz.metadata import decode
+from tcz.names import is_package_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: More than an index of any repository: provides.db of all of Tiny Core has some 60 MB.
+UNPACKED_MAX: Final = 1 << 29
+_GZIP: Final = b"\x1f\x8b"
+_ANY_HEADER: Final = 47
+_BETWEEN = re.compile(r"\n\n+")
+_PAGE = re.compile(rb"\s*<(?:!doctype|html|head|\?xml)", re.IGNORECASE)
+_MD5 = re.compile(r"([0-9a-fA-F]{32})\s+\*?(?:\./)?(\S+)\Z")
+_SIZE_DIGITS: Final = 15
+
+
+def is_page(data: bytes) -> bool:
+    """Tell an HTML page, which some servers send for what they do not have."""
+    return _PAGE.match(data[:256]) is not None
+
+
+def text(data: bytes, where: str) -> str:
+    """Return the text of an index file, packed or not. Raises ``VerifyError``."""
+    if data.startswith(_GZIP):
+        data = _unpacked(data, where)
+    if is_page(data):
+        raise VerifyError("a web page, not an index file", where=where, hint="check the address")
+    return decode(data).replace("\r", "\n")
+
+
+def _unpacked(data: bytes, where: str) -> bytes:
+    found = []
+    left = UNPACKED_MAX
+    while data:
+        stream = zlib.decompressobj(_ANY_HEADER)
+        try:
+            piece = stream.decompress(data, left + 1)
+        except zlib.error as error:
+            raise VerifyError("damaged, or not gzip", where=where, why=str(error)) from error
+        left -= len(piece)
+        if left < 0:
+            raise VerifyError(f"unpacks to more than {UNPACKED_MAX >> 20} MiB", where=where)
+        if not stream.eof:
+            raise VerifyError("cut off", where=where, why="the packed data has no end")
+        found.append(piece)
+        data = stream.unused_data.lstrip(b"\0")
+    return b"".join(found)
+
+
+def name_in(raw: str, where: str) -> str:
+    """Return a name without blanks and suffix. Raises ``VerifyError`` for one outside the grammar."""
+    name = "".join(raw.split()).removesuffix(".tcz")
+    if not is_package_name(name):
+        raise VerifyError(
+            f"{raw[:80]!r} is not a package name",
+            where=where,
+            hint="the file is damaged or hostile; nothing of it was used",
+        )
+    return name
+
+
+def names(content: str, where: str = "info.lst") -> tuple[str, ...]:
+    """Read ``info.lst``: one name a line."""
+    return tuple(dict.fromkeys(name_in(line, where) for line in content.split("\n") if line.strip()))
+
+
+def sizes(content: str, where: str = "sizelist") -> dict[str, int]:
+    """Read ``sizelist``: a name and its bytes a line."""
+    found = {}
+    for line in content.split("\n"):
+        words = line.split()
+        if not words:
+            continue
+        if len(words) != 2 or not words[1].isdecimal() or len(words[1]) > _SIZE_DIGITS:  # noqa: PLR2004
+            raise VerifyError(f"not a name and a size: {line[:80]!r}", where=where)
+        found[name_in(words[0], where)] = int(words[1])
+    return found
+
+
+def md5s(content: str, where: str = "md5.db") -> dict[str, str]:
+    """Read ``md5.db``: the lines of all .md5.txt files."""
+    found = {}
+    for line in content.split("\n"):
+        if not line.strip():
+            continue
+        match = _MD5.match(line.strip())
+        if match is None:
+            raise VerifyError(f"not an md5 and a name: {line[:80]!r}", where=where)
+        found[name_in(match[2], where)] = match[1].lower()
+    return found
+
+
+def tags(content: str, where: str = "tags.db") -> dict[str, str]:
+    """Read ``tags.db``: a name, a tab or a blank, and the tags verbatim."""
+    found = {}
+    for line in content.split("\n"):
+        words = line.split(None, 1)
+        if words:
+            found[name_in(words[0], where)] = line.lstrip()[len(words[0]) + 1 :].rstrip()
+    return found
+
+
+def needs(content: str, where: str = "dep.db") -> dict[str, tuple[str, ...]]:
+    """Read ``dep.db``: records of a name and what it needs, an empty line after each.
+
+    Of two records for a name the one that says more counts: a .dep with an empty line within leaves a
+    piece behind that looks like a record.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for record in _BETWEEN.split(content):
+        lines = [name_in(line, where) for line in record.split("\n") if line.strip()]
+        if lines and len(found.get(lines[0], ())) < len(lines):
+            found[lines[0]] = tuple(dict.fromkeys(lines[1:]))
+    return found
+
+
+def dep(content: str, where: str) -> tuple[str, ...]:
+    """Read one .dep file."""
+    return tuple(dict.fromkeys(name_in(line, where) for line in content.split("\n") if line.strip()))
+
+
+def paths(content: str, where: str = "provides.db") -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Read ``provides.db``: yield each name with its paths, without leading slashes."""
+    for record in _BETWEEN.split(content):
+        first, *rest = record.lstrip("\n").split("\n")
+        if first.strip():
+            yield (
+                name_in(first, where),
+                tuple(line.strip().removeprefix("./").lstrip("/") for line in rest if line.strip()),
+            )

@@ -1,0 +1,175 @@
+"""Where a mirror's files are read from: a folder, or an address that a web server answers at."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import quote
+
+from tcz.errors import FetchError, VerifyError
+from tcz.store import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import requests
+
+#: More than any file that is read whole.
+READ_MAX: Final = 1 << 28
+_ABSENT: Final = (404, 410)
+_UNCHANGED: Final = 304
+_OK: Final = 200
+_TIMEOUT: Final = (5.0, 60.0)
+_BLOCK: Final = 1 << 18
+
+
+class Place(Protocol):
+    """Files by relative path."""
+
+    @property
+    def where(self) -> str:
+        """How messages call it."""
+        ...
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file's bytes, ``None`` where it is not there; raises ``FetchError``, ``VerifyError``."""
+        ...
+
+    def below(self, path: str) -> Place:
+        """Return the place of a folder here."""
+        ...
+
+    def files(self, suffix: str) -> Iterable[str] | None:
+        """Return the names of files that end in ``suffix``; ``None`` where that cannot be asked."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder of this machine."""
+
+    path: Path
+
+    @property
+    def where(self) -> str:
+        """See ``Place``."""
+        return str(self.path)
+
+    def read(self, path: str) -> bytes | None:
+        """See ``Place``."""
+        try:
+            with (self.path / path).open("rb") as file:
+                data = file.read(READ_MAX + 1)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        if len(data) > READ_MAX:
+            raise VerifyError("larger than any index file", where=str(self.path / path))
+        return data
+
+    def below(self, path: str) -> Folder:
+        """See ``Place``."""
+        return Folder(self.path / path)
+
+    def files(self, suffix: str) -> Iterable[str] | None:
+        """See ``Place``."""
+        return sorted(path.name for path in self.path.glob(f"*{suffix}"))
+
+
+class Web:
+    """Files below an address. What has not changed since it was read last comes out of the cache."""
+
+    def __init__(self, address: str, cache: Path, *, timeout: tuple[float, float] = _TIMEOUT) -> None:
+        """``cache`` is a folder for what was read; ``timeout`` is for connect and read, in seconds."""
+        self.where = address.rstrip("/")
+        self._cache = cache
+        self._timeout = timeout
+        self._local = threading.local()
+
+    def below(self, path: str) -> Web:
+        """See ``Place``."""
+        return Web(f"{self.where}/{path}", self._cache, timeout=self._timeout)
+
+    def files(self, suffix: str) -> Iterable[str] | None:  # noqa: ARG002 - the protocol's
+        """See ``Place``: web servers need not tell."""
+        return None
+
+    def address(self, path: str) -> str:
+        """Return the address of a file."""
+        return f"{self.where}/{quote(path, safe='/+')}"
+
+    def read(self, path: str) -> bytes | None:
+        """See ``Place``; asks whether what the cache has is still right."""
+        import requests  # noqa: PLC0415 - slow to import
+        import urllib3  # noqa: PLC0415
+
+        address = self.address(path)
+        kept = self._cache / hashlib.sha256(address.encode()).hexdigest()
+        tags = _tags(kept)
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+        try:
+            with session.get(address, headers=tags, stream=True, timeout=self._timeout) as answer:
+                if answer.status_code == _UNCHANGED and tags:
+                    return kept.read_bytes()
+                if answer.status_code in _ABSENT:
+                    return None
+                if answer.status_code != _OK:
+                    why = f"HTTP status {answer.status_code} {answer.reason}"
+                    raise FetchError("the server refused", where=address, why=why)
+                data = _received(answer, address)
+                _keep(kept, data, answer)
+                return data
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            hint = "check the address, or run again later"
+            raise FetchError("could not be read", where=address, why=cause(error), hint=hint) from error
+
+
+def cause(error: BaseException) -> str:
+    """Return why a request failed, in few words."""
+    inner = error
+    while (following := inner.__cause__ or inner.__context__) is not None:
+        inner = following
+    return str(inner) or type(inner).__name__
+
+
+def _received(answer: requests.Response, address: str) -> bytes:
+    length = answer.headers.get("Content-Length", "")
+    data = bytearray()
+    # Some servers call a .gz an encoding of its content; its bytes are wanted as they are.
+    answer.raw.enforce_content_length = False  # it is looked at below, and told in our words
+    for block in answer.raw.stream(_BLOCK, decode_content=False):
+        data += block
+        if len(data) > READ_MAX:
+            raise VerifyError("larger than any index file", where=address)
+    if length.isdecimal() and int(length) != len(data):
+        why = f"the connection ended after {len(data)} of {length} bytes"
+        raise FetchError("could not be read", where=address, why=why, hint="run again later")
+    return bytes(data)
+
+
+def _tags(kept: Path) -> dict[str, str]:
+    """Return the headers that ask for a file only if it is another than the one in the cache."""
+    try:
+        told = json.loads(kept.with_suffix(".json").read_bytes())
+        if told["sha256"] == hashlib.sha256(kept.read_bytes()).hexdigest():
+            return {key: str(value) for key, value in told["ask"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    return {}
+
+
+def _keep(kept: Path, data: bytes, answer: requests.Response) -> None:
+    pairs = (("ETag", "If-None-Match"), ("Last-Modified", "If-Modified-Since"))
+    ask = {asked: answer.headers[told] for told, asked in pairs if told in answer.headers}
+    if not ask:
+        return
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    told = {"sha256": hashlib.sha256(data).hexdigest(), "ask": ask}
+    for path, content in ((kept, data), (kept.with_suffix(".json"), json.dumps(told).encode())):
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)

@@ -1,0 +1,116 @@
+"""``tcz deps NAME... --mirror FOLDER`` asked again: the answer without what the other commands import.
+
+A line a package, ``name dep dep...``, sorted, below a first line that tells of which state of the mirror it
+speaks. ``tcz deps`` writes it when it has read a mirror; here it is read, its lines split only where the
+walk comes by. Whatever is out of the ordinary is left to ``tcz deps``: nothing here tells of an error.
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_left
+
+from tcz.walk import Walk, plain_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # see tcz.walk
+    from collections.abc import Mapping, Sequence
+
+_FIRST = "tcz-needs 1 "
+_NAME_MAX = 240
+#: Files that change whenever what a mirror says of dependencies does.
+_TELLING = ("dep.db.gz", "dep.db", "info.lst.gz", "info.lst", "md5.db.gz", "md5.db")
+_CATALOGUE = "public/catalogue/catalogue.json"
+
+
+def cache_file(mirror: str, branch: str) -> str | None:
+    """Return where the lines of a mirror's branch (empty: its only one) are kept."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not base.startswith("/"):
+        base = os.path.join(os.environ.get("HOME") or "", ".cache")  # noqa: PTH118 - see the module
+    name = f"{os.path.abspath(mirror)}@{branch}".replace("%", "%25").replace("/", "%2F")  # noqa: PTH100
+    return f"{base}/tcz/needs/{name}" if base.startswith("/") and len(name) <= _NAME_MAX else None
+
+
+def signature(mirror: str, branch: str) -> str | None:
+    """Return what differs whenever the mirror does; ``None`` for what cannot be told apart so."""
+    seen = _stat(f"{mirror}/{_CATALOGUE}")
+    if seen:
+        return seen
+    folder = f"{mirror}/{branch}/tcz" if branch else mirror
+    told = [_stat(f"{folder}/{name}") for name in _TELLING]
+    if not (told[0] or told[1]):
+        return None
+    return ",".join(told)
+
+
+def _stat(path: str) -> str:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - see the module
+    except OSError:
+        return ""
+    return f"{status.st_ino}.{status.st_size}.{status.st_mtime_ns}.{status.st_ctime_ns}"
+
+
+def keep(mirror: str, branch: str, told: str, graph: Mapping[str, Sequence[str]]) -> None:
+    """Write the lines; ``told`` is the signature from before the mirror was read."""
+    path = cache_file(mirror, branch)
+    if path is None:
+        return
+    lines = sorted(" ".join((name, *needs)) for name, needs in graph.items())
+    new = f"{path}.{os.getpid()}.new"
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+        with open(new, "w", encoding="ascii") as file:  # noqa: PTH123
+            file.write("\n".join((_FIRST + told, *lines)))
+        os.replace(new, path)  # noqa: PTH105
+    except OSError:
+        return  # a cache that cannot be written is no fault of the answer
+
+
+def order(names: Sequence[str], mirror: str, branch: str, kernel: str | None) -> list[str] | None:
+    """Return the load order, or ``None`` where it takes more than this to tell it."""
+    path = cache_file(mirror, branch)
+    told = signature(mirror, branch)
+    if path is None or told is None:
+        return None
+    try:
+        with open(path, encoding="ascii") as file:  # noqa: PTH123
+            if file.readline() != f"{_FIRST}{told}\n":
+                return None
+            lines = file.read().split("\n")
+    except (OSError, ValueError):
+        return None
+
+    def needs(name: str) -> list[str] | None:
+        # No character of a name sorts before the blank: a package's line is the first that is not less.
+        at = bisect_left(lines, name)
+        words = lines[at].split(" ") if at < len(lines) else [""]
+        return words[1:] if words[0] == name else None
+
+    walk = Walk(needs, kernel)
+    for name in names:
+        walk.visit(plain_name(name, kernel))
+    return None if walk.missing or walk.cycles else walk.order
+
+
+def answer(argv: Sequence[str]) -> list[str] | None:
+    """Return what a plain ``deps`` command line asks for, ``None`` for any other."""
+    if argv[:1] != ["deps"]:
+        return None
+    options = {"--mirror": "", "--branch": "", "--kernel": ""}
+    names = []
+    words = iter(argv[1:])
+    for word in words:
+        if word in options:
+            if options[word]:
+                return None
+            options[word] = next(words, "")
+        elif word.startswith("-"):
+            return None
+        else:
+            names.append(word)
+    mirror = options["--mirror"]
+    if not names or not mirror or "://" in mirror:
+        return None
+    return order(names, mirror, options["--branch"], options["--kernel"] or None)

@@ -10,13 +10,13 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from tcz.mirror.http import HEAD_LIMIT, LINE_LIMIT, REASONS, Refused, choose, date, parse
-from tcz.mirror.shelf import Absent
+from tcz.mirror.served import Absent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tcz.mirror.http import Request, Span
-    from tcz.mirror.shelf import Item, Shelf
+    from tcz.mirror.served import Item, Served
 
 #: Seconds for a request to be complete, for the next one to begin, for a client to take some bytes more,
 #: and for one that was refused to read why.
@@ -35,7 +35,7 @@ _NOTHING: Final[Mapping[bytes, bytes]] = {}
 class Host(Protocol):
     """What a connection asks of its server."""
 
-    shelf: Shelf
+    shelf: Served
     stopping: bool
 
     def admit(self, connection: Connection) -> bool:

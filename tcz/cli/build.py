@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tcz.limits import Limits
+    from tcz.mirror_commands import AddWish
+    from tcz.model import Built
     from tcz.reporting import Reporter
     from tcz.squashfs.options import SquashOptions
     from tcz.workshop import Planned, Workshop
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
         "tcz build runc --submission      packed as Tiny Core's own repository asks for",
         "tcz build runc --target 10       for a Tiny Core that mounts blocks of 4 KiB only",
         "tcz build --check runc           build it twice in different surroundings and compare",
+        "tcz build runc --publish /srv/tc  and add it to a mirror",
     ],
     codes=[4, 5, 6, 7, 8, 9],
 )
@@ -61,6 +64,14 @@ if TYPE_CHECKING:
 @click.option(
     "--no-zsync", is_flag=True, help="Leave out the .zsync files, which a mirror's clients update by."
 )
+@click.option(
+    "--publish",
+    metavar="MIRROR",
+    type=click.Path(path_type=Path),
+    help="Add the packages to the mirror in the folder MIRROR, as tcz mirror add does.",
+)
+@click.option("--branch", metavar="RELEASE/ARCH", help="With --publish: the branch, if it has several.")
+@click.option("--replace", "replacing", is_flag=True, help="With --publish: let names have other bytes.")
 @packing_options
 @limits.limit_options
 @clikit.recipes_option
@@ -83,6 +94,9 @@ def build(
     tinycore_mirror: str | None,
     limit: Limits,
     no_zsync: bool,
+    publish: Path | None,
+    branch: str | None,
+    replacing: bool,
     recipe_folders: tuple[Path, ...],
     progress: Reporter,
     as_json: bool,
@@ -98,6 +112,7 @@ def build(
 
     if debug_shell:
         clikit.refuse_without_terminal("--debug-shell")
+    wish = _publishing(publish, branch, replacing=replacing)
     recipes = commands.open_recipes(recipe_folders)
     wanted = commands.recipes_named(recipes, names, everything=everything)
     locked = lock.read(lock_file) if lock_file else None
@@ -133,6 +148,8 @@ def build(
     workshop.complete(builds, zsync=not no_zsync)
     if write_lock is not None:
         commands.write_lock(write_lock, builds, wanted)
+    if publish is not None and wish is not None:
+        _publish(publish, builds, wish, recipe_folders, progress)
     if as_json:
         clikit.echo_json(builds)
     else:
@@ -248,6 +265,33 @@ def _check(workshop: Workshop, names: Sequence[str], progress: Reporter, *, as_j
             f"not the same when built twice: {', '.join(failed)}",
             hint='mend it, or say why in the recipe: irreproducible = "..."',
         )
+
+
+def _publishing(mirror: Path | None, branch: str | None, *, replacing: bool) -> AddWish | None:
+    """Return what is asked of a mirror; a mistake in it must not show after a long build."""
+    if mirror is None:
+        if branch is not None or replacing:
+            raise click.UsageError("--branch and --replace go with --publish")
+        return None
+    from tcz.mirror import config
+    from tcz.mirror.repository import Mirror
+    from tcz.mirror_commands import AddWish
+
+    Mirror.open(mirror)
+    config.read(mirror).branch(branch)
+    return AddWish(branch=branch, replacing=replacing)
+
+
+def _publish(
+    mirror: Path, builds: Sequence[Built], wish: AddWish, recipe_folders: Sequence[Path], progress: Reporter
+) -> None:
+    from tcz import mirror_commands
+
+    done = mirror_commands.publish_builds(mirror, builds, wish, recipe_folders, progress)
+    for warning in done.warnings:
+        progress.warn(warning)
+    for one in done.packages:
+        progress.note(f"{mirror}: {one.change} {one.name}.tcz {one.version}")
 
 
 def _state(planned: Planned) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tcz import clikit
+from tcz.cli import mirror_care
 from tcz.cli import mirror_options as options
 
 if TYPE_CHECKING:
@@ -196,3 +197,7 @@ def show(done: Outcome, *, dry_run: bool = False, as_json: bool = False) -> None
         click.echo(f"published as {done.serial}")
     else:
         click.echo(f"nothing has changed since {done.serial}")
+
+
+for _command in (mirror_care.repair, mirror_care.snapshot, mirror_care.gc, mirror_care.diff):
+    mirror.add_command(_command)

@@ -27,7 +27,7 @@ _END = "\n\n"
 
 
 def compose(new: Catalogue, old: Catalogue, objects: Objects) -> Catalogue:
-    """Return ``new`` with its .tree and index files, kept as objects, and those of ``old`` where they hold."""
+    """Return ``new`` with its .tree and index files, kept as objects; what holds of ``old`` stays."""
     found: dict[str, Blob] = {}
     branches = {}
     for branch, given in new.branches.items():

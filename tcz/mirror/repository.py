@@ -139,7 +139,7 @@ class Writer:
         last = int(shown.name) if shown else 0
         for state in self.states():
             if int(state.name) > last and state.name not in kept:
-                self._remove(state)
+                self.remove(state)
 
     def states(self) -> list[Path]:
         """Return the folders of all states, oldest first."""
@@ -188,6 +188,14 @@ class Writer:
         _replace_link(link, f"../{STATES}/{state.name}")
         sync_disk(self.mirror.root)
 
+    def unname(self, snapshot: str) -> None:
+        """Forget a snapshot's name; raises ``ConfigError`` for one that is not there."""
+        link = self.mirror.root / SNAPSHOTS / snapshot
+        if not link.is_symlink():
+            raise ConfigError(f"there is no snapshot {snapshot}", hint="tcz mirror snapshot list shows all")
+        link.unlink()
+        sync_disk(self.mirror.root)
+
     def prune(self, keep: int) -> tuple[str, ...]:
         """Remove all but the newest ``keep`` states, those shown or named excepted; return their names."""
         kept = {path.name for path in self.mirror.snapshots().values()}
@@ -197,10 +205,10 @@ class Writer:
         states = self.states()
         old = [state for state in states[: max(0, len(states) - keep)] if state.name not in kept]
         for state in old:
-            self._remove(state)
+            self.remove(state)
         return tuple(state.name for state in old)
 
-    def _remove(self, state: Path) -> None:
+    def remove(self, state: Path) -> None:
         """Remove a state: out of sight in one step, then file by file."""
         (self.mirror.root / "tmp").mkdir(exist_ok=True)
         doomed = Path(tempfile.mkdtemp(dir=self.mirror.root / "tmp"))

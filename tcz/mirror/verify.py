@@ -18,7 +18,7 @@ from tcz.mirror.repository import PUBLIC, SNAPSHOTS, STATES
 from tcz.names import file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tcz.mirror.model import Catalogue, Entry
@@ -68,13 +68,21 @@ class _Sums:
     md5: str
 
 
-def verify(mirror: Mirror, reporter: Reporter) -> Verified:
-    """Look at every byte of a mirror. Nothing is written.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """A verification with the catalogues that it read, by state."""
 
-    Raises ``VerifyError`` where not even the catalogue of the state that is shown can be read.
-    """
-    shown = mirror.shown()
-    now = mirror.catalogue(shown)
+    found: Verified
+    catalogues: Mapping[Path, Catalogue]
+
+
+def verify(mirror: Mirror, reporter: Reporter) -> Verified:
+    """Look at every byte of a mirror. Nothing is written."""
+    return survey(mirror, reporter).found
+
+
+def survey(mirror: Mirror, reporter: Reporter) -> Survey:
+    """Look at every byte of a mirror, as ``verify`` does."""
     states, damage = _states(mirror)
     md5 = {
         entry.sha256: entry.md5
@@ -86,25 +94,28 @@ def verify(mirror: Mirror, reporter: Reporter) -> Verified:
     paths = {path.parent.name + path.name: path for path in (mirror.root / "objects").glob("??/*")}
     sums = _hashed(paths, md5, reporter)
     damage += _objects(mirror, named, sums, md5)
-    broken = {one.sha256 for one in damage}
+    broken = {one.sha256 for one in damage if one.sha256}
     files = 0
     with reporter.step("look at public files", total=len(states)) as step:
         for count, (state, catalogue) in enumerate(states.items()):
             step.progress(count, len(states))
-            expected = dict(catalogue.files()) | _own(state, catalogue)
+            expected = expected_files(state, catalogue)
             files += len(expected)
             damage += _files(mirror, state, expected, broken)
-    damage += _snapshots(mirror)
-    if not broken:
+    damage += _links(mirror)
+    shown = mirror.shown()
+    now = states.get(shown) if shown is not None else None
+    if now is not None and not broken:
         damage += _indexes(mirror, now)
-    return Verified(
-        serial=now.serial,
+    found = Verified(
+        serial=0 if now is None else now.serial,
         states=len(states),
         files=files,
         objects=len(paths),
         bytes=sum(one.size for one in sums.values()),
         damage=tuple(damage),
     )
+    return Survey(found=found, catalogues=states)
 
 
 def _states(mirror: Mirror) -> tuple[dict[Path, Catalogue], list[Damage]]:
@@ -177,43 +188,56 @@ def _objects(
             yield Damage(kind="object", path=path, message=message, sha256=name)
 
 
-def _own(state: Path, catalogue: Catalogue) -> dict[str, Blob]:
-    """Return the files of the catalogue itself, as they must be."""
+def own_texts(catalogue: Catalogue) -> dict[str, bytes]:
+    """Return the files of a catalogue itself, by path."""
     lists = {
         branch: catalogues.list_bytes(entries.values()) for branch, entries in catalogue.branches.items()
     }
     texts = {catalogues.list_path(branch): data for branch, data in lists.items()}
-    texts[catalogues.ROOT] = catalogues.root_bytes(catalogue, lists)
-    found = {
-        path: Blob(sha256=hashlib.sha256(data).hexdigest(), size=len(data)) for path, data in texts.items()
-    }
+    return texts | {catalogues.ROOT: catalogues.root_bytes(catalogue, lists)}
+
+
+def expected_files(state: Path, catalogue: Catalogue) -> dict[str, Blob]:
+    """Return every file of a state as it must be, those of the catalogue itself among them."""
+    texts = own_texts(catalogue)
     signature = state / catalogues.SIGNATURE
     if signature.is_file():
-        # Whether it is right is for whoever has the key: ``tcz mirror verify --key``.
-        data = signature.read_bytes()
-        found[catalogues.SIGNATURE] = Blob(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+        # Whether it is right is for whoever has the key.
+        texts[catalogues.SIGNATURE] = signature.read_bytes()
+    found = dict(catalogue.files())
+    for path, data in texts.items():
+        found[path] = Blob(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
     return found
+
+
+def wrong_files(mirror: Mirror, state: Path, expected: Mapping[str, Blob]) -> Iterator[str]:
+    """Return the files of a state that are missing, too many, or other than they should be."""
+    there: dict[str, os.DirEntry[str]] = dict(_walk(str(state), len(str(state)) + 1))
+    yield from sorted(there.keys() - expected.keys())
+    for path, blob in expected.items():
+        file = there.get(path)
+        if file is None or not file.is_file(follow_symlinks=False):
+            yield path
+        elif not _same(file.inode(), mirror.objects.path(blob.sha256)):
+            sums = _sums((state / path, False))
+            if sums is None or sums.sha256 != blob.sha256:
+                yield path
 
 
 def _files(mirror: Mirror, state: Path, expected: Mapping[str, Blob], broken: set[str]) -> Iterator[Damage]:
     """Compare a state's files with what they should be; one that is an object itself was hashed as such."""
-    there: dict[str, os.DirEntry[str]] = dict(_walk(str(state), len(str(state)) + 1))
     prefix = f"{STATES}/{state.name}"
-    for path in sorted(there.keys() - expected.keys()):
+    wrong = set(wrong_files(mirror, state, expected))
+    for path in sorted(wrong - expected.keys()):
         yield Damage(kind="file", path=f"{prefix}/{path}", message="is in no catalogue")
     for path, blob in expected.items():
-        if path not in there:
-            yield Damage(kind="file", path=f"{prefix}/{path}", message="is missing", sha256=blob.sha256)
-        elif not there[path].is_file(follow_symlinks=False):
-            yield Damage(kind="file", path=f"{prefix}/{path}", message="is no plain file", sha256=blob.sha256)
-        elif not _same(there[path].inode(), mirror.objects.path(blob.sha256)):
-            sums = _sums((state / path, False))
-            if sums is None or sums.sha256 != blob.sha256:
-                message = "is not the file that the catalogue names"
-                yield Damage(kind="file", path=f"{prefix}/{path}", message=message, sha256=blob.sha256)
+        if path in wrong:
+            message = "is missing, or not the file that the catalogue names"
         elif blob.sha256 in broken:
             message = "shows an object that is damaged"
-            yield Damage(kind="file", path=f"{prefix}/{path}", message=message, sha256=blob.sha256)
+        else:
+            continue
+        yield Damage(kind="file", path=f"{prefix}/{path}", message=message, sha256=blob.sha256)
 
 
 def _walk(folder: str, start: int) -> Iterator[tuple[str, os.DirEntry[str]]]:
@@ -232,7 +256,10 @@ def _same(inode: int, path: Path) -> bool:
         return False
 
 
-def _snapshots(mirror: Mirror) -> Iterable[Damage]:
+def _links(mirror: Mirror) -> Iterator[Damage]:
+    shown = mirror.shown()
+    if shown is not None and not shown.is_dir():
+        yield Damage(kind="state", path=PUBLIC, message=f"shows the state {shown.name}, which is gone")
     for name, state in mirror.snapshots().items():
         if not state.is_dir():
             message = f"its state {state.name} is gone"

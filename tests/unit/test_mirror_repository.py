@@ -15,13 +15,21 @@ from tcz.mirror.compose import compose, state_files
 from tcz.mirror.model import Blob, Branch, Catalogue, Entry
 from tcz.mirror.repository import Mirror
 from tcz.reporting import SilentReporter
+from tests.unit.mirror_made import quick_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tcz.mirror.objects import Objects
 
 BRANCH = Branch(release="17.x", arch="x86_64")
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    with quick_folder() as found:
+        yield found
 
 
 @pytest.fixture

@@ -1,0 +1,107 @@
+"""Named states of a mirror, and the removal of content that no state, snapshot or lock names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tcz.errors import ConfigError
+from tcz.mirror import config as configs
+from tcz.mirror import verify
+from tcz.mirror.locks import locked
+from tcz.mirror.objects import sync_disk
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from tcz.mirror.repository import Mirror
+    from tcz.reporting import Reporter
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A named state; ``packages`` counts those of all branches."""
+
+    name: str
+    serial: int
+    packages: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """What ``gc`` removed or would remove, and what stays."""
+
+    states: tuple[str, ...]
+    objects: int
+    bytes: int
+    kept: int
+
+
+def create(mirror: Mirror, name: str | None, today: date, reporter: Reporter) -> Snapshot:
+    """Keep the state that is shown under a name, ``today`` if none is given.
+
+    Raises ``ConfigError`` for a name that another state has, and for a mirror that shows nothing.
+    """
+    name = today.isoformat() if name is None else name
+    if not _NAME.match(name):
+        raise ConfigError(
+            f"{name!r} is no name for a snapshot",
+            hint="letters, digits and . _ - only, the first a letter or a digit",
+        )
+    with mirror.writing(reporter) as writer:
+        shown = mirror.shown()
+        if shown is None:
+            raise ConfigError("the mirror shows nothing yet", hint="tcz mirror index publishes it")
+        writer.name(name, shown)
+    return next(one for one in listing(mirror) if one.name == name)
+
+
+def listing(mirror: Mirror) -> tuple[Snapshot, ...]:
+    """Return all snapshots by name. Raises ``VerifyError`` for one that cannot be read."""
+    found = []
+    for name, state in mirror.snapshots().items():
+        catalogue = mirror.catalogue(state)
+        entries = [entry for branch in catalogue.branches.values() for entry in branch.values()]
+        size = sum(entry.size for entry in entries)
+        found.append(Snapshot(name=name, serial=catalogue.serial, packages=len(entries), size=size))
+    return tuple(found)
+
+
+def remove(mirror: Mirror, name: str, reporter: Reporter) -> tuple[str, ...]:
+    """Forget a snapshot; return the states that were removed with it. Their content stays until ``gc``."""
+    with mirror.writing(reporter) as writer:
+        if not _NAME.match(name):
+            raise ConfigError(f"there is no snapshot {name!r}", hint="tcz mirror snapshot list shows all")
+        writer.unname(name)
+        return writer.prune(configs.read(mirror.root).keep)
+
+
+def collect(mirror: Mirror, reporter: Reporter, *, dry_run: bool = False) -> Collected:
+    """Remove objects that no state, snapshot or lock names.
+
+    Raises ``VerifyError`` or ``ConfigError`` where a catalogue or a lock cannot be read: it might name
+    anything, so nothing is removed.
+    """
+    config = configs.read(mirror.root)
+    with mirror.writing(reporter) as writer:
+        needed = set(locked(mirror.root, config))
+        states = () if dry_run else writer.prune(config.keep)
+        for state in writer.states():
+            files = verify.expected_files(state, mirror.catalogue(state))
+            needed.update(blob.sha256 for blob in files.values())
+        count = size = kept = 0
+        for path in (mirror.root / "objects").glob("??/*"):
+            if path.parent.name + path.name in needed:
+                kept += 1
+                continue
+            count += 1
+            size += path.stat().st_size
+            if not dry_run:
+                path.unlink()
+        if count and not dry_run:
+            sync_disk(mirror.root)
+    return Collected(states=states, objects=count, bytes=size, kept=kept)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SUFFIXES: Final = ("", ".md5.txt", ".dep", ".tree", ".info", ".list", ".zsync", ".build-dep")
 ARCHITECTURES: Final = ("x86", "x86_64", "armv6", "armv7", "aarch64")
 
+_PUNCTUATION = re.compile(r"[^0-9a-z]+")
 _RELEASE = re.compile(r"[1-9][0-9]{0,3}\.x\Z")
 
 
@@ -103,8 +104,11 @@ class Entry:
 
 
 def listed(names: Iterable[str]) -> list[str]:
-    """Sort names as the public repository's indexes do: without regard to case."""
-    return sorted(names, key=lambda name: (name.lower(), name))
+    """Sort names as the public repository's indexes do: file names without regard to case and punctuation.
+
+    ``gtk2-dev.tcz gtk2mm.tcz gtk2.tcz`` is in order: what is compared is ``gtk2devtcz gtk2mmtcz gtk2tcz``.
+    """
+    return sorted(names, key=lambda name: (_PUNCTUATION.sub("", file_name(name).lower()), name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@
     public -> states/7     the state that is shown: one rename replaces it
     snapshots/NAME         -> ../states/5, a state that stays
     tmp/                   what a writer is making; whatever lies there with no writer is a leftover
+    incoming/              what an interrupted sync has brought so far; the next one goes on with it
 
 A writer holds the lock, makes a state in ``tmp``, has all of it written to the disk, renames it into
 ``states`` and then replaces ``public``. Killed anywhere, it leaves what was public before, and the next

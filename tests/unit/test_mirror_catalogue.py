@@ -125,6 +125,13 @@ def test_names_are_listed_without_regard_to_case() -> None:
     assert listed(["b", "B", "a", "C"]) == ["a", "B", "b", "C"]
 
 
+def test_punctuation_does_not_count_in_the_order_of_names() -> None:
+    # As they follow each other in the public repository.
+    names = ["acl-dev", "acl", "alsa-config", "alsamixergui", "alsa-plugins", "alsa", "fdk-aac", "fdkaac"]
+    names += ["gtk2-gir", "gtk2mm-dev", "gtk2mm", "gtk2"]
+    assert listed(reversed(names)) == names
+
+
 @pytest.mark.parametrize("text", ["17/x86", "17.x/sparc", "17.x", "x", "0.x/x86", "17.x/x86/tcz"])
 def test_what_is_no_branch_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):

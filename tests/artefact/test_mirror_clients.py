@@ -142,10 +142,10 @@ TAGS = r"""zcat tags.db.gz | awk -F'\t' -v wants="$*" '
 
 
 def test_search(sh: Sh) -> None:
-    assert sh(NAME, "APP") == ["app.tcz", "app-doc.tcz", "libapp.tcz"]
+    assert sh(NAME, "APP") == ["app-doc.tcz", "app.tcz", "libapp.tcz"]
     assert sh(NAME, "^base$") == ["Base.tcz"]
     assert sh(TAGS, "text", "editor") == ["app.tcz"]
-    assert sh(TAGS, "text") == ["app.tcz", "app-doc.tcz"]
+    assert sh(TAGS, "text") == ["app-doc.tcz", "app.tcz"]
 
 
 #: provides.sh: records between empty lines, the first line of each is the package; "$" ties to a line's end.
@@ -156,7 +156,7 @@ PROVIDES = r"""zcat provides.db.gz | awk -v want="$1" '
 
 def test_provides(sh: Sh) -> None:
     assert sh(PROVIDES, "usr/local/bin/app$") == ["app.tcz"]
-    assert sh(PROVIDES, "^usr/local/bin/app") == ["app.tcz", "app-doc.tcz"]
+    assert sh(PROVIDES, "^usr/local/bin/app") == ["app-doc.tcz", "app.tcz"]
     assert sh(PROVIDES, "^/") == []
     assert len(sh(PROVIDES, "usr")) == 6
 

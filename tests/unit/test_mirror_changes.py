@@ -7,8 +7,10 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
-from tcz import lock
+from tcz import lock, mirror_commands
+from tcz.cli import cli
 from tcz.errors import CheckError, ConfigError, VerifyError
 from tcz.mirror import changes, differences, snapshots
 from tcz.mirror import config as configs
@@ -18,6 +20,7 @@ from tcz.mirror.model import Branch
 from tcz.mirror.repair import repair
 from tcz.mirror.status import status
 from tcz.mirror.verify import verify
+from tcz.model import Built, BuiltPackage
 from tests.unit.mirror_made import BRANCH, QUIET, added, begun, package, quick_folder
 
 if TYPE_CHECKING:
@@ -365,3 +368,42 @@ def test_differences(mirror: Mirror, folder: Path, tmp_path: Path) -> None:
     for name in ("gone", "99", "../x/"):
         with pytest.raises(ConfigError):
             told(name, "now")
+
+
+# -- tcz build --publish --------------------------------------------------------------------------
+
+
+def test_builds_are_published(mirror: Mirror, tmp_path: Path) -> None:
+    path = package(tmp_path / "build", "made", "b")
+    made = BuiltPackage(
+        name="made", form="extension", path=path, sha256="", size=1, installed=1, needs=("b",)
+    )
+    layer = replace(made, name="layer", form="layer", path=tmp_path / "layer.tar")
+    build = Built(
+        recipe="made",
+        version="1",
+        build_id="x",
+        content_id="y",
+        folder=path.parent,
+        packages=(made, layer),
+        sources=(),
+        root=(),
+    )
+    wish = mirror_commands.AddWish()
+    done = mirror_commands.publish_builds(mirror.root, [build], wish, [], QUIET)
+    assert [(one.name, one.change) for one in done.packages] == [("made", "new")]
+    path.with_name("made.tcz.info").write_text("Title: made.tcz\n")
+    with pytest.raises(CheckError, match="lint finds errors"):
+        mirror_commands.publish_builds(mirror.root, [build], wish, [], QUIET)
+
+
+def test_a_mirror_that_is_wrong_shows_before_the_build(tmp_path: Path, mirror: Mirror) -> None:
+    run = CliRunner()
+    for args, word in (
+        (["--publish", str(tmp_path)], "there is no mirror"),
+        (["--publish", str(mirror.root), "--branch", "16.x/x86"], "no branch"),
+        (["--replace"], "go with --publish"),
+    ):
+        done = run.invoke(cli, ["build", "runc", *args])
+        assert done.exit_code == 2
+        assert word in done.output

@@ -13,9 +13,9 @@ import pytest
 
 from tcz.errors import ConfigError, FetchError
 from tcz.mirror.compose import compose, state_files
+from tcz.mirror.elsewhere import is_remote, publish
 from tcz.mirror.model import Branch, Catalogue, Entry
 from tcz.mirror.nginx import configuration
-from tcz.mirror.publish import is_remote, publish
 from tcz.mirror.repository import Mirror
 from tcz.reporting import SilentReporter
 from tcz.run import HostRunner

@@ -141,7 +141,7 @@ def publish(mirror: Path, place: str, progress: Reporter) -> None:
     A folder that does not exist yet is made as a link, and replaced in one step ever after. A folder that is
     there, and a place of rsync, get packages first, then indexes, then the catalogue; removals are last.
     """
-    from tcz.mirror.export import publish as run
+    from tcz.mirror.elsewhere import publish as run
     from tcz.mirror.repository import Mirror
     from tcz.run import HostRunner
 

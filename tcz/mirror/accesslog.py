@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from io import FileIO
     from pathlib import Path
-    from typing import TextIO
 
 _SAFE: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0x100), ord('"'), ord("\\"))}
 _MOST_LINES = 512
@@ -32,8 +32,11 @@ class AccessLog:
         self._time = ""
         self._out = self._open()
 
-    def _open(self) -> TextIO:
-        return sys.stdout if self._file is None else self._file.open("a", encoding="ascii")
+    def _open(self) -> FileIO:
+        # Without a buffer: lines that a full disk did not take must not be tried again at every later one.
+        if self._file is None:
+            return open(sys.stdout.fileno(), "ab", buffering=0, closefd=False)
+        return self._file.open("ab", buffering=0)
 
     def add(self, peer: str, line: str, status: int, size: int, fields: Mapping[bytes, bytes]) -> None:
         """Note a request: who asked, its first line, what was answered, how many bytes of content."""
@@ -49,18 +52,17 @@ class AccessLog:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was gathered."""
+        """Write what was gathered; raises ``OSError`` where it cannot be, and it is lost then."""
         if self._lines:
             lines, self._lines = self._lines, []
-            self._out.write("".join(lines))
-            self._out.flush()
+            self._out.write("".join(lines).encode("ascii"))
 
     def reopen(self) -> None:
         """Go on in a new file: the old one was moved away."""
         self.flush()
+        old, self._out = self._out, self._open()
         if self._file is not None:
-            self._out.close()
-            self._out = self._open()
+            old.close()
 
     def close(self) -> None:
         """Write what was gathered and end."""

@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import time
+from io import FileIO
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from tcz.mirror.http import HEAD_LIMIT, LINE_LIMIT, REASONS, Refused, choose, date, parse
@@ -39,7 +40,7 @@ class Host(Protocol):
     stopping: bool
 
     def admit(self, connection: Connection) -> bool:
-        """Count a new connection in; tell whether there is room for it."""
+        """Count a new connection in; tell whether there is room for it. May end it."""
         ...
 
     def leave(self, connection: Connection) -> None:
@@ -78,7 +79,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if peer else "-"
-        if not self._host.admit(self):
+        if not self._host.admit(self) and not transport.is_closing():
             self._refuse(503, "")
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - gone is gone
@@ -183,16 +184,18 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.write(head)
             self._deadline = time.monotonic() + STALL_TIME
-            sending = self._send(request, span, cast("int", handle), keep=keep)
-            self._task = asyncio.get_running_loop().create_task(sending)
+            file = FileIO(cast("int", handle))
+            loop = asyncio.get_running_loop()
+            self._task = loop.create_task(self._send(request, span, file, keep=keep))
+            # A task that is cancelled before it began runs none of its own code.
+            self._task.add_done_callback(lambda _: file.close())
 
-    async def _send(self, request: Request, span: Span, handle: int, *, keep: bool) -> None:
+    async def _send(self, request: Request, span: Span, file: FileIO, *, keep: bool) -> None:
         """Send a part of a file from the disk; the connection ends where not all of it can be had."""
         sent = 0
         try:
-            with open(handle, "rb", buffering=0) as file:  # noqa: ASYNC230 - open already
-                loop = asyncio.get_running_loop()
-                sent = await loop.sendfile(self._transport, cast("Any", file), span.start, span.length)
+            loop = asyncio.get_running_loop()
+            sent = await loop.sendfile(self._transport, cast("Any", file), span.start, span.length)
         except (OSError, RuntimeError) as error:
             if not isinstance(error, ConnectionError) and not self._transport.is_closing():
                 self._host.fault(error)

@@ -159,7 +159,8 @@ def sign(mirror: Mirror, ring: KeyRing, name: str, title: str, reporter: Reporte
         extra |= {path: writer.objects.add_bytes(data) for path, data in ring.public_files().items()}
         new = compose(replace(old, serial=old.serial + 1, extra=extra), old, writer.objects)
         files = state_files(new, writer.objects)
-        writer.publish(trust.signed(files, new, writer.objects, key, title), new.serial)
+        files |= trust.signature(files, writer.objects, key=key, title=title)
+        writer.publish(files, new.serial)
         return new.serial
 
 

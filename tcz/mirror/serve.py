@@ -11,7 +11,7 @@ import resource
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +20,7 @@ from tcz.mirror.connection import Connection
 from tcz.mirror.served import Served
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tcz.mirror.accesslog import AccessLog
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 _SWEEP: Final = 0.5
 _BACKLOG: Final = 512
-#: Bytes of answers that wait for a client before no more of its requests are read.
-_HIGH_WATER: Final = 256 << 10
+#: Clients that may be told that there is no room, at a time; the rest are cut off.
+_TOLD_AWAY: Final = 32
 _HIGHEST_PORT: Final = 65535
 
 
@@ -84,14 +84,18 @@ class Server:
         self._log = log
         self._most = most
         self._tell = tell
+        self._told = ""
         self._connections: set[Connection] = set()
         self._stop = asyncio.Event()
         self._empty = asyncio.Event()
 
     def admit(self, connection: Connection) -> bool:
         """See ``connection.Host``."""
-        room = len(self._connections) < self._most and not self.stopping
+        others = len(self._connections)
+        room = others < self._most and not self.stopping
         self._connections.add(connection)
+        if others >= self._most + _TOLD_AWAY:
+            connection.abort()
         return room
 
     def leave(self, connection: Connection) -> None:
@@ -104,12 +108,29 @@ class Server:
         self, peer: str, line: str, status: int, size: int, fields: Mapping[bytes, bytes] | None = None
     ) -> None:
         """See ``connection.Host``."""
-        if self._log is not None:
-            self._log.add(peer, line, status, size, fields or {})
+        with self._faults():
+            if self._log is not None:
+                self._log.add(peer, line, status, size, fields or {})
 
     def fault(self, error: Exception) -> None:
-        """See ``connection.Host``."""
-        self._tell(f"tcz mirror serve: {error}")
+        """See ``connection.Host``; a fault that goes on is told once."""
+        if str(error) != self._told:
+            self._told = str(error)
+            self._tell(f"tcz mirror serve: {error}")
+
+    def reopen(self) -> None:
+        """Open the log anew."""
+        with self._faults():
+            if self._log is not None:
+                self._log.reopen()
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Serve on when the log cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            self.fault(error)
 
     def stop(self) -> None:
         """Take no more connections and end when those that are have their answers; twice: end at once."""
@@ -140,8 +161,9 @@ class Server:
             sweeper.cancel()
             with suppress(asyncio.CancelledError):
                 await sweeper
-            if self._log is not None:
-                self._log.close()
+            with self._faults():
+                if self._log is not None:
+                    self._log.close()
 
     async def _listen(self, address: Address) -> asyncio.Server:
         try:
@@ -164,11 +186,9 @@ class Server:
             now = time.monotonic()
             for connection in tuple(self._connections):
                 connection.sweep(now)
-            if self._log is not None:
-                try:
+            with self._faults():
+                if self._log is not None:
                     self._log.flush()
-                except OSError as error:
-                    self.fault(error)
 
 
 def _url(name: tuple[object, ...]) -> str:
@@ -196,7 +216,7 @@ def serve(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stop)
-        loop.add_signal_handler(signal.SIGHUP, log.reopen if log is not None else lambda: None)
+        loop.add_signal_handler(signal.SIGHUP, server.reopen)
         await server.run(addresses, ready)
 
     asyncio.run(main())

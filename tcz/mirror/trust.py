@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from tcz.mirror.model import Blob, Catalogue
+    from tcz.mirror.model import Blob
     from tcz.mirror.objects import Objects
     from tcz.mirror.sign import SecretKey
     from tcz.paths import Dirs
@@ -208,10 +208,8 @@ def revocation(names: Iterable[str], by: SecretKey) -> tuple[bytes, bytes]:
     return text, by.sign(text, _REVOKED_COMMENT)
 
 
-def signed(
-    files: Mapping[str, Blob], new: Catalogue, objects: Objects, key: SecretKey, title: str
-) -> dict[str, Blob]:
-    """Return the files of a state, as ``state_files`` gives them, with the signature of its catalogue."""
+def signature(files: Mapping[str, Blob], objects: Objects, *, key: SecretKey, title: str) -> dict[str, Blob]:
+    """Return, for the files of a state as ``state_files`` gives them, the signature of its catalogue."""
     root = objects.read(files[catalogues.ROOT])
-    signature = key.sign(root, comment(new.serial, title))
-    return {**files, catalogues.SIGNATURE: objects.add_bytes(signature)}
+    made = key.sign(root, comment(json.loads(root)["serial"], title))
+    return {catalogues.SIGNATURE: objects.add_bytes(made)}

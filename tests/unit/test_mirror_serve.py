@@ -10,6 +10,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,6 @@ from tcz.reporting import SilentReporter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 FOLDER = "17.x/x86_64/tcz"
 BIG = Random(1).randbytes(3_000_001)
@@ -46,8 +46,10 @@ def made(root: Path, files: Mapping[str, bytes] = FILES) -> Mirror:
 
 
 @contextmanager
-def serving(mirror: Mirror, *options: str, listen: str = "127.0.0.1:0") -> Iterator[tuple[str, int, int]]:
-    """Yield the URL, the port and the process of a server; it must end well and say nothing but its URL."""
+def serving(
+    mirror: Mirror, *options: str, listen: str = "127.0.0.1:0", said: str = ""
+) -> Iterator[tuple[str, int, int]]:
+    """Yield the URL, the port and the process of a server; it must end well and say nothing else."""
     code = "from tcz.cli.mirror_serve import serve; serve()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(mirror.root), "--listen", listen, *options],
@@ -64,7 +66,7 @@ def serving(mirror: Mirror, *options: str, listen: str = "127.0.0.1:0") -> Itera
         if process.poll() is None:
             process.terminate()
         assert process.wait(20) == 0
-        assert process.stderr.read() == ""
+        assert process.stderr.read() == said
     finally:
         process.kill()
         process.wait()
@@ -345,6 +347,34 @@ def test_the_log(tmp_path: Path) -> None:
     assert re.fullmatch(line + r'"GET /latest-x86_64 HTTP/1.1" 200 5 "http://r/" "a\\x22b\\x5cc"', first)
     assert re.fullmatch(line + r'"GET /\\x22none\\x22\\x85 HTTP/1.1" 400 16 "-" "-"', second)
     assert re.fullmatch(line + rf'"GET /{FOLDER}/a.tcz HTTP/1.1" 206 100000 "-" "-"\n', log.read_text())
+
+
+def test_a_full_disk_ends_the_log_and_not_the_service(tmp_path: Path) -> None:
+    said = "tcz mirror serve: [Errno 28] No space left on device\n"
+    with serving(made(tmp_path / "m"), "--log", "/dev/full", said=said) as (_, port, pid):
+        many = b"GET /latest-x86_64 HTTP/1.1\r\nHost: x\r\n\r\n" * 1500
+        assert ask(port, many).count(b"HTTP/1.1 200") == 1500
+        os.kill(pid, signal.SIGHUP)
+        assert get(port, "/latest-x86_64")[0] == 200
+
+
+def test_no_file_stays_open(tmp_path: Path) -> None:
+    with serving(made(tmp_path / "m")) as (_, port, pid):
+        asked = f"GET /{FOLDER}/a.tcz HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        for size in (0, 1, 100, 100_000) * 5:
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
+                sock.sendall(asked)
+                left = size
+                while left > 0:
+                    left -= len(sock.recv(left))
+        get(port, "/latest-x86_64")
+        folder = Path(f"/proc/{pid}/fd")
+        for _ in range(100):
+            if not any("/m/states/" in os.path.realpath(link) for link in folder.iterdir()):
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("files of downloads that broke off are still open")
 
 
 def test_what_is_published_meanwhile(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tcz.errors import ConfigError, FetchError
 from tcz.mirror.compose import compose, state_files
-from tcz.mirror.export import is_remote, publish
+from tcz.mirror.elsewhere import is_remote, publish
 from tcz.mirror.model import Branch, Catalogue, Entry
 from tcz.mirror.nginx import configuration
 from tcz.mirror.repository import Mirror

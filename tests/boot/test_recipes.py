@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from remaster import base as bases
 from remaster.serial import ConsoleError
 from tcz import commands
+from tcz.build import Settings
 from tcz.paths import Dirs
 from tcz.reporting import SilentReporter
 from tcz.run import HostRunner
@@ -43,7 +45,9 @@ SIDE = re.compile(r".*-(dev|doc|locale|terminfo)\Z")
 
 @pytest.fixture(scope="module")
 def workshop() -> Workshop:
-    return commands.open_workshop(Dirs.from_env(), HostRunner(), SilentReporter(), ())
+    """The workshop as remaster has it for floe: what is built is told by how it is packed, too."""
+    settings = Settings(options=bases.load("floe", "kernel").squashfs)
+    return commands.open_workshop(Dirs.from_env(), HostRunner(), SilentReporter(), (), settings=settings)
 
 
 def packages(workshop: Workshop, name: str) -> list[str]:

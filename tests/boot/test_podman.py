@@ -44,6 +44,7 @@ spec:
   - name: client
     image: localhost/tiny:latest
     command: [sh, -c, "until wget -qO /answer http://127.0.0.1/; do sleep 1; done; exec sleep 1000"]
+  terminationGracePeriodSeconds: 1
 """
 
 
@@ -128,16 +129,18 @@ def test_a_user_runs_a_container_without_privileges(host: Host, host_server: Hos
     assert host.sh("id -u").strip() != "0"
 
 
-def test_two_containers_of_a_pod_talk_by_name(host: Host) -> None:
-    """The name is the pod's to its containers, and aardvark-dns has it for the others of the network."""
-    host.sh("sudo podman network create -q talk && sudo podman pod create -q --name pair --network talk")
-    serve = "mkdir /w; echo from the pod >/w/index.html; exec httpd -f -p 80 -h /w"
-    host.sh(f"sudo podman run -d -q --pod pair --name first tiny sh -c '{serve}'")
+def test_containers_of_a_pod_talk_by_name(host: Host) -> None:
+    """Within the pod, and over aardvark-dns with a container beside it on the same network."""
+    host.sh("sudo podman network create talk && sudo podman pod create --name pair --network talk")
+    serve = "mkdir /w; echo said by $0 >/w/index.html; exec httpd -f -p 80 -h /w"
+    host.sh(f"sudo podman run -d -q --pod pair --name first tiny sh -c '{serve}' first")
     host.sh("sudo podman run -d -q --pod pair --name second tiny sleep 1000")
-    assert "from the pod" in host.wait_for("sudo podman exec second wget -qO- http://first/")
-    host.sh("pgrep -f aardvark-dns")
-    assert "from the pod" in host.sh("sudo podman run --rm --network talk tiny wget -qO- http://first/")
-    host.sh("sudo podman pod rm -f -t 1 pair && sudo podman network rm talk")
+    host.sh(f"sudo podman run -d -q --network talk --name third tiny sh -c '{serve}' third")
+    assert "said by first" in host.wait_for("sudo podman exec second wget -qO- http://first/")
+    assert "said by third" in host.wait_for("sudo podman exec second wget -qO- http://third/")
+    assert "said by first" in host.sh("sudo podman exec third wget -qO- http://pair/")
+    assert "10.89." in host.sh("sudo podman exec second nslookup third.dns.podman")
+    host.sh("sudo podman pod rm -f -t 1 pair && sudo podman rm -f -t 1 third && sudo podman network rm talk")
 
 
 def test_podman_build(host: Host) -> None:

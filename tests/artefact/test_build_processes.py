@@ -15,7 +15,9 @@ from tcz import __file__ as package_file
 pytestmark = pytest.mark.build
 
 PROGRAM = """
-import sys
+import signal, sys
+# Tests that a shell started in the background were told to ignore it, and so is all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 from tcz.paths import Dirs
 from tcz.reporting import SilentReporter

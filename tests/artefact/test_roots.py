@@ -25,7 +25,7 @@ from tcz.squashfs.options import SquashOptions
 from tcz.tree import Tree, directory, regular, symlink
 
 sys.path.append(str(Path(__file__).parents[1] / "cases"))
-from commandline import Upstream, serving
+from tests.cases.commandline import Upstream, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -162,7 +162,7 @@ def test_library_and_program(bench: Any, recipes: Path, tmp_path: Path) -> None:
     control = zsync.parse(companions.beside(main.path, ".zsync").read_bytes())
     assert (control.name, control.length) == ("libgreet.tcz", main.size)
     assert {path.suffix for path in companions.of(program.path)} == {
-        *(".tcz", ".dep", ".info", ".list", ".txt", ".tree", ".zsync"),
+        *(".tcz", ".dep", ".info", ".json", ".list", ".txt", ".tree", ".zsync"),
     }
     # What comes with the program itself is kept as it is.
     assert "usr/local/share/doc/greet/COPYING" in _files(program)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from commandline import (
+
+from tests.cases.commandline import (
     TOP,
     Home,
     Upstream,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from http.server import BaseHTTPRequestHandler
 
-    from commandline import Finished
+    from tests.cases.commandline import Finished
 
 GOOD = tarball((member("x-1.0/file"), b"hello\n"))
 REPOSITORY = (TOP / "docs/reference/exit-codes.md").read_text()

@@ -11,7 +11,8 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
-from commandline import Home, Upstream, archive, member, serving, tarball
+
+from tests.cases.commandline import Home, Upstream, archive, member, serving, tarball
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

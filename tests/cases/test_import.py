@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from commandline import Home, member, tarball
 
 from tcz.squashfs.image import read
+from tests.cases.commandline import Home, member, tarball
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from commandline import PATIENCE, Home, archive, interrupt_when
+
+from tests.cases.commandline import PATIENCE, Home, archive, interrupt_when
 
 if TYPE_CHECKING:
-    from commandline import Finished
+    from tests.cases.commandline import Finished
 
 ISOLINUX = Path("/usr/lib/ISOLINUX")
 LDLINUX = Path("/usr/lib/syslinux/modules/bios/ldlinux.c32")

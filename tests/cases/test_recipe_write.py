@@ -7,8 +7,9 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from commandline import Home, Upstream, member, serving, tarball
-from test_fetching import bare_repository
+
+from tests.cases.commandline import Home, Upstream, member, serving, tarball
+from tests.cases.test_fetching import bare_repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from commandline import TOP, Home, path_without
+
+from tests.cases.commandline import TOP, Home, path_without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from commandline import Finished
+    from tests.cases.commandline import Finished
 
 NOBODY = 65534
 ORDINARY = os.geteuid() != 0

@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from debs import NoRunner, build_deb, stored
 
 from tcz.apt import SUITE, Apt, DebFile, Pin, Pins
 from tcz.buildroot import BASE, BuildRoots, alternatives, remove_tree
 from tcz.paths import Dirs
 from tcz.reporting import SilentReporter
 from tcz.store import Store
+from tests.unit.debs import NoRunner, build_deb, stored
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from debs import build_deb
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tcz.deb import DebFile, Pin, Pins, member, members, upstream_version
 from tcz.errors import VerifyError
 from tcz.unpack import tar_member
+from tests.unit.debs import build_deb
 
 
 @pytest.mark.parametrize("compress", ["xz", "gzip", "none"])

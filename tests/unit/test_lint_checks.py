@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from lint_made import CASES, context, package
 
 from tcz.lint import registry
 from tcz.lint.fix import repair
 from tcz.lint.report import reference
+from tests.unit.lint_made import CASES, context, package
 
 if TYPE_CHECKING:
     from tcz.lint.finding import Check

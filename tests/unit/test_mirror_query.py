@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
-from repository_made import TCZ, index, put
 
 from tcz.cli import cli
 from tcz.mirror.repository import Mirror
 from tcz.reporting import SilentReporter
+from tests.unit.repository_made import TCZ, index, put
 
 if TYPE_CHECKING:
     from pathlib import Path

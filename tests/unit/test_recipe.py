@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from recipes_made import FOLDER, FULL, recipes
 
 from tcz import recipe_checks as check
 from tcz.errors import ConfigError
 from tcz.model import Archive, DebianBinary, GoModule, GoToolchain
 from tcz.recipe import Recipes, load
 from tcz.recipe_text import render
+from tests.unit.recipes_made import FOLDER, FULL, recipes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

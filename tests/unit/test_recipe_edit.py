@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from recipes_made import FOLDER, FULL, recipes
 
 from tcz import recipe_edit
 from tcz.errors import ConfigError
 from tcz.model import Archive
 from tcz.recipe import loads
 from tcz.recipe_text import render
+from tests.unit.recipes_made import FOLDER, FULL, recipes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,6 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from repository_made import TCZ, dep_db, index, put, real_needs, serving, write_deps
 
 from tcz import drawing, query_commands, quick, resolve
 from tcz.cli import cli
@@ -27,6 +26,7 @@ from tcz.mirror.place import Folder, Web
 from tcz.mirror.shelf import Indexed, Shelf
 from tcz.names import is_package_name
 from tcz.paths import Dirs
+from tests.unit.repository_made import TCZ, dep_db, index, put, real_needs, serving, write_deps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,6 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import pytest
-from debs import NoRunner, build_deb, stored
-from tars import make_tar
 
 from tcz.apt import SUITE, Apt
 from tcz.buildroot import BuildRoots
@@ -25,6 +23,8 @@ from tcz.sources import Sources
 from tcz.sources.gohash import hash_zip
 from tcz.sources.gomod import ModulePart, build_env, escaped, resolve
 from tcz.store import Store
+from tests.unit.debs import NoRunner, build_deb, stored
+from tests.unit.tars import make_tar
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from repository_made import (
+
+from tcz.errors import CheckError, ConfigError, FetchError, ToolkitError, VerifyError
+from tcz.mirror import bring, changes
+from tcz.mirror.bring import INCOMING
+from tcz.mirror.config import Config
+from tcz.mirror.model import Branch
+from tcz.mirror.sync import Synced, Wish, brought_before, sync
+from tcz.mirror.upstream import FolderUpstream, RsyncUpstream, Upstream, WebUpstream, open_upstream
+from tcz.reporting import SilentReporter
+from tcz.run import HostRunner
+from tests.unit.repository_made import (
     TCZ,
     Server,
     busy,
@@ -26,24 +37,13 @@ from repository_made import (
     wrong,
 )
 
-from tcz.errors import CheckError, ConfigError, FetchError, ToolkitError, VerifyError
-from tcz.mirror import bring, changes
-from tcz.mirror.bring import INCOMING
-from tcz.mirror.config import Config
-from tcz.mirror.model import Branch
-from tcz.mirror.sync import Synced, Wish, brought_before, sync
-from tcz.mirror.upstream import FolderUpstream, RsyncUpstream, Upstream, WebUpstream, open_upstream
-from tcz.reporting import SilentReporter
-from tcz.run import HostRunner
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from http.server import BaseHTTPRequestHandler
     from pathlib import Path
 
-    from repository_made import Fault
-
     from tcz.mirror.repository import Mirror
+    from tests.unit.repository_made import Fault
 
 BRANCH = Branch.parse("17.x/x86_64")
 ALL = Wish(everything=True)
@@ -246,10 +246,12 @@ def test_an_upstream_that_changes_meanwhile(
 
 def test_an_upstream_that_never_rests(mirror: Mirror, server: Server, theirs: Path, tmp_path: Path) -> None:
     count = iter(range(100))
+    one_at_a_time = threading.Lock()
 
     def change(handler: BaseHTTPRequestHandler, _data: bytes) -> None:
-        put(theirs, "base", content=f"newer {next(count)}")
-        index(theirs)
+        with one_at_a_time:
+            put(theirs, "base", content=f"newer {next(count)}")
+            index(theirs)
         whole(handler, (theirs / "lib.tcz.info").read_bytes())
 
     server.on("other.tcz", whole)

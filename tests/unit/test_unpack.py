@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tars import make_tar
 
 from tcz.errors import VerifyError
 from tcz.unpack import one_folder, unpack
+from tests.unit.tars import make_tar
 
 GOOD = [
     ("dir", "top", ""),

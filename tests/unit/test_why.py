@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from recipes_made import FULL, recipes
 
 from tcz.buildid import Inputs, Need, build_id, lines
 from tcz.journal import Journal
 from tcz.model import ResolvedSource
 from tcz.squashfs.options import SquashOptions
 from tcz.why import Past, Reason, reasons
+from tests.unit.recipes_made import FULL, recipes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,6 +17,7 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tcz.metadata import TEXTS
 from tcz.squashfs.options import WRITER
 from tcz.store import sha256_file
 
@@ -123,7 +124,12 @@ def content_lines(inputs: Inputs) -> Sequence[str]:
 
 def lines(inputs: Inputs) -> Sequence[str]:
     """Return the lines that are hashed; worth reading when two ids differ unexpectedly."""
-    return [*content_lines(inputs), f"writer {WRITER}", f"squashfs {_json(inputs.options)}"]
+    return [
+        *content_lines(inputs),
+        f"writer {WRITER}",
+        f"texts {TEXTS}",
+        f"squashfs {_json(inputs.options)}",
+    ]
 
 
 def stage_id(inputs: Inputs) -> str:

@@ -214,6 +214,7 @@ def _sums(folder: Path, tree: Tree) -> Iterator[tuple[str, str]]:
 
 
 def _info(recipe: Recipe, version: str, spec: PackageSpec, path: Path, epoch: int) -> metadata.Info:
+    entry = f"{companions.day(epoch)} {version}, release {recipe.release}"
     return metadata.Info(
         title=path.name,
         description=spec.summary or recipe.summary,
@@ -225,6 +226,6 @@ def _info(recipe: Recipe, version: str, spec: PackageSpec, path: Path, epoch: in
         extension_by="tcz",
         tags=" ".join(spec.tags),
         comments=f"Built by tcz from the recipe {recipe.name}.",
-        change_log="",
-        current=f"{companions.day(epoch)} {version}, release {recipe.release}",
+        change_log=entry,
+        current=entry,
     )

@@ -112,7 +112,7 @@ def elf_library(subject: Subject, context: Context) -> Iterator[Fault]:
             if bare not in own and bare not in context.base.sonames:
                 users.setdefault(soname, []).append(path)
     for soname, paths in sorted(users.items()):
-        owners = context.others.with_library(soname)
+        owners = context.others.with_library(soname, context.base.libraries)
         if not set(owners) & set(around.packages):
             yield _missing_library(soname, owners, tuple(paths), certain=around.complete)
 

@@ -62,7 +62,8 @@ ONE = Surroundings(
 TWO = Surroundings(
     name="second",
     folder="another/and-deeper/two",
-    identity=Identity(uid=4321, gid=8765, hostname="elsewhere"),
+    # A user that Debian and Tiny Core know: some programs do not start without a name.
+    identity=Identity(uid=7, gid=7, hostname="elsewhere"),
     processors=None,
     umask=0o077,
     env={"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "TZ": "Pacific/Kiritimati"},

@@ -10,6 +10,7 @@ from tcz import bases, commands
 from tcz.errors import CheckError, ConfigError, Problem
 from tcz.mirror import changes
 from tcz.mirror import config as configs
+from tcz.mirror.publish import unsigned
 from tcz.mirror.repository import Mirror
 from tcz.names import SUFFIX
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from tcz.mirror.changes import Outcome
     from tcz.mirror.model import Branch
+    from tcz.mirror.publish import Sign
     from tcz.model import Built
     from tcz.reporting import Reporter
 
@@ -44,7 +46,13 @@ class _Found:
 
 
 def add(
-    root: Path, what: Sequence[str], wish: AddWish, recipes: Sequence[Path], reporter: Reporter
+    root: Path,
+    what: Sequence[str],
+    wish: AddWish,
+    recipes: Sequence[Path],
+    reporter: Reporter,
+    *,
+    sign: Sign = unsigned,
 ) -> Outcome:
     """Publish files, folders of packages, and what recipes have made.
 
@@ -53,24 +61,34 @@ def add(
     """
     mirror = Mirror.open(root)
     branch = configs.read(root).branch(wish.branch)
-    return _publish(mirror, branch, _meant(what, wish, recipes, reporter), wish, recipes, reporter)
+    found = _meant(what, wish, recipes, reporter)
+    if wish.lint:
+        _lint(mirror, branch, found, wish, recipes, reporter)
+    return _publish(mirror, branch, found, wish, reporter, sign)
 
 
 def publish_builds(
-    root: Path, builds: Sequence[Built], wish: AddWish, recipes: Sequence[Path], reporter: Reporter
+    root: Path,
+    builds: Sequence[Built],
+    wish: AddWish,
+    recipes: Sequence[Path],
+    reporter: Reporter,
+    *,
+    sign: Sign = unsigned,
 ) -> Outcome:
     """Publish the extensions of finished builds, as ``add`` does."""
     mirror = Mirror.open(root)
     branch = configs.read(root).branch(wish.branch)
     files = [package.path for built in builds for package in built.packages if package.form == "extension"]
-    return _publish(mirror, branch, _Found(files=tuple(dict.fromkeys(files))), wish, recipes, reporter)
+    found = _Found(files=tuple(dict.fromkeys(files)))
+    if wish.lint:
+        _lint(mirror, branch, found, wish, recipes, reporter)
+    return _publish(mirror, branch, found, wish, reporter, sign)
 
 
 def _publish(
-    mirror: Mirror, branch: Branch, found: _Found, wish: AddWish, recipes: Sequence[Path], reporter: Reporter
+    mirror: Mirror, branch: Branch, found: _Found, wish: AddWish, reporter: Reporter, sign: Sign
 ) -> Outcome:
-    if wish.lint:
-        _lint(mirror, branch, found, wish, recipes, reporter)
     return changes.add(
         mirror,
         found.files,
@@ -79,6 +97,7 @@ def _publish(
         replacing=wish.replacing,
         strict=wish.strict,
         dry_run=wish.dry_run,
+        sign=sign,
     )
 
 

@@ -33,14 +33,29 @@ if TYPE_CHECKING:
     help="A folder to look for lost files in (repeatable).",
 )
 @click.option("--drop", is_flag=True, help="Give up packages, states and snapshots that cannot be mended.")
+@options.unsigned_option
+@options.dry_run_option
 @clikit.progress_option
 @clikit.json_option
-def repair(folder: Path, sources: tuple[Path, ...], drop: bool, progress: Reporter, as_json: bool) -> None:
+def repair(
+    folder: Path,
+    sources: tuple[Path, ...],
+    drop: bool,
+    unsigned: bool,
+    dry_run: bool,
+    progress: Reporter,
+    as_json: bool,
+) -> None:
     """Mend what verify finds wrong. Exit code 9: something is left."""
     from tcz.mirror import repair as work
     from tcz.mirror.repository import Mirror
 
-    found = work.repair(Mirror.open(folder), progress, sources=sources, drop=drop)
+    opened = Mirror.open(folder)
+    if dry_run:
+        found = work.outlook(opened, progress)
+    else:
+        sign = options.signing(folder, unsigned=unsigned)
+        found = work.repair(opened, progress, sources=sources, drop=drop, sign=sign)
     if as_json:
         clikit.echo_json(found)
     else:
@@ -57,16 +72,18 @@ def snapshot() -> None:
 @snapshot.command(examples=["tcz mirror snapshot create", "tcz mirror snapshot create release-1"], codes=[7])
 @click.argument("name", required=False)
 @options.mirror_option
+@options.dry_run_option
 @clikit.progress_option
 @clikit.json_option
-def create(name: str | None, folder: Path, progress: Reporter, as_json: bool) -> None:
+def create(name: str | None, folder: Path, dry_run: bool, progress: Reporter, as_json: bool) -> None:
     """Name the state that is shown now; today's date if no NAME is given."""
     from datetime import UTC, datetime
 
     from tcz.mirror import snapshots
     from tcz.mirror.repository import Mirror
 
-    made = snapshots.create(Mirror.open(folder), name, datetime.now(UTC).date(), progress)
+    today = datetime.now(UTC).date()
+    made = snapshots.create(Mirror.open(folder), name, today, progress, dry_run=dry_run)
     if as_json:
         clikit.echo_json(made)
     else:
@@ -95,19 +112,20 @@ def list_(folder: Path, as_json: bool) -> None:
 @snapshot.command("remove", examples=["tcz mirror snapshot remove 2026-01-31"])
 @click.argument("name")
 @options.mirror_option
+@options.dry_run_option
 @clikit.progress_option
-def remove(name: str, folder: Path, progress: Reporter) -> None:
+def remove(name: str, folder: Path, dry_run: bool, progress: Reporter) -> None:
     """Forget a snapshot. Its bytes stay until tcz mirror gc."""
     from tcz.mirror import snapshots
     from tcz.mirror.repository import Mirror
 
-    for state in snapshots.remove(Mirror.open(folder), name, progress):
-        click.echo(f"removed the state {state}")
+    for state in snapshots.remove(Mirror.open(folder), name, progress, dry_run=dry_run):
+        click.echo(f"{'would remove' if dry_run else 'removed'} the state {state}")
 
 
 @click.command(cls=clikit.Command, examples=["tcz mirror gc --dry-run", "tcz mirror gc"], codes=[5])
 @options.mirror_option
-@click.option("--dry-run", is_flag=True, help="Say what would be removed.")
+@options.dry_run_option
 @clikit.progress_option
 @clikit.json_option
 def gc(folder: Path, dry_run: bool, progress: Reporter, as_json: bool) -> None:

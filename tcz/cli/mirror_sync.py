@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 @click.option("--allow-missing", "lenient", is_flag=True, help="Go on where the upstream lacks something.")
 @click.option("--replace", "replacing", is_flag=True, help="Replace packages that were added by other means.")
 @click.option("--jobs", type=click.IntRange(1, 32), default=4, show_default=True, help="Downloads at a time.")
-@click.option("--dry-run", is_flag=True, help="Say what would be copied; copy nothing.")
+@options.unsigned_option
+@options.dry_run_option
 @clikit.progress_option
 @clikit.json_option
 def sync(
@@ -49,6 +50,7 @@ def sync(
     lenient: bool,
     replacing: bool,
     jobs: int,
+    unsigned: bool,
     dry_run: bool,
     progress: Reporter,
     as_json: bool,
@@ -63,6 +65,7 @@ def sync(
     from tcz.paths import Dirs
     from tcz.run import HostRunner
 
+    sign = options.signing(folder, unsigned=unsigned)
     mirror = Mirror.open(folder)
     config = configs.read(folder)
     chosen = config.branch(branch)
@@ -77,7 +80,7 @@ def sync(
         jobs=jobs,
     )
     upstream = open_upstream(address or _usual(config), chosen, Dirs.from_env().cache, HostRunner())
-    done = syncing.sync(mirror, upstream, chosen, wish, progress, dry_run=dry_run)
+    done = syncing.sync(mirror, upstream, chosen, wish, progress, dry_run=dry_run, sign=sign)
     for warning in done.warnings:
         progress.warn(warning)
     if as_json:

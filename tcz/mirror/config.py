@@ -182,6 +182,27 @@ def dumps(config: Config) -> str:
     return "\n".join(lines) + "\n"
 
 
+def add_key(root: Path, key: str) -> Config:
+    """Make ``key`` the newest that the mirror in ``root`` is signed with; return the configuration.
+
+    All else in the file stays as it is, comments included.
+    """
+    import tomlkit  # noqa: PLC0415 - only this changes a file that is there
+
+    config = read(root)
+    if config.keys[-1:] == (key,):
+        return config
+    document = tomlkit.parse((root / CONFIG).read_text(encoding="utf-8"))
+    if "signing" not in document:
+        document["signing"] = tomlkit.table()
+    array = tomlkit.array()
+    array.extend([*(one for one in config.keys if one != key), key])
+    document["signing"]["keys"] = array
+    with replacing(root / CONFIG) as temporary:
+        temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
+    return read(root)
+
+
 def _quoted(text: str) -> str:
     # A string of JSON is one of TOML, but for DEL and characters that JSON writes as two surrogates.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

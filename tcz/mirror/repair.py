@@ -74,6 +74,12 @@ def repair(
     return Repaired(restored=restored, derived=derived, linked=linked, dropped=dropped, verified=found)
 
 
+def outlook(mirror: Mirror, reporter: Reporter) -> Repaired:
+    """Tell what ``repair`` would begin with: what ``verify`` finds. Nothing is written."""
+    found = work.verify(mirror, reporter)
+    return Repaired(restored=0, derived=0, linked=0, dropped=(), verified=found)
+
+
 def _folders(config: Config) -> Iterator[Path]:
     for upstream in sorted(config.upstreams, key=lambda one: -one.priority):
         if upstream.url.startswith("/"):

@@ -14,6 +14,7 @@ from tcz.mirror.objects import sync_disk
 
 if TYPE_CHECKING:
     from datetime import date
+    from pathlib import Path
 
     from tcz.mirror.repository import Mirror
     from tcz.reporting import Reporter
@@ -41,7 +42,9 @@ class Collected:
     kept: int
 
 
-def create(mirror: Mirror, name: str | None, today: date, reporter: Reporter) -> Snapshot:
+def create(
+    mirror: Mirror, name: str | None, today: date, reporter: Reporter, *, dry_run: bool = False
+) -> Snapshot:
     """Keep the state that is shown under a name, ``today`` if none is given.
 
     Raises ``ConfigError`` for a name that another state has, and for a mirror that shows nothing.
@@ -56,28 +59,35 @@ def create(mirror: Mirror, name: str | None, today: date, reporter: Reporter) ->
         shown = mirror.shown()
         if shown is None:
             raise ConfigError("the mirror shows nothing yet", hint="tcz mirror index publishes it")
-        writer.name(name, shown)
-    return next(one for one in listing(mirror) if one.name == name)
+        if dry_run:
+            writer.refuse_name(name, shown)
+        else:
+            writer.name(name, shown)
+        return _told(mirror, name, shown)
 
 
 def listing(mirror: Mirror) -> tuple[Snapshot, ...]:
     """Return all snapshots by name. Raises ``VerifyError`` for one that cannot be read."""
-    found = []
-    for name, state in mirror.snapshots().items():
-        catalogue = mirror.catalogue(state)
-        entries = [entry for branch in catalogue.branches.values() for entry in branch.values()]
-        size = sum(entry.size for entry in entries)
-        found.append(Snapshot(name=name, serial=catalogue.serial, packages=len(entries), size=size))
-    return tuple(found)
+    return tuple(_told(mirror, name, state) for name, state in mirror.snapshots().items())
 
 
-def remove(mirror: Mirror, name: str, reporter: Reporter) -> tuple[str, ...]:
-    """Forget a snapshot; return the states that were removed with it. Their content stays until ``gc``."""
+def _told(mirror: Mirror, name: str, state: Path) -> Snapshot:
+    catalogue = mirror.catalogue(state)
+    entries = [entry for branch in catalogue.branches.values() for entry in branch.values()]
+    size = sum(entry.size for entry in entries)
+    return Snapshot(name=name, serial=catalogue.serial, packages=len(entries), size=size)
+
+
+def remove(mirror: Mirror, name: str, reporter: Reporter, *, dry_run: bool = False) -> tuple[str, ...]:
+    """Forget a snapshot; return the states that are removed with it. Their content stays until ``gc``."""
     with mirror.writing(reporter) as writer:
         if not _NAME.match(name):
             raise ConfigError(f"there is no snapshot {name!r}", hint="tcz mirror snapshot list shows all")
+        keep = configs.read(mirror.root).keep
+        if dry_run:
+            return tuple(state.name for state in writer.old(keep, without=name))
         writer.unname(name)
-        return writer.prune(configs.read(mirror.root).keep)
+        return writer.prune(keep)
 
 
 def collect(mirror: Mirror, reporter: Reporter, *, dry_run: bool = False) -> Collected:

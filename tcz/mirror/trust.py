@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from tcz.errors import VerifyError
 from tcz.mirror import catalogue as catalogues
+from tcz.mirror.publish import KEYS
 from tcz.mirror.sign import PublicKey, verify
 from tcz.store import replacing
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from tcz.mirror.sign import SecretKey
     from tcz.paths import Dirs
 
-KEYS: Final = "keys"
 REVOKED: Final = f"{KEYS}/revoked"
 _SIG: Final = ".minisig"
 _PUB: Final = ".pub"

@@ -16,13 +16,14 @@ from tcz.errors import FetchError, ToolkitError, VerifyError
 from tcz.metadata import Md5, dep_text, md5_text
 from tcz.mirror import official
 from tcz.mirror.examine import examine
+from tcz.mirror.vouch import refuse_other
 from tcz.names import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from tcz.mirror.model import Entry
+    from tcz.mirror.model import Blob, Entry
     from tcz.mirror.objects import Objects
     from tcz.mirror.upstream import Upstream
     from tcz.reporting import Reporter, Step
@@ -39,7 +40,7 @@ _PACKAGE_MAX: Final = 16 << 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Want:
-    """A package as the upstream promises it."""
+    """A package as the upstream promises it; ``beside``: its other files, where a catalogue names them."""
 
     name: str
     md5: str
@@ -47,6 +48,7 @@ class Want:
     size: int | None
     needs: tuple[str, ...]
     tags: str | None
+    beside: tuple[tuple[str, Blob], ...] | None = None
 
 
 class _One:
@@ -131,15 +133,12 @@ class Bringer:
         folder.mkdir()
         path = folder / file_name(want.name)
         was = self._before.get(want.name)
-        if was is not None and was.md5 == want.md5 and self._objects.has(was.files[""]):
+        if was is not None and _holds(was, want) and self._objects.has(was.files[""]):
             self._objects.link(was.files[""], path)
         else:
             path.hardlink_to(self._package(want, step))
         for suffix in _BESIDE:
-            beside = folder / f"{path.name}{suffix}"
-            there = self._upstream.bring(beside.name, beside, step, _BESIDE_MAX)
-            if not there or official.is_page(_beginning(beside)):
-                beside.unlink(missing_ok=True)
+            self._beside(want, suffix, folder / f"{path.name}{suffix}", step)
         (folder / f"{path.name}.md5.txt").write_text(md5_text(Md5(md5=want.md5, name=path.name)))
         needs = dep_text(want.needs)
         if needs is not None:
@@ -148,6 +147,20 @@ class Bringer:
         shutil.rmtree(folder)
         self._remember(want, entry)
         return replace(entry, origin=f"{ORIGIN}{self._upstream.where}")
+
+    def _beside(self, want: Want, suffix: str, file: Path, step: Step) -> None:
+        """Bring a companion: as the catalogue names it, else where there is one."""
+        promised = None if want.beside is None else dict(want.beside).get(suffix)
+        if want.beside is not None and promised is None:
+            return
+        limit = _BESIDE_MAX if promised is None else min(promised.size, _BESIDE_MAX)
+        there = self._upstream.bring(file.name, file, step, limit)
+        if promised is not None:
+            refuse_other(
+                file.read_bytes() if there else None, promised, f"{self._upstream.where}/{file.name}"
+            )
+        elif not there or official.is_page(_beginning(file)):
+            file.unlink(missing_ok=True)
 
     def _remember(self, want: Want, entry: Entry) -> None:
         """Let the next run find what this one brought, should it end early: as a link, not as a copy."""
@@ -189,6 +202,11 @@ class Bringer:
                 "the index files name it, and it is not there",
                 where=f"{self._upstream.where}/{file_name(want.name)}",
             )
+
+
+def _holds(entry: Entry, want: Want) -> bool:
+    """Tell whether the bytes of a package are the wanted ones."""
+    return entry.md5 == want.md5 and want.sha256 in ("", entry.sha256)
 
 
 def _beginning(path: Path) -> bytes:

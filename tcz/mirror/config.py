@@ -91,7 +91,7 @@ def _read(document: toml.Document) -> Config:
         branches=_branches(root),
         keep=root.integer("keep", KEEP, low=1, high=10_000),
         locks=root.strings("locks", ()),
-        upstreams=tuple(_upstream(table) for table in root.tables("upstream")),
+        upstreams=tuple(upstream(table) for table in root.tables("upstream")),
         keys=signing.strings("keys", (), check=_key),
         latest={arch: latest.string(arch, check=_version) for arch in _architectures(latest)},
     )
@@ -121,7 +121,8 @@ def _architectures(table: toml.Table) -> tuple[str, ...]:
     return tuple(name for name in table.names() if name in ARCHITECTURES)
 
 
-def _upstream(table: toml.Table) -> Upstream:
+def upstream(table: toml.Table) -> Upstream:
+    """Read one mirror's table, whatever the mirrors in the file are for."""
     return Upstream(
         name=table.string("name", check=_name),
         url=table.string("url", check=place),

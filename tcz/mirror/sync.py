@@ -9,11 +9,11 @@ over. Nothing is published unless all of it is right.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from tcz import resolve
-from tcz.errors import CheckError, ConfigError, FetchError, Problem, ToolkitError
+from tcz.errors import CheckError, ConfigError, FetchError, Problem, ToolkitError, VerifyError
 from tcz.metadata import parse_md5
 from tcz.mirror import config as configs
 from tcz.mirror import official
@@ -168,7 +168,16 @@ class _Work:
     # -- what to do
 
     def plan(self) -> _Plan:
-        """Ask the upstream what it has, and compare."""
+        """Ask the upstream what it has, and compare; once more where it publishes meanwhile."""
+        for _ in range(_ROUNDS - 1):
+            try:
+                return self._plan()
+            except VerifyError:
+                if not self._upstream.moved():
+                    raise
+        return self._plan()
+
+    def _plan(self) -> _Plan:
         with self._reporter.step(f"asking {self._upstream.where}"):
             source = Indexed(self._upstream.refresh())
             known = frozenset(source.names())
@@ -178,7 +187,7 @@ class _Work:
             chosen, warnings = self._chosen(source, known)
         changed, same = [], 0
         for name in chosen:
-            want = self._want(source, name, promised.get(name))
+            want = self._want(source, name, promised)
             was = self._before.get(name)
             if was is not None and _is(was, want):
                 same += 1
@@ -220,17 +229,29 @@ class _Work:
             )
         return listed(found.order), [f"not to be had: {chain}" for chain in lost]
 
-    def _want(self, source: Indexed, name: str, promised: Entry | None) -> Want:
+    def _want(self, source: Indexed, name: str, promised: Mapping[str, Entry] | None) -> Want:
         md5 = source.md5s.get(name) or self._md5(source, name)
-        ours = promised if promised is not None and promised.md5 == md5 else None
-        return Want(
+        want = Want(
             name=name,
             md5=md5,
-            sha256="" if ours is None else ours.sha256,
+            sha256="",
             size=source.sizes.get(name),
             needs=tuple(need for need in source.needs(name) or () if need != name),
             tags=source.tags.get(name) if source.tags else None,
         )
+        if promised is None:
+            return want
+        ours = promised.get(name)
+        if ours is None or ours.md5 != md5:
+            if not self._upstream.signed:
+                return want
+            raise VerifyError(
+                f"the catalogue and the index files disagree about {file_name(name)}",
+                where=source.title,
+                hint="run again, for it may just have changed",
+            )
+        beside = tuple(sorted((suffix, blob) for suffix, blob in ours.files.items() if suffix))
+        return replace(want, sha256=ours.sha256, size=ours.size, beside=beside)
 
     def _md5(self, source: Indexed, name: str) -> str:
         file = f"{file_name(name)}.md5.txt"

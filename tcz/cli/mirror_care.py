@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 @click.command(
     cls=clikit.Command,
     examples=[
-        "tcz mirror repair                        from other states and from upstreams that are folders",
+        "tcz mirror repair                        from other states and from upstreams",
+        "tcz mirror repair --from https://tc.example.org    what another mirror has in the same bytes",
         "tcz mirror repair --from /mnt/backup     a folder of packages, or of a mirror's layout",
         "tcz mirror repair --drop                 give up what cannot be mended",
     ],
@@ -27,10 +28,9 @@ if TYPE_CHECKING:
 @click.option(
     "--from",
     "sources",
-    metavar="DIR",
+    metavar="PLACE",
     multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder to look for lost files in (repeatable).",
+    help="A folder, or the address of a mirror (http, https, rsync), to look for lost files in (repeatable).",
 )
 @click.option("--drop", is_flag=True, help="Give up packages, states and snapshots that cannot be mended.")
 @options.unsigned_option
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @clikit.json_option
 def repair(
     folder: Path,
-    sources: tuple[Path, ...],
+    sources: tuple[str, ...],
     drop: bool,
     unsigned: bool,
     dry_run: bool,
@@ -47,15 +47,29 @@ def repair(
     as_json: bool,
 ) -> None:
     """Mend what verify finds wrong. Exit code 9: something is left."""
+    from functools import partial
+
+    from tcz.errors import ConfigError
+    from tcz.mirror import publish
     from tcz.mirror import repair as work
     from tcz.mirror.repository import Mirror
+    from tcz.mirror.upstream import open_upstream
+    from tcz.paths import Dirs
+    from tcz.run import HostRunner
 
+    missing = [place for place in sources if "://" not in place and not Path(place).is_dir()]
+    if missing:
+        raise ConfigError(f"there is no folder {missing[0]}", hint="name a folder or an address")
     opened = Mirror.open(folder)
     if dry_run:
         found = work.outlook(opened, progress)
     else:
-        sign = options.signing(folder, unsigned=unsigned)
-        found = work.repair(opened, progress, sources=sources, drop=drop, sign=sign)
+        try:
+            sign = options.signing(folder, unsigned=unsigned)
+        except ConfigError:
+            sign = publish.unsigned  # refused where something must be published; the rest needs no key
+        reach = partial(open_upstream, cache=Dirs.from_env().cache, runner=HostRunner())
+        found = work.repair(opened, progress, sources=sources, drop=drop, reach=reach, sign=sign)
     if as_json:
         clikit.echo_json(found)
     else:

@@ -16,6 +16,7 @@ from tcz.errors import FetchError, ToolkitError, VerifyError
 from tcz.metadata import Md5, dep_text, md5_text
 from tcz.mirror import official
 from tcz.mirror.examine import examine
+from tcz.mirror.repository import INCOMING
 from tcz.mirror.vouch import refuse_other
 from tcz.names import file_name
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from tcz.mirror.upstream import Upstream
     from tcz.reporting import Reporter, Step
 
-INCOMING: Final = "incoming"
 #: What an entry's origin begins with that was brought from an upstream.
 ORIGIN: Final = "upstream "
 _BESIDE: Final = (".info", ".list", ".zsync", ".build-dep")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from tcz.errors import ConfigError
 from tcz.mirror import catalogue as catalogues
+from tcz.mirror import past
 from tcz.mirror.compose import compose, state_files
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def publish(
         return old
     files = state_files(made, writer.objects)
     files |= sign(files, writer.objects)
+    past.note(writer.mirror.root, past.gone(old, made))
     writer.publish(files, made.serial)
     writer.prune(config.keep)
     return made

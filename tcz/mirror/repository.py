@@ -8,6 +8,7 @@
     public -> states/7     the state that is shown: one rename replaces it
     snapshots/NAME         -> ../states/5, a state that stays
     tmp/                   what a writer is making; whatever lies there with no writer is a leftover
+    past.jsonl             what belonged to packages that are shown no more (see ``tcz.mirror.past``)
     incoming/              what an interrupted sync has brought so far; the next one goes on with it
 
 A writer holds the lock, makes a state in ``tmp``, has all of it written to the disk, renames it into
@@ -40,6 +41,8 @@ PUBLIC = "public"
 STATES = "states"
 SNAPSHOTS = "snapshots"
 CONFIG = "mirror.toml"
+INCOMING = "incoming"
+TMP = "tmp"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tcz.errors import ConfigError
 from tcz.mirror import config as configs
-from tcz.mirror import verify
+from tcz.mirror import past, verify
 from tcz.mirror.locks import locked
 from tcz.mirror.objects import sync_disk
 
@@ -98,11 +98,17 @@ def collect(mirror: Mirror, reporter: Reporter, *, dry_run: bool = False) -> Col
     """
     config = configs.read(mirror.root)
     with mirror.writing(reporter) as writer:
-        needed = set(locked(mirror.root, config))
+        named = locked(mirror.root, config)
+        needed = set(named)
         states = () if dry_run else writer.prune(config.keep)
         for state in writer.states():
             files = verify.expected_files(state, mirror.catalogue(state))
             needed.update(blob.sha256 for blob in files.values())
+        known = past.read(mirror.root)
+        needed.update(sha256 for one in known if one.sha256 in named for _, sha256 in one.files)
+        stay = [one for one in known if one.sha256 in needed]
+        if len(stay) < len(known) and not dry_run:
+            past.forget(mirror.root, stay)
         count = size = kept = 0
         for path in (mirror.root / "objects").glob("??/*"):
             if path.parent.name + path.name in needed:

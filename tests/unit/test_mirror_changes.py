@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,9 +20,13 @@ from tcz.mirror.config import Config
 from tcz.mirror.model import Branch
 from tcz.mirror.repair import repair
 from tcz.mirror.status import status
+from tcz.mirror.upstream import open_upstream
 from tcz.mirror.verify import verify
 from tcz.model import Built, BuiltPackage
+from tcz.run import HostRunner
 from tests.unit.mirror_made import BRANCH, QUIET, added, begun, package, quick_folder
+from tests.unit.repository_made import serving
+from tests.unit.signed_made import rsync_daemon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -229,7 +234,7 @@ GIVEN_UP = ("a list of the catalogue", "the catalogue", "a state gone")
 def test_damage_is_found_and_mended(kind: str, mirror: Mirror, folder: Path) -> None:
     DAMAGE[kind](mirror)
     assert verify(mirror, QUIET).damage
-    mended = repair(mirror, QUIET, sources=[folder], drop=kind in GIVEN_UP)
+    mended = repair(mirror, QUIET, sources=[str(folder)], drop=kind in GIVEN_UP)
     assert mended.verified.damage == ()
     if kind not in GIVEN_UP:
         assert mended.dropped == ()
@@ -282,6 +287,37 @@ def test_an_upstream_that_is_a_folder_mends(mirror: Mirror, folder: Path) -> Non
     assert verify(mirror, QUIET).damage == ()
 
 
+def test_mirrors_elsewhere_mend(mirror: Mirror, folder: Path, tmp_path: Path) -> None:
+    lost = ("a.tcz", "a.tcz.info", "b.tcz")
+    reach = partial(open_upstream, cache=tmp_path / "cache", runner=HostRunner())
+    with quick_folder() as other, serving(other) as server:
+        copied = other / "17.x/x86_64/tcz"
+        shutil.copytree(mirror.public / BRANCH.folder, copied)
+        (copied / "b.tcz").write_bytes(b"something else")
+        for name in lost:
+            grown(file(mirror, name))
+        dead = "http://127.0.0.1:9"
+        left = repair(mirror, QUIET, sources=[dead, server.address], reach=reach)
+        assert {one.path for one in left.verified.damage if one.kind == "file"} == {
+            f"states/2/{BRANCH.folder}/b.tcz"
+        }
+        shutil.copy(folder / "b.tcz", copied)
+        configs.write(
+            mirror.root,
+            replace(
+                configs.read(mirror.root), upstreams=(configs.Upstream(name="o", url=f"{server.address}/"),)
+            ),
+        )
+        assert repair(mirror, QUIET).verified.damage  # nothing is asked that is not allowed to be
+        assert repair(mirror, QUIET, reach=reach).verified.damage == ()
+        if shutil.which("rsync"):
+            grown(file(mirror, "a.tcz"))
+            with rsync_daemon(other, tmp_path / "daemon") as address:
+                mended = repair(mirror, QUIET, sources=[address], reach=reach)
+            assert (mended.restored, mended.verified.damage) == (1, ())
+    assert verify(mirror, QUIET).leftovers == ()
+
+
 # -- snapshots, gc, diff --------------------------------------------------------------------------
 
 
@@ -332,6 +368,38 @@ def test_gc_keeps_what_a_lock_names(mirror: Mirror, folder: Path) -> None:
     (mirror.root / "locks/one.lock").unlink()
     snapshots.collect(mirror, QUIET)
     assert not mirror.objects.path(sha256).exists()
+
+
+def test_gc_keeps_all_that_belongs_to_what_a_lock_names(mirror: Mirror, folder: Path) -> None:
+    first = mirror.catalogue().entries(BRANCH)["a"]
+    locked = lock.LockedPackage(name="a", version="1", sha256=first.sha256, size=1, recipe="a", build_id="x")
+    for version in range(2, 8):
+        if version == 7:  # the last state that had it has gone long ago
+            (mirror.root / "locks").mkdir()
+            text = lock.dumps(lock.Lock(recipes=(), epoch=0, packages=(locked,)))
+            (mirror.root / "locks/one.lock").write_text(text)
+        added(mirror, package(folder, "a", "b", version=str(version)), replacing=True)
+    with (mirror.root / "past.jsonl").open("a") as past:
+        past.write('{"half')
+    for _ in range(2):
+        snapshots.collect(mirror, QUIET)
+        assert all(mirror.objects.path(blob.sha256).is_file() for blob in first.files.values())
+    # what is neither shown nor locked is forgotten with its bytes
+    gone = (mirror.root / "past.jsonl").read_text().count('"name":"a"')
+    assert gone == 3  # the locked one, and those of the two older states
+    (mirror.root / "locks/one.lock").unlink()
+    snapshots.collect(mirror, QUIET)
+    assert not any(mirror.objects.path(first.files[suffix].sha256).is_file() for suffix in ("", ".info"))
+
+
+def test_leftovers_are_told(mirror: Mirror) -> None:
+    (mirror.root / "incoming").mkdir()
+    (mirror.root / "incoming/a.0.part").write_bytes(b"half")
+    found = verify(mirror, QUIET)
+    assert (found.damage, len(found.leftovers)) == ((), 1)
+    assert "incoming/: 1 files, 4 bytes" in found.leftovers[0]
+    snapshots.collect(mirror, QUIET)
+    assert (mirror.root / "incoming/a.0.part").is_file()  # the next sync goes on with it
 
 
 def test_gc_removes_nothing_where_a_catalogue_cannot_be_read(mirror: Mirror) -> None:

@@ -22,12 +22,17 @@ from tcz.mirror.config import Config
 from tcz.mirror.keyring import KeyRing
 from tcz.mirror.model import Branch, Catalogue, Entry
 from tcz.mirror.publish import stripped, unsigned
+from tcz.mirror.repair import repair
 from tcz.mirror.repository import Mirror
 from tcz.mirror.sign import PublicKey, SecretKey, verify
 from tcz.mirror.signing import begun, check_shown, sign, signing
+from tcz.mirror.signing import keys_of as signing_keys
+from tcz.mirror.status import lines as status_lines
+from tcz.mirror.status import status
 from tcz.mirror.sync import Wish, sync
 from tcz.mirror.trust import Seen, check, comment, followed, revocation, successor
 from tcz.mirror.upstream import FolderUpstream
+from tcz.mirror.verify import verify as verify_all
 from tcz.paths import Dirs
 from tcz.reporting import SilentReporter
 from tests.unit.mirror_made import QUIET, package
@@ -324,6 +329,55 @@ def test_every_command_signs(dirs: Dirs, tmp_path: Path) -> None:
     configs.write(mirror.root, replace(config, keys=()))
     with pytest.raises(ConfigError, match="no key was chosen"):
         changes.remove(mirror, ["a"], BRANCH, QUIET, sign=signing(mirror, ring))
+
+
+def test_those_who_look_after_it_see_signatures(dirs: Dirs, tmp_path: Path) -> None:
+    ring = KeyRing(dirs)
+    config = Config(title="Ours", branches=(BRANCH,), keep=9, latest={})
+    mirror = changes.init(tmp_path / "m", config, QUIET)
+    key = ring.new("one")
+    sign(mirror, ring, None, QUIET)
+    changes.add(mirror, [package(tmp_path / "in", "a")], BRANCH, QUIET, sign=signing(mirror, ring))
+
+    def damage() -> list[tuple[str, str]]:
+        return [(one.path, one.message) for one in verify_all(mirror, QUIET).damage]
+
+    told = status(mirror)
+    assert (told.signed, told.signed_by, told.key_name, told.fault) == (True, key.name, "one", "")
+    assert "serial 3, published" in (text := "\n".join(status_lines(told, str)))
+    assert f"signed by {key.name} (one)" in text
+    assert damage() == []  # the first state is from before the mirror was signed
+    # keys that follow one another stay right, in older states as well
+    ring.rotate("one", "two")
+    sign(mirror, ring, "two", QUIET)
+    ring.revoke("one", "two")
+    sign(mirror, ring, "two", QUIET)
+    assert (damage(), status(mirror).key_name) == ([], "two")
+    old, now = mirror.root / "states/2" / catalogues.SIGNATURE, mirror.public / catalogues.SIGNATURE
+    right = now.read_bytes()
+    for file, path in ((old, "states/2"), (now, "states/5")):
+        for data in (right.replace(b"Ours", b"Ourz"), b"", None):
+            file.unlink(missing_ok=True)
+            if data is not None:
+                file.write_bytes(data)
+            (one,) = [path for path, _ in damage() if path.endswith("minisig")]
+            assert one.startswith(path)
+        if file == old:
+            assert repair(mirror, QUIET, sign=signing(mirror, ring)).verified.damage
+            repair(mirror, QUIET, drop=True, sign=signing(mirror, ring))
+            assert damage() == []
+    assert "is not there" in status(mirror).fault
+    with pytest.raises(ConfigError, match="no key was chosen"):
+        repair(mirror, QUIET)
+    assert repair(mirror, QUIET, sign=signing(mirror, ring)).verified.damage == ()
+    assert check_shown(mirror, signing_keys(configs.read(mirror.root))).serial == 6
+    # signed with a key that it says is void itself
+    stolen = SecretKey.parse((ring.folder / "one.key").read_text(), "one.key")
+    root = (mirror.public / catalogues.ROOT).read_bytes()
+    now.unlink()
+    now.write_bytes(stolen.sign(root, comment(6, "Ours")))
+    assert any("which is revoked" in message for _, message in damage())
+    assert "which is revoked" in status(mirror).fault
 
 
 def tcz(*words: str, env: dict[str, str], status: int = 0) -> str:

@@ -97,7 +97,7 @@ def _refused(mirror: Mirror, found: Verified) -> set[Path]:
     states = {
         mirror.root / STATES / one.path.split("/")[1] for one in found.damage if one.kind == "signature"
     }
-    return states - {state for state in mirror.snapshots().values()}
+    return states - set(mirror.snapshots().values())
 
 
 def _upstreams(config: Config) -> Iterator[str]:

@@ -13,7 +13,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from tcz.errors import FetchError, ToolkitError, VerifyError
-from tcz.metadata import Md5, dep_text, md5_text
+from tcz.metadata import Md5, dep_text, md5_text, parse_md5
 from tcz.mirror import official
 from tcz.mirror.examine import examine
 from tcz.mirror.repository import INCOMING
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from tcz.mirror.model import Blob, Entry
     from tcz.mirror.objects import Objects
+    from tcz.mirror.shelf import Indexed
     from tcz.mirror.upstream import Upstream
     from tcz.reporting import Reporter, Step
 
@@ -49,6 +50,44 @@ class Want:
     needs: tuple[str, ...]
     tags: str | None
     beside: tuple[tuple[str, Blob], ...] | None = None
+
+
+def wanted(source: Indexed, name: str, promised: Mapping[str, Entry] | None, *, strict: bool) -> Want:
+    """Return a package as an upstream's index files, and the catalogue where it has one, promise it.
+
+    Raises ``FetchError`` where nothing tells its md5, ``VerifyError`` (``strict``) where the two disagree.
+    """
+    md5 = source.md5s.get(name) or _told_md5(source, name)
+    want = Want(
+        name=name,
+        md5=md5,
+        sha256="",
+        size=source.sizes.get(name),
+        needs=tuple(need for need in source.needs(name) or () if need != name),
+        tags=source.tags.get(name) if source.tags else None,
+    )
+    if promised is None:
+        return want
+    ours = promised.get(name)
+    if ours is None or ours.md5 != md5:
+        if not strict:
+            return want
+        raise VerifyError(
+            f"the catalogue and the index files disagree about {file_name(name)}",
+            where=source.title,
+            hint="run again, for it may just have changed",
+        )
+    beside = tuple(sorted((suffix, blob) for suffix, blob in ours.files.items() if suffix))
+    return replace(want, sha256=ours.sha256, size=ours.size, beside=beside)
+
+
+def _told_md5(source: Indexed, name: str) -> str:
+    file = f"{file_name(name)}.md5.txt"
+    data = source.place.read(file)
+    where = f"{source.title}/{file}"
+    if data is None:
+        raise FetchError("neither md5.db nor this file tells its md5", where=where)
+    return parse_md5(official.text(data, where)).md5
 
 
 class _One:

@@ -9,15 +9,13 @@ over. Nothing is published unless all of it is right.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tcz import resolve
 from tcz.errors import CheckError, ConfigError, FetchError, Problem, ToolkitError, VerifyError
-from tcz.metadata import parse_md5
 from tcz.mirror import config as configs
-from tcz.mirror import official
-from tcz.mirror.bring import ORIGIN, Bringer, Want
+from tcz.mirror.bring import ORIGIN, Bringer, Want, wanted
 from tcz.mirror.model import listed
 from tcz.mirror.publish import publish, unsigned
 from tcz.mirror.shelf import Indexed
@@ -187,7 +185,7 @@ class _Work:
             chosen, warnings = self._chosen(source, known)
         changed, same = [], 0
         for name in chosen:
-            want = self._want(source, name, promised)
+            want = wanted(source, name, promised, strict=self._upstream.signed)
             was = self._before.get(name)
             if was is not None and _is(was, want):
                 same += 1
@@ -228,38 +226,6 @@ class _Work:
                 hint="--allow-missing copies the rest",
             )
         return listed(found.order), [f"not to be had: {chain}" for chain in lost]
-
-    def _want(self, source: Indexed, name: str, promised: Mapping[str, Entry] | None) -> Want:
-        md5 = source.md5s.get(name) or self._md5(source, name)
-        want = Want(
-            name=name,
-            md5=md5,
-            sha256="",
-            size=source.sizes.get(name),
-            needs=tuple(need for need in source.needs(name) or () if need != name),
-            tags=source.tags.get(name) if source.tags else None,
-        )
-        if promised is None:
-            return want
-        ours = promised.get(name)
-        if ours is None or ours.md5 != md5:
-            if not self._upstream.signed:
-                return want
-            raise VerifyError(
-                f"the catalogue and the index files disagree about {file_name(name)}",
-                where=source.title,
-                hint="run again, for it may just have changed",
-            )
-        beside = tuple(sorted((suffix, blob) for suffix, blob in ours.files.items() if suffix))
-        return replace(want, sha256=ours.sha256, size=ours.size, beside=beside)
-
-    def _md5(self, source: Indexed, name: str) -> str:
-        file = f"{file_name(name)}.md5.txt"
-        data = source.place.read(file)
-        where = f"{source.title}/{file}"
-        if data is None:
-            raise FetchError("neither md5.db nor this file tells its md5", where=where)
-        return parse_md5(official.text(data, where)).md5
 
 
 def _meant(need: str, known: frozenset[str], kernel: str | None) -> tuple[str, ...]:

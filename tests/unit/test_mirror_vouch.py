@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
+from tcz.cli import cli
 from tcz.errors import ConfigError, ToolkitError, VerifyError
 from tcz.mirror import changes, known
 from tcz.mirror.config import Config
@@ -16,9 +19,20 @@ from tcz.mirror.sync import Synced, Wish, sync
 from tcz.mirror.trust import Seen
 from tcz.mirror.upstream import open_signed
 from tcz.run import HostRunner
+from tests.cases.commandline import Home
 from tests.unit.mirror_made import BRANCH, QUIET
 from tests.unit.repository_made import serving, whole
-from tests.unit.signed_made import ATTACKS, TCZ, Theirs, at, dirs, rsync_daemon, theirs
+from tests.unit.signed_made import (
+    ATTACKS,
+    TCZ,
+    Theirs,
+    at,
+    dirs,
+    evil_package,
+    rsync_daemon,
+    stripped,
+    theirs,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,6 +180,59 @@ def test_a_hostile_state_of_this_machine_is_told(made: Theirs, mirror: Mirror, t
     with pytest.raises(VerifyError, match="no longer be read") as told:
         run(mirror, str(made.shown), made, tmp_path)
     assert (told.value.where or "").startswith(str(tmp_path / "me"))
+
+
+@pytest.mark.parametrize("attack", [name for name in ATTACKS if not name.startswith("package")])
+@pytest.mark.parametrize("way", ["http", "folder"])
+def test_questions_are_answered_by_what_is_signed(
+    way: str, attack: str, made: Theirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CACHE", "CONFIG", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
+
+    def tcz(*words: object, code: int = 0) -> str:
+        done = CliRunner().invoke(cli, [str(word) for word in words])
+        assert done.exit_code == code, done.output
+        return done.stdout if code == 0 else done.stderr
+
+    with reached(way, made, tmp_path) as address:
+        options = ("--mirror", address, "--mirror-key", made.key_file)
+        asked = (
+            (("deps", "app"), "base\nlib\napp\n"),
+            (("rdeps", "base", "--all"), "app\nlib\n"),
+            (("list",), "app\nbase\nlib\n"),
+            (("provides", "bin/app$"), "app\n"),
+        )
+        for words, answer in asked:
+            assert tcz(*words, *options) == answer
+        assert made.mirror.catalogue().entries(BRANCH)["app"].sha256 in tcz("info", "app", *options)
+        assert tcz("changed", address, f"{address}/{TCZ}", "--mirror-key", made.key_file) == ""
+        change, text = ATTACKS[attack]
+        change(made)
+        for words, _ in asked:
+            assert re.search(text, tcz(*words, *options, code=5))
+        # what is configured holds too, and for what was asked before it was
+        (tmp_path / "CONFIG/tcz").mkdir(parents=True)
+        line = made.key_file.read_text().splitlines()[1]
+        config = f'[[mirror]]\nname = "theirs"\nurl = "{address}"\nkey = "{line}"\n'
+        (tmp_path / "CONFIG/tcz/config.toml").write_text(config)
+        for words in (("list",), ("deps", "app", "--mirror", address), ("list", "--mirror", "theirs")):
+            assert re.search(text, tcz(*words, code=5))
+
+
+def test_an_answer_from_before_the_key_was_known_is_not_given_again(made: Theirs, tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    evil_package(made)
+    stripped(made)
+    words = ("deps", "app", "--mirror", made.shown)
+    for _ in range(2):
+        assert home.tcz(*words).stdout == "base\nlib\napp\n"
+    config = home.folder / ".config/tcz/config.toml"
+    config.parent.mkdir(parents=True)
+    line = made.key_file.read_text().splitlines()[1]
+    config.write_text(f'[[mirror]]\nname = "theirs"\nurl = "{made.shown}"\nkey = "{line}"\n')
+    done = home.tcz(*words)
+    assert (done.returncode, "the mirror is not signed" in done.stderr) == (5, True)
 
 
 def test_where_keys_are_known(made: Theirs, tmp_path: Path) -> None:

@@ -63,6 +63,14 @@ if TYPE_CHECKING:
 @click.option("--debug-shell", is_flag=True, help="Open a shell where a script fails; builds one at a time.")
 @click.option("--tinycore-mirror", metavar="URL", help="Take Tiny Core's files from URL; or set TCZ_MIRROR.")
 @click.option(
+    "--mirror-key",
+    "tinycore_keys",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Refuse that mirror unless this public key signed it (repeatable: any of them).",
+)
+@click.option(
     "--no-zsync", is_flag=True, help="Leave out the .zsync files, which a mirror's clients update by."
 )
 @click.option(
@@ -96,6 +104,7 @@ def build(
     debug_shell: bool,
     packing: SquashOptions,
     tinycore_mirror: str | None,
+    tinycore_keys: tuple[Path, ...],
     limit: Limits,
     no_zsync: bool,
     publish: Path | None,
@@ -140,6 +149,7 @@ def build(
         update=update,
         lock=locked,
         tinycore_mirror=tinycore_mirror,
+        tinycore_keys=tinycore_keys,
         settings=settings,
         source_mirrors=source_mirrors,
     )

@@ -14,12 +14,13 @@ from tcz.mirror.repository import CONFIG, PUBLIC, Mirror
 from tcz.mirror.shelf import Catalogued, Indexed, Shelf
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tcz.mirror.known import Chosen
     from tcz.mirror.model import Blob
     from tcz.mirror.place import Place
     from tcz.mirror.shelf import Source
+    from tcz.mirror.vouch import Vouched
     from tcz.paths import Dirs
 
 _BRANCH = re.compile(r"/([0-9]+\.x/[a-z0-9_]+)/tcz\Z")
@@ -69,8 +70,8 @@ def _path(address: str) -> Path:
     return path
 
 
-def _verified(mirror: Chosen, branch: Branch | None, dirs: Dirs) -> Catalogued:
-    """Return a branch by the catalogue that one of the mirror's keys signed."""
+def _vouched(mirror: Chosen, dirs: Dirs) -> tuple[str, Vouched]:
+    """Return a mirror's own address and what it shows, as one of its keys signed it."""
     from tcz.mirror.trust import Seen  # noqa: PLC0415 - few mirrors need cryptography
     from tcz.mirror.vouch import vouch  # noqa: PLC0415
 
@@ -83,10 +84,20 @@ def _verified(mirror: Chosen, branch: Branch | None, dirs: Dirs) -> Catalogued:
         path = _path(address)
         # One state from beginning to end, whatever its owner publishes meanwhile.
         place = Folder((path / PUBLIC if (path / CONFIG).is_file() else path).resolve())
-    vouched = vouch(place, mirror.keys, Seen(dirs))
-    chosen = branch or (
-        Branch.parse(found[1]) if found else _only(sorted(vouched.catalogue.branches), address)
-    )
+    return address, vouch(place, mirror.keys, Seen(dirs))
+
+
+def sums(mirror: Chosen, dirs: Dirs) -> Mapping[str, str]:
+    """Return the sha256 of every file that a mirror whose key is known shows, by path; verified."""
+    _, vouched = _vouched(mirror, dirs)
+    return {path: blob.sha256 for path, blob in vouched.catalogue.files()}
+
+
+def _verified(mirror: Chosen, branch: Branch | None, dirs: Dirs) -> Catalogued:
+    """Return a branch by the catalogue that one of the mirror's keys signed."""
+    address, vouched = _vouched(mirror, dirs)
+    found = _BRANCH.search(mirror.address.rstrip("/"))
+    chosen = branch or (Branch.parse(found[1]) if found else None)
 
     def read(path: str, _blob: Blob) -> bytes:
         data = vouched.place.read(path)
@@ -94,7 +105,8 @@ def _verified(mirror: Chosen, branch: Branch | None, dirs: Dirs) -> Catalogued:
             raise VerifyError("the catalogue does not name it", where=f"{address}/{path}")
         return data
 
-    return Catalogued(address, vouched.catalogue, chosen, read)
+    there = sorted(vouched.catalogue.branches)
+    return Catalogued(address, vouched.catalogue, chosen or _only(there, address), read)
 
 
 def _own(mirror: Mirror, branch: Branch | None, state: Path | None = None) -> Catalogued:

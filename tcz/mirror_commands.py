@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tcz import bases, commands
 from tcz.errors import CheckError, ConfigError, Problem
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from tcz.mirror.publish import Sign
     from tcz.model import Built
     from tcz.reporting import Reporter
+
+
+#: What cannot be told of packages for the Raspberry Pi, whose C library may be another.
+_UNSURE: Final = dict.fromkeys(
+    ("armv6", "armv7", "aarch64"), ("elf-interpreter", "elf-libc-version", "elf-library")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,14 +170,18 @@ def _lint(
     if base is None:
         reporter.warn(f"lint knows no base for {branch}: packages are added as they are (--base names one)")
         return
+    if branch.arch in _UNSURE:
+        left = ", ".join(_UNSURE[branch.arch])
+        reporter.note(f"lint holds packages of {branch} against {base}, and leaves out {left}")
     shown = mirror.public / branch.folder
     report = commands.lint_packages(
         [str(path) for path in found.files],
         # What nobody provides is told by ``changes.add``, which knows what is added at the same time.
         Wish(
             base=base,
+            arch=branch.arch,
             against=(*([shown] if shown.is_dir() else []), *found.around),
-            skip=("dep-unknown",),
+            skip=("dep-unknown", *_UNSURE.get(branch.arch, ())),
             level="error",
         ),
         recipes,
@@ -197,6 +207,6 @@ def _paths(paths: Iterable[str]) -> str:
 
 
 def _base(branch: Branch) -> str | None:
-    """Return the base that a branch's packages are loaded on, if lint knows it."""
+    """Return the base of a branch's release, if lint knows it: the one of 64 bit is like all others."""
     name = f"corepure64-{branch.release}"
-    return name if branch.arch == "x86_64" and name in bases.names() else None
+    return name if name in bases.names() else None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import subprocess
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -23,7 +24,12 @@ from tcz.mirror.status import status
 from tcz.mirror.upstream import open_upstream
 from tcz.mirror.verify import verify
 from tcz.model import Built, BuiltPackage
+from tcz.reporting import SilentReporter
 from tcz.run import HostRunner
+from tcz.squashfs import writer
+from tcz.squashfs.image import Image
+from tcz.squashfs.options import SquashOptions
+from tcz.tree import Tree
 from tests.unit.mirror_made import BRANCH, QUIET, added, begun, package, quick_folder
 from tests.unit.repository_made import serving
 from tests.unit.signed_made import rsync_daemon
@@ -475,3 +481,68 @@ def test_a_mirror_that_is_wrong_shows_before_the_build(tmp_path: Path, mirror: M
         done = run.invoke(cli, ["build", "runc", *args])
         assert done.exit_code == 2
         assert word in done.output
+
+
+# -- lint of other architectures ------------------------------------------------------------------
+
+
+def compiled(*flags: str) -> bytes:
+    """Return a program that needs no library, for the processor that the flags name."""
+    with quick_folder() as scratch:
+        (scratch / "x.c").write_text("int _start(void){return 0;}")
+        words = ["gcc", "-nostdlib", "-s", "-o", "x", "x.c", *flags]
+        subprocess.run(words, cwd=scratch, check=True, capture_output=True)
+        return (scratch / "x").read_bytes()
+
+
+THIRTY_TWO = ("-m32", "-fpie", "-pie", "-Wl,--dynamic-linker=/lib/ld-linux.so.2")
+
+
+def holding(folder: Path, name: str, program: bytes) -> Path:
+    """Write a package with a program in it."""
+    path = package(folder, name)
+    tree = Image(path).tree()
+    nodes = {p: replace(n, data=program) if n.is_file else replace(n, mtime=1) for p, n in tree.items()}
+    path.unlink()
+    writer.write(Tree(nodes), path, SquashOptions(), epoch=1, threads=1)
+    md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    path.with_name(f"{path.name}.md5.txt").write_text(f"{md5}  {path.name}\n")
+    return path
+
+
+def test_lint_knows_what_a_branch_is_for(tmp_path: Path, home_of_its_own: None) -> None:
+    del home_of_its_own
+    branches = tuple(Branch.parse(f"17.x/{arch}") for arch in ("x86", "x86_64", "armv7", "aarch64"))
+    other = Branch.parse("99.x/x86")
+    config = Config(branches=(*branches, other), latest={})
+    mirror = changes.init(tmp_path / "m", config, QUIET)
+    narrow = holding(tmp_path / "in", "narrow", compiled(*THIRTY_TWO))
+    wide = holding(tmp_path / "in", "wide", compiled("-static"))
+    script = package(tmp_path / "in", "script")
+    for branch in branches:
+        wish = mirror_commands.AddWish(branch=str(branch))
+        for path, arch in ((narrow, "x86"), (wide, "x86_64"), (script, branch.arch)):
+            if arch == branch.arch:
+                assert mirror_commands.add(mirror.root, [str(path)], wish, [], QUIET).published
+            else:
+                with pytest.raises(CheckError, match="lint finds errors") as told:
+                    mirror_commands.add(mirror.root, [str(path)], wish, [], QUIET)
+                assert "elf-machine" in (told.value.why or "")
+    reporter = Telling()
+    wish = mirror_commands.AddWish(branch=str(other))
+    assert mirror_commands.add(mirror.root, [str(wide)], wish, [], reporter).published
+    assert any("lint knows no base for 99.x/x86" in text for text in reporter.warnings)
+
+
+class Telling(SilentReporter):
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+@pytest.fixture
+def home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CACHE", "CONFIG", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))

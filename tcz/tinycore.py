@@ -23,7 +23,7 @@ from tcz.resolve import closure
 from tcz.store import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     import requests
 
@@ -49,12 +49,12 @@ _HINT = (
 class Remote:
     """A mirror by its address. One that is verified has ``keys``, the ids of keys of which one signed it.
 
-    ``sums`` then returns the sha256 of all files that it may show, by path below the address.
+    ``sums`` then returns what tells the sha256 of each file that it may show, by path below the address.
     """
 
     address: str
     keys: tuple[str, ...] = ()
-    sums: Callable[[], Mapping[str, str]] | None = None
+    sums: Callable[[], Callable[[str], str | None]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ class Mirror:
         self._store = store
         self._reporter = reporter
         self._remotes = tuple(remotes)
-        self._sums: dict[Remote, Mapping[str, str]] = {}
+        self._sums: dict[Remote, Callable[[str], str | None]] = {}
         self._update = update
         self._session: requests.Session | None = None
         self._known: dict[Path, Chosen] = {}
@@ -204,7 +204,7 @@ class Mirror:
             return ""
         if remote not in self._sums:
             self._sums[remote] = remote.sums()
-        return self._sums[remote].get(f"{release}/{_ARCH}/{path}")
+        return self._sums[remote](f"{release}/{_ARCH}/{path}")
 
     # -- fetching -------------------------------------------------------------------------------
 

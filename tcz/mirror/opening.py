@@ -14,7 +14,7 @@ from tcz.mirror.repository import CONFIG, PUBLIC, Mirror
 from tcz.mirror.shelf import Catalogued, Indexed, Shelf
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from tcz.mirror.known import Chosen
     from tcz.mirror.model import Blob
@@ -87,10 +87,15 @@ def _vouched(mirror: Chosen, dirs: Dirs) -> tuple[str, Vouched]:
     return address, vouch(place, mirror.keys, Seen(dirs))
 
 
-def sums(mirror: Chosen, dirs: Dirs) -> Mapping[str, str]:
-    """Return the sha256 of every file that a mirror whose key is known shows, by path; verified."""
+def sums(mirror: Chosen, dirs: Dirs) -> Callable[[str], str | None]:
+    """Return what tells the sha256 of each file that a mirror whose key is known shows, by path; verified."""
     _, vouched = _vouched(mirror, dirs)
-    return {path: blob.sha256 for path, blob in vouched.catalogue.files()}
+
+    def of(path: str) -> str | None:
+        blob = vouched.place.named(path)
+        return None if blob is None else blob.sha256
+
+    return of
 
 
 def _verified(mirror: Chosen, branch: Branch | None, dirs: Dirs) -> Catalogued:

@@ -232,8 +232,7 @@ class SignedUpstream:
     def refresh(self) -> Place:
         """See ``Upstream``; raises ``VerifyError`` for a catalogue that is not to be believed."""
         self._vouched = vouch(self._root, self._keys, self._seen)
-        files = self._vouched.place.below(self._branch.folder).named
-        return Sealed(self._upstream.refresh(), files)
+        return Sealed(self._upstream.refresh(), self._vouched.catalogue, f"{self._branch.folder}/")
 
     def prepare(self, files: Sequence[str]) -> None:
         """See ``Upstream``."""

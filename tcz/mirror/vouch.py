@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Final
 from tcz.errors import VerifyError
 from tcz.mirror import catalogue as catalogues
 from tcz.mirror import trust
+from tcz.mirror.model import SUFFIXES
 from tcz.mirror.publish import KEYS
 from tcz.mirror.sign import signer
+from tcz.names import SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from tcz.mirror.model import Blob, Catalogue
     from tcz.mirror.place import Place
@@ -44,19 +46,36 @@ class Vouched:
 class Sealed:
     """A ``Place`` of which only files of a catalogue are read, and only with the bytes that it names."""
 
-    def __init__(self, place: Place, files: Mapping[str, Blob]) -> None:
-        """``files`` are relative to ``place``."""
+    def __init__(self, place: Place, catalogue: Catalogue, start: str = "") -> None:
+        """``start`` is where ``place`` is within the mirror: nothing, or a folder's path with a slash."""
         self._place = place
-        self.named = files
+        self._catalogue = catalogue
+        self._start = start
         self.where = place.where
+
+    def named(self, path: str) -> Blob | None:
+        """Return what the catalogue names there; entries are looked at one by one, for there may be many."""
+        whole = self._start + path
+        for files in (self._catalogue.extra, self._catalogue.indexes):
+            if whole in files:
+                return files[whole]
+        for branch, entries in self._catalogue.branches.items():
+            file = whole.removeprefix(f"{branch.folder}/")
+            if file == whole or "/" in file:
+                continue
+            for suffix in SUFFIXES:
+                name = file.removesuffix(f"{SUFFIX}{suffix}")
+                if name != file and name in entries and suffix in (found := entries[name].files):
+                    return found[suffix]
+        return None
 
     def prepare(self, paths: Sequence[str]) -> None:
         """See ``Place``."""
-        self._place.prepare([path for path in paths if path in self.named])
+        self._place.prepare([path for path in paths if self.named(path) is not None])
 
     def read(self, path: str) -> bytes | None:
         """See ``Place``; raises ``VerifyError`` for other bytes than the catalogue's, or none."""
-        blob = self.named.get(path)
+        blob = self.named(path)
         if blob is None:
             return None
         data = self._place.read(path)
@@ -65,13 +84,13 @@ class Sealed:
 
     def below(self, path: str) -> Sealed:
         """See ``Place``."""
-        start = f"{path}/"
-        inside = {one.removeprefix(start): blob for one, blob in self.named.items() if one.startswith(start)}
-        return Sealed(self._place.below(path), inside)
+        return Sealed(self._place.below(path), self._catalogue, f"{self._start}{path}/")
 
     def files(self, suffix: str) -> Iterable[str] | None:
         """See ``Place``."""
-        return sorted(path for path in self.named if path.endswith(suffix) and "/" not in path)
+        paths = (path for path, _ in self._catalogue.files() if path.startswith(self._start))
+        found = (path.removeprefix(self._start) for path in paths if path.endswith(suffix))
+        return sorted(path for path in found if "/" not in path)
 
 
 def refuse_other(data: bytes | None, blob: Blob, where: str) -> None:
@@ -144,7 +163,7 @@ def _vouched(
     seen.note(checked)
     for key in keys:
         seen.adopt(key, trust.grown([key], files, gone))
-    return Vouched(catalogue=catalogue, checked=checked, place=Sealed(place, dict(catalogue.files())))
+    return Vouched(catalogue=catalogue, checked=checked, place=Sealed(place, catalogue))
 
 
 def _list(place: Place, path: str) -> bytes:

@@ -6,6 +6,7 @@ They come into ``incoming/`` of the mirror, where an interrupted download waits 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -150,10 +151,14 @@ class Bringer:
         return replace(entry, origin=f"{ORIGIN}{self._upstream.where}")
 
     def _remember(self, want: Want, entry: Entry) -> None:
-        """Let the next run find what this one brought, should it end early: as a link, not as a copy."""
+        """Let the next run find what this one brought, should it end early.
+
+        A symbolic link: of an object, hard links are counted (see ``Objects.durable``).
+        """
         self._path(want, "part").unlink(missing_ok=True)
-        self._path(want, "done").unlink(missing_ok=True)
-        self._objects.link(entry.files[""], self._path(want, "done"))
+        done = self._path(want, "done")
+        done.unlink(missing_ok=True)
+        done.symlink_to(os.path.relpath(self._objects.path(entry.sha256), self._folder))
 
     def _path(self, want: Want, kind: str) -> Path:
         return self._folder / f"{want.name}.{want.md5}.{kind}"
@@ -162,7 +167,7 @@ class Bringer:
         """Return the .tcz, checked: what was begun by an earlier run is gone on with, once."""
         done, part = self._path(want, "done"), self._path(want, "part")
         if done.exists() and _problem(done, want) is None:
-            return done  # never written to: it is an object of the mirror
+            return done.resolve()  # never written to: it is an object of the mirror
         resumed = part.exists()
         self._fill(want, part, step)
         problem = _problem(part, want)

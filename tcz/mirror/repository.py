@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from tcz.errors import ConfigError, ToolkitError, VerifyError
 from tcz.mirror import catalogue as catalogues
 from tcz.mirror.model import EMPTY
-from tcz.mirror.objects import Objects, sync_disk
+from tcz.mirror.objects import Objects, sync_disk, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -167,6 +167,8 @@ class Writer:
         sync_disk(root)
         state = root / STATES / str(serial)
         new.rename(state)
+        # The link must not outlive a power cut that its state does not.
+        sync_folder(root / STATES)
         self.show(state)
         return state
 
@@ -213,6 +215,8 @@ class Writer:
         (self.mirror.root / "tmp").mkdir(exist_ok=True)
         doomed = Path(tempfile.mkdtemp(dir=self.mirror.root / "tmp"))
         state.rename(doomed / state.name)
+        # Or it could be back after a power cut, and half empty.
+        sync_folder(state.parent)
         shutil.rmtree(doomed)
 
 

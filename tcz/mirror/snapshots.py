@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tcz.errors import ConfigError
 from tcz.mirror import config as configs
 from tcz.mirror import verify
+from tcz.mirror.bring import INCOMING
 from tcz.mirror.locks import locked
 from tcz.mirror.objects import sync_disk
 
@@ -93,6 +94,14 @@ def collect(mirror: Mirror, reporter: Reporter, *, dry_run: bool = False) -> Col
         for state in writer.states():
             files = verify.expected_files(state, mirror.catalogue(state))
             needed.update(blob.sha256 for blob in files.values())
+        # What an interrupted sync has brought: the next one goes on with it.
+        needed.update(
+            path.parent.name + path.name
+            for path in (link.readlink() for link in (mirror.root / INCOMING).glob("*.done"))
+        )
+        if states:
+            # Or a power cut could bring a state back, without its objects.
+            sync_disk(mirror.root)
         count = size = kept = 0
         for path in (mirror.root / "objects").glob("??/*"):
             if path.parent.name + path.name in needed:

@@ -70,10 +70,16 @@ def tcz(*words: str | Path) -> None:
 
 
 @contextmanager
-def serving(folder: Path, packages: Path) -> Iterator[Served]:
-    """Publish the packages of a folder in a new mirror, and serve it while the context lasts."""
+def publishing(folder: Path, packages: Path, latest: str | None = None) -> Iterator[Served]:
+    """Publish the packages of a folder in a new mirror, and serve it while the context lasts.
+
+    ``latest`` is what the mirror tells to be Tiny Core's newest version.
+    """
     root, log = folder / "published", folder / "access.log"
     tcz("init", root, "--branch", "17.x/x86_64")
+    if latest is not None:
+        with (root / "mirror.toml").open("a") as file:
+            file.write(f'[latest]\nx86_64 = "{latest}"\n')
     tcz("add", packages, "--no-lint", "--progress", "none", "-m", root)
     environment = {**os.environ, "PYTHONPATH": str(TOP), "TCZ_MIRROR_DIR": str(root)}
     words = [sys.executable, "-m", "tcz", "mirror", "serve", "--listen", "127.0.0.1:0", "--log", str(log)]

@@ -22,7 +22,7 @@ import pycdlib
 import pytest
 
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT
-from tests.boot.served import Asked, Served, serving
+from tests.boot.served import Asked, Served, publishing
 from tests.unit.debs import control_text, make_deb
 
 if TYPE_CHECKING:
@@ -289,7 +289,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     extension(packages, "low", told("low"))
     extension(packages, "spoilt", told("spoilt"), "low.tcz\n")
     extension(packages, "large", {"usr/local/share/large": random.Random(1).randbytes(600_000).hex()})
-    with serving(folder, packages) as one:
+    with publishing(folder, packages) as one:
         yield one
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Counted
 
-CRASHES = int(os.environ.get("TCZ_CRASHES", "40"))
+CRASHES = int(os.environ.get("TCZ_CRASHES", "100"))
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 

@@ -89,9 +89,13 @@ def _to_folder(state: Path, catalogue: Catalogue, folder: Path, reporter: Report
             f"{folder} is not a folder that was published here", hint="name a new or an empty folder"
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
+    target = old.name if old is not None else ""
     for leftover in folder.parent.iterdir():
         # Of runs that ended early: copies begun, and whole ones that are shown no longer.
-        if re.fullmatch(rf"\.{re.escape(folder.name)}\.(new|\d+)-\w+", leftover.name) and leftover != old:
+        if (
+            re.fullmatch(rf"\.{re.escape(folder.name)}\.(new|\d+)-\w+", leftover.name)
+            and leftover.name != target
+        ):
             shutil.rmtree(leftover)
     with reporter.step(f"copying to {folder}"):
         new = Path(tempfile.mkdtemp(prefix=f".{folder.name}{_NEW}", dir=folder.parent))
@@ -99,13 +103,13 @@ def _to_folder(state: Path, catalogue: Catalogue, folder: Path, reporter: Report
         before = dict(_known(old).files()) if old is not None else {}
         _copy_all(state, catalogue, new, old or new, before)
         sync_disk(folder.parent)
-        target = folder.with_name(new.name.replace(_NEW, f".{catalogue.serial}-"))
-        new.rename(target)
+        whole = folder.with_name(new.name.replace(_NEW, f".{catalogue.serial}-"))
+        new.rename(whole)
         # The link must not outlive a power cut that the copy does not.
         sync_folder(folder.parent)
         link = folder.with_name(f".{folder.name}.link")
         link.unlink(missing_ok=True)
-        link.symlink_to(target.name)
+        link.symlink_to(whole.name)
         link.replace(folder)
         sync_disk(folder.parent)
     if old is not None:

@@ -131,9 +131,11 @@ class Writer:
         self.objects = mirror.objects
 
     def recover(self) -> None:
-        """Remove what an interrupted writer left: all of ``tmp``, and states that never became public."""
+        """Remove what an interrupted writer left: all of ``tmp``, states half removed or never public."""
         root = self.mirror.root
         shutil.rmtree(root / "tmp", ignore_errors=True)
+        for doomed in (root / STATES).glob(".*"):
+            shutil.rmtree(doomed)
         kept = {path.name for path in self.mirror.snapshots().values()}
         shown = self.mirror.shown()
         last = int(shown.name) if shown else 0
@@ -211,10 +213,9 @@ class Writer:
         return tuple(state.name for state in old)
 
     def remove(self, state: Path) -> None:
-        """Remove a state: out of sight in one step, then file by file."""
-        (self.mirror.root / "tmp").mkdir(exist_ok=True)
-        doomed = Path(tempfile.mkdtemp(dir=self.mirror.root / "tmp"))
-        state.rename(doomed / state.name)
+        """Remove a state: out of sight in one step, then file by file. No room is needed for it."""
+        doomed = state.with_name(f".{state.name}")
+        state.rename(doomed)
         # Or it could be back after a power cut, and half empty.
         sync_folder(state.parent)
         shutil.rmtree(doomed)

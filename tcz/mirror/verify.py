@@ -122,7 +122,7 @@ def _states(mirror: Mirror) -> tuple[dict[Path, Catalogue], list[Damage]]:
     """Return the catalogue of every state, and those that cannot be read."""
     folder = mirror.root / STATES
     found, damage = {}, []
-    for state in sorted(folder.iterdir()) if folder.is_dir() else ():
+    for state in sorted(folder.glob("[!.]*")):  # those with a dot are half removed
         if not state.name.isdigit():
             damage.append(Damage(kind="state", path=f"{STATES}/{state.name}", message="is no state"))
             continue

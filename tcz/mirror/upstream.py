@@ -103,9 +103,11 @@ class WebUpstream:
         """``cache`` keeps index files; ``pause`` is the first wait between attempts and doubles."""
         address = address.rstrip("/")
         whole = address.endswith("/tcz")
-        self._base = None if whole else Web(address, cache, timeout=timeout)
+        self._base = None if whole else Web(address, cache, timeout=timeout, pause=pause)
         self._branch = branch
-        self._web = Web(address if whole else f"{address}/{branch.folder}", cache, timeout=timeout)
+        self._web = Web(
+            address if whole else f"{address}/{branch.folder}", cache, timeout=timeout, pause=pause
+        )
         self._downloads = Downloads(cache, attempts=_ATTEMPTS, pause=pause, timeout=timeout)
         self.where = self._web.where
 

@@ -206,6 +206,14 @@ def busy(handler: BaseHTTPRequestHandler, _data: bytes) -> None:
     handler.send_error(503)
 
 
+def later(handler: BaseHTTPRequestHandler, _data: bytes) -> None:
+    """Ask to be left alone for a second."""
+    handler.send_response(503)
+    handler.send_header("Retry-After", "1")
+    handler.send_header("Content-Length", "0")
+    handler.end_headers()
+
+
 def gone(handler: BaseHTTPRequestHandler, _data: bytes) -> None:
     handler.send_error(404)
 

@@ -59,6 +59,7 @@ def sync(
     from tcz.mirror import config as configs
     from tcz.mirror import sync as syncing
     from tcz.mirror.repository import Mirror
+    from tcz.mirror.several import Several
     from tcz.mirror.upstream import open_upstream
     from tcz.paths import Dirs
     from tcz.run import HostRunner
@@ -76,7 +77,9 @@ def sync(
         replacing=replacing,
         jobs=jobs,
     )
-    upstream = open_upstream(address or _usual(config), chosen, Dirs.from_env().cache, HostRunner())
+    cache = Dirs.from_env().cache
+    opened = [open_upstream(one, chosen, cache, HostRunner()) for one in _addresses(address, config)]
+    upstream = opened[0] if len(opened) == 1 else Several(opened)
     done = syncing.sync(mirror, upstream, chosen, wish, progress, dry_run=dry_run)
     for warning in done.warnings:
         progress.warn(warning)
@@ -86,12 +89,15 @@ def sync(
         clikit.echo_lines(_lines(done, dry_run=dry_run))
 
 
-def _usual(config: Config) -> str:
+def _addresses(address: str | None, config: Config) -> list[str]:
+    """Return whom to ask: who is named, else all of the configuration, the highest priority first."""
     from tcz.errors import ConfigError
 
+    if address is not None:
+        return [address]
     if not config.upstreams:
         raise ConfigError("no upstream is named", hint="--from ADDRESS, or [[upstream]] in mirror.toml")
-    return max(config.upstreams, key=lambda one: one.priority).url
+    return [one.url for one in sorted(config.upstreams, key=lambda one: -one.priority)]
 
 
 def _lines(done: Synced, *, dry_run: bool) -> list[str]:

@@ -17,6 +17,7 @@ from tcz.errors import FetchError, ToolkitError, VerifyError
 from tcz.metadata import Md5, dep_text, md5_text
 from tcz.mirror import official
 from tcz.mirror.examine import examine
+from tcz.mirror.several import whose
 from tcz.names import file_name
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ class Bringer:
         entry = examine(path, self._objects).entry
         shutil.rmtree(folder)
         self._remember(want, entry)
-        return replace(entry, origin=f"{ORIGIN}{self._upstream.where}")
+        return replace(entry, origin=f"{ORIGIN}{whose(self._upstream, want.name).where}")
 
     def _remember(self, want: Want, entry: Entry) -> None:
         """Let the next run find what this one brought, should it end early.

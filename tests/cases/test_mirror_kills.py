@@ -17,7 +17,8 @@ from tests.unit.mirror_made import BRANCH, QUIET
 if TYPE_CHECKING:
     from tests.conftest import Counted
 
-KILLS = int(os.environ.get("TCZ_KILLS", "24"))
+USUAL = 24
+KILLS = int(os.environ.get("TCZ_KILLS", USUAL))
 
 
 @pytest.mark.parametrize("name", SCENES)

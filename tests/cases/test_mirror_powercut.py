@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from tests.cases.mirror_scenes import Stage
     from tests.conftest import Counted
 
-CRASHES = int(os.environ.get("TCZ_CRASHES", "100"))
+USUAL = 100
+CRASHES = int(os.environ.get("TCZ_CRASHES", USUAL))
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 

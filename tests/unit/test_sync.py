@@ -317,7 +317,7 @@ def test_a_sync_that_was_killed_is_gone_on_with(mirror: Mirror, server: Server, 
         handler.wfile.write(data[: len(data) // 2])
         handler.wfile.flush()
         arrived.set()
-        time.sleep(2)
+        time.sleep(0.5)
 
     arrived = threading.Event()
     server.on("other.tcz", half)

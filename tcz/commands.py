@@ -191,33 +191,42 @@ def lint_packages(what: Sequence[str], wish: Wish, folders: Sequence[Path], repo
         what,
         wish,
         recipes=workshop.recipes,
-        built=lambda name: built_package(workshop, dirs, name),
+        built=lambda name: built_packages(workshop, dirs, name),
         runner=runner,
         reporter=reporter,
     )
 
 
-def built_package(workshop: Workshop, dirs: Dirs, name: str) -> tuple[BuiltPackage, tuple[BuiltPackage, ...]]:
-    """Return a package that was built, and those built of what it needs, itself included.
+def built_packages(
+    workshop: Workshop, dirs: Dirs, name: str
+) -> tuple[tuple[BuiltPackage, ...], tuple[BuiltPackage, ...]]:
+    """Return the extensions that a name stands for, a package's or a recipe's, and all built that they need.
 
-    Raises ``ConfigError`` for one that no recipe makes, that is no .tcz, or that is not built yet.
+    Raises ``ConfigError`` for a name that is neither, for one that is no .tcz, and what is not built yet.
     """
     from tcz import record  # noqa: PLC0415
 
-    if workshop.recipes.find_package(name) is None:
-        raise ConfigError("no such file, and no such package", hint=unknown(workshop.recipes, name).hint)
+    if workshop.recipes.find_package(name) is None and name not in workshop.recipes.names():
+        raise ConfigError("no such file, recipe or package", hint=unknown(workshop.recipes, name).hint)
+    wanted = recipe_graph.packages_named(workshop.recipes, name)
     found: list[BuiltPackage] = []
-    for planned in workshop.plan_packages([name]):
+    for planned in workshop.plan_packages(wanted):
         built = record.read(dirs.cache / "builds" / planned.build_id) if planned.cached else None
         found += built.packages if built is not None else ()
-    mine = [package for package in found if package.name == name]
-    # NAME-KERNEL is known by its stem until it is built.
-    mine += [p for p in found if name.endswith("-KERNEL") and p.name.startswith(name.removesuffix("KERNEL"))]
+    mine = tuple(package for package in found if any(_is(package, one) for one in wanted))
     if not mine:
         raise ConfigError("it is not built", hint=f"tcz build {name}")
-    if mine[0].form != "extension":
+    extensions = tuple(package for package in mine if package.form == "extension")
+    if not extensions:
         raise ConfigError("it is no .tcz", hint=f"its recipe makes it as {mine[0].form}")
-    return mine[0], tuple(found)
+    return extensions, tuple(found)
+
+
+def _is(package: BuiltPackage, name: str) -> bool:
+    """Tell whether a package has this name; NAME-KERNEL is known by its stem until it is built."""
+    return package.name == name or (
+        name.endswith("-KERNEL") and package.name.startswith(name.removesuffix("KERNEL"))
+    )
 
 
 def newest_log(dirs: Dirs, name: str) -> Path:

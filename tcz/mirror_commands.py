@@ -115,24 +115,15 @@ def _built(
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Return the extensions of a recipe, or a package of one; and those with all that they need."""
     from tcz.paths import Dirs  # noqa: PLC0415 - slow to import
-    from tcz.recipe_graph import package_spec, packages_named  # noqa: PLC0415
     from tcz.run import HostRunner  # noqa: PLC0415
 
     dirs = Dirs.from_env()
     workshop = commands.open_workshop(dirs, HostRunner(), reporter, recipes)
-    known = workshop.recipes
-    if known.find_package(name) is None and name not in known.names():
-        raise ConfigError("no such file, recipe or package", hint=commands.unknown(known, name).hint)
-    mine: dict[Path, None] = {}
-    needed: dict[Path, None] = {}
-    for wanted in packages_named(known, name):
-        spec = package_spec(known, wanted)
-        if spec is not None and spec.form != "extension" and wanted != name:
-            continue
-        package, found = commands.built_package(workshop, dirs, wanted)
-        mine[package.path] = None
-        needed |= dict.fromkeys(one.path for one in found if one.form == "extension")
-    return tuple(mine), tuple(needed)
+    mine, needed = commands.built_packages(workshop, dirs, name)
+    return (
+        tuple(package.path for package in mine),
+        tuple(package.path for package in needed if package.form == "extension"),
+    )
 
 
 def _lint(

@@ -34,6 +34,10 @@ def _live(subject: Subject) -> Iterator[tuple[str, Elf]]:
     )
 
 
+_LIB64 = re.compile(r"/lib64/([^/]+)\Z")
+_MAKES_LIB64 = re.compile(rb"\bln -s\w* /?lib /lib64(?![\w/])")
+
+
 @check(
     "elf-damaged",
     "error",
@@ -50,7 +54,8 @@ def elf_damaged(subject: Subject, _context: Context) -> Iterator[Fault]:
     "error",
     """The dynamic loader that a program names must be in the base. CorePure64 has /lib/ld-linux-x86-64.so.2
     and no /lib64: programs from other distributions end with "not found" there. Build them static, or link
-    them with -Wl,--dynamic-linker=/lib/ld-linux-x86-64.so.2.""",
+    them with -Wl,--dynamic-linker=/lib/ld-linux-x86-64.so.2, or make the link in the start-up script:
+    [ -e /lib64 ] || ln -s lib /lib64.""",
 )
 def elf_interpreter(subject: Subject, context: Context) -> Iterator[Fault]:
     """See the text above."""
@@ -58,13 +63,20 @@ def elf_interpreter(subject: Subject, context: Context) -> Iterator[Fault]:
     wanted: dict[str, list[str]] = {}
     for path, elf in _live(subject):
         if elf.interpreter is not None:
-            refused = context.submission and elf.interpreter.startswith("/lib64/")
-            if refused or not around.has(elf.interpreter.strip("/")):
+            there = around.has(elf.interpreter.strip("/"))
+            if not there and (name := _LIB64.match(elf.interpreter)) is not None:
+                there = around.has(f"lib/{name[1]}") and _links_lib64(subject)
+            if not there or (context.submission and _LIB64.match(elf.interpreter)):
                 wanted.setdefault(elf.interpreter, []).append(path)
     for interpreter, paths in sorted(wanted.items()):
         yield Fault(
             message=f"started by {interpreter}, which {context.base.name} has not", paths=tuple(paths)
         )
+
+
+def _links_lib64(subject: Subject) -> bool:
+    scripts = (subject.tree[path] for path in subject.startup)
+    return any(_MAKES_LIB64.search(script.read()) for script in scripts if script.is_file)
 
 
 def _version(text: str) -> tuple[int, ...]:
@@ -112,7 +124,7 @@ def elf_library(subject: Subject, context: Context) -> Iterator[Fault]:
             if bare not in own and bare not in context.base.sonames:
                 users.setdefault(soname, []).append(path)
     for soname, paths in sorted(users.items()):
-        owners = context.others.with_library(soname)
+        owners = context.others.with_library(soname, context.base.libraries)
         if not set(owners) & set(around.packages):
             yield _missing_library(soname, owners, tuple(paths), certain=around.complete)
 

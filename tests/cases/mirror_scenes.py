@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 FOLDER = "m"
 DAY = date(2026, 1, 1)
 PLACE = "www/tc"
+#: What is removed already cannot be removed once more.
+_DONE = ("nothing was removed", "there is no snapshot")
 
 
 @dataclass(frozen=True)
@@ -202,8 +204,11 @@ class Stage:
     def go_on(self, *, same: bool) -> None:
         """Do the next command, the same one or another; all must be right then."""
         if same or self.scene.damaged or self.scene.elsewhere or self.name == "init":
-            with suppress(ConfigError):  # what was removed already cannot be removed
+            try:
                 self.scene.again(self.mirror)
+            except ConfigError as error:
+                if not error.what.startswith(_DONE):
+                    raise
         else:
             changes.index(self.mirror, QUIET)
         assert verify(self.mirror, QUIET).damage == ()

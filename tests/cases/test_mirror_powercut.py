@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from itertools import chain
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -40,13 +41,27 @@ def record(stage: Stage) -> powercut.Recording:
     return made
 
 
+def _shuffled(made: powercut.Recording, random: Random) -> tuple[list[int], list[int]]:
+    """Return places to cut, and as many out of those that matter most: near renames, links and the end."""
+    cuts = list(range(made.cuts))
+    turns = [
+        number + 1 + more
+        for number, one in enumerate(made.steps)
+        if isinstance(one, powercut.Change) and one.turns
+        for more in range(3)
+        if number + 1 + more < made.cuts
+    ]
+    turns += cuts[-12:]
+    random.shuffle(cuts)
+    return cuts, random.choices(turns, k=len(cuts))
+
+
 @pytest.mark.parametrize("name", SCENES)
 def test_a_power_cut_leaves_the_old_or_the_new_state(name: str, counted: Counted) -> None:
     random = Random(name)
     with staged(name) as stage:
         made = record(stage)
-        cuts = list(range(made.cuts))
-        random.shuffle(cuts)
+        cuts = list(chain.from_iterable(zip(*_shuffled(made, random), strict=False)))
         for number in range(CRASHES):
             loss = powercut.LOSSES[number % len(powercut.LOSSES)]
             crashed = made.crash(cuts[number % len(cuts)], random, loss, ordered=number % 3 == 0)

@@ -46,6 +46,14 @@ class Change:
 
     entries: tuple[tuple[Node, str, Node | None], ...]
 
+    @property
+    def turns(self) -> bool:
+        """Whether more than a file is concerned: a folder moved, a link made or replaced."""
+        return any(node is not None and node.kind != "file" for _, _, node in self.entries) and (
+            len(self.entries) > 1
+            or any(node is not None and node.kind == "link" for _, _, node in self.entries)
+        )
+
 
 @dataclass(frozen=True)
 class Sync:

@@ -49,10 +49,8 @@ class Change:
     @property
     def turns(self) -> bool:
         """Whether more than a file is concerned: a folder moved, a link made or replaced."""
-        return any(node is not None and node.kind != "file" for _, _, node in self.entries) and (
-            len(self.entries) > 1
-            or any(node is not None and node.kind == "link" for _, _, node in self.entries)
-        )
+        kinds = {node.kind for _, _, node in self.entries if node is not None}
+        return "link" in kinds or ("folder" in kinds and len(self.entries) > 1)
 
 
 @dataclass(frozen=True)

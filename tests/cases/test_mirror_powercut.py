@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.cases.mirror_scenes import Stage
     from tests.conftest import Counted
 
-USUAL = 100
+USUAL = 150
 CRASHES = int(os.environ.get("TCZ_CRASHES", USUAL))
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
@@ -63,10 +63,11 @@ def test_a_power_cut_leaves_the_old_or_the_new_state(name: str, counted: Counted
         made = record(stage)
         cuts = list(chain.from_iterable(zip(*_shuffled(made, random), strict=False)))
         for number in range(CRASHES):
-            loss = powercut.LOSSES[number % len(powercut.LOSSES)]
-            crashed = made.crash(cuts[number % len(cuts)], random, loss, ordered=number % 3 == 0)
+            loss = random.choice(powercut.LOSSES)
+            ordered = random.random() < 0.25
+            crashed = made.crash(cuts[number % len(cuts)], random, loss, ordered=ordered)
             shutil.rmtree(stage.written)
             powercut.write(crashed, stage.written)
             stage.look()
-            stage.go_on(same=number % 2 == 0)
+            stage.go_on(same=random.random() < 0.5)
     counted(f"power cuts during {name}", CRASHES)

@@ -123,6 +123,8 @@ class Recording:
         loose = [n for n, one in enumerate(steps) if isinstance(one, Change) and n not in durable]
         if ordered:
             lost = set(loose[random.randrange(len(loose) + 1) :])
+        elif loose and random.random() < 0.5:
+            lost = {random.choice(loose)}
         else:
             lost = {n for n in loose if random.random() < 0.5}
         copy = Copy()

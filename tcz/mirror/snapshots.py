@@ -99,9 +99,6 @@ def collect(mirror: Mirror, reporter: Reporter, *, dry_run: bool = False) -> Col
             path.parent.name + path.name
             for path in (link.readlink() for link in (mirror.root / INCOMING).glob("*.done"))
         )
-        if states:
-            # Or a power cut could bring a state back, without its objects.
-            sync_disk(mirror.root)
         count = size = kept = 0
         for path in (mirror.root / "objects").glob("??/*"):
             if path.parent.name + path.name in needed:

@@ -68,7 +68,8 @@ if [ "$purpose" = test ]; then
     need file file
     need fdisk fdisk
     need ssh openssh-client
-    need nginx nginx-light
+    need nginx nginx
+    need strace strace
     need minisign minisign
     need rsync rsync
     need curl curl

@@ -76,6 +76,7 @@ def sync(
     from tcz.mirror import known
     from tcz.mirror import sync as syncing
     from tcz.mirror.repository import Mirror
+    from tcz.mirror.several import Several
     from tcz.mirror.upstream import open_signed
     from tcz.paths import Dirs
     from tcz.run import HostRunner
@@ -95,8 +96,9 @@ def sync(
         jobs=jobs,
     )
     dirs = Dirs.from_env()
-    source = known.upstream(address or _usual(config), config.upstreams, key_files, dirs)
-    upstream = open_signed(source, chosen, dirs, HostRunner())
+    sources = [known.upstream(one, config.upstreams, key_files, dirs) for one in _addresses(address, config)]
+    opened = [open_signed(one, chosen, dirs, HostRunner()) for one in sources]
+    upstream = opened[0] if len(opened) == 1 else Several(opened)
     done = syncing.sync(mirror, upstream, chosen, wish, progress, dry_run=dry_run, sign=sign)
     for warning in done.warnings:
         progress.warn(warning)
@@ -106,12 +108,15 @@ def sync(
         clikit.echo_lines(_lines(done, dry_run=dry_run))
 
 
-def _usual(config: Config) -> str:
+def _addresses(address: str | None, config: Config) -> list[str]:
+    """Return whom to ask: who is named, else all of the configuration, the highest priority first."""
     from tcz.errors import ConfigError
 
+    if address is not None:
+        return [address]
     if not config.upstreams:
         raise ConfigError("no upstream is named", hint="--from ADDRESS, or [[upstream]] in mirror.toml")
-    return max(config.upstreams, key=lambda one: one.priority).url
+    return [one.url for one in sorted(config.upstreams, key=lambda one: -one.priority)]
 
 
 def _lines(done: Synced, *, dry_run: bool) -> list[str]:

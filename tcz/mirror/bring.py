@@ -6,6 +6,7 @@ They come into ``incoming/`` of the mirror, where an interrupted download waits 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from tcz.metadata import Md5, dep_text, md5_text, parse_md5
 from tcz.mirror import official
 from tcz.mirror.examine import examine
 from tcz.mirror.repository import INCOMING
+from tcz.mirror.several import whose
 from tcz.mirror.vouch import refuse_other
 from tcz.names import file_name
 
@@ -185,7 +187,7 @@ class Bringer:
         entry = examine(path, self._objects).entry
         shutil.rmtree(folder)
         self._remember(want, entry)
-        return replace(entry, origin=f"{ORIGIN}{self._upstream.where}")
+        return replace(entry, origin=f"{ORIGIN}{whose(self._upstream, want.name).where}")
 
     def _beside(self, want: Want, suffix: str, file: Path, step: Step) -> None:
         """Bring a companion: as the catalogue names it, else where there is one."""
@@ -202,10 +204,14 @@ class Bringer:
             file.unlink(missing_ok=True)
 
     def _remember(self, want: Want, entry: Entry) -> None:
-        """Let the next run find what this one brought, should it end early: as a link, not as a copy."""
+        """Let the next run find what this one brought, should it end early.
+
+        A symbolic link: of an object, hard links are counted (see ``Objects.durable``).
+        """
         self._path(want, "part").unlink(missing_ok=True)
-        self._path(want, "done").unlink(missing_ok=True)
-        self._objects.link(entry.files[""], self._path(want, "done"))
+        done = self._path(want, "done")
+        done.unlink(missing_ok=True)
+        done.symlink_to(os.path.relpath(self._objects.path(entry.sha256), self._folder))
 
     def _path(self, want: Want, kind: str) -> Path:
         return self._folder / f"{want.name}.{want.md5}.{kind}"
@@ -214,7 +220,7 @@ class Bringer:
         """Return the .tcz, checked: what was begun by an earlier run is gone on with, once."""
         done, part = self._path(want, "done"), self._path(want, "part")
         if done.exists() and _problem(done, want) is None:
-            return done  # never written to: it is an object of the mirror
+            return done.resolve()  # never written to: it is an object of the mirror
         resumed = part.exists()
         self._fill(want, part, step)
         problem = _problem(part, want)

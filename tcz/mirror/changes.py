@@ -61,7 +61,8 @@ def init(root: Path, config: Config, reporter: Reporter, sign: Sign = unsigned) 
         raise ConfigError(
             f"there is a mirror in {root} already", hint=f"its configuration is {root / CONFIG}"
         )
-    if root.is_dir() and any(root.iterdir()):
+    # What an earlier try left that ended early is no matter.
+    if root.is_dir() and any(not path.name.startswith(f".{CONFIG}.") for path in root.iterdir()):
         raise ConfigError(f"{root} is not empty", hint="name a folder that is empty or does not exist")
     root.mkdir(parents=True, exist_ok=True)
     configs.write(root, config)

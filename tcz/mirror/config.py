@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from tcz import toml
 from tcz.errors import ConfigError
 from tcz.mirror.model import ARCHITECTURES, Branch
+from tcz.mirror.objects import sync_disk, sync_folder
 from tcz.mirror.repository import CONFIG
 from tcz.store import replacing
 
@@ -217,3 +218,6 @@ def write(root: Path, config: Config) -> None:
     """Write the configuration of the mirror in ``root``, in one step."""
     with replacing(root / CONFIG) as temporary:
         temporary.write_text(dumps(config), encoding="utf-8")
+        # Without this there could be a mirror with an empty configuration after a power cut.
+        sync_disk(root)
+    sync_folder(root)

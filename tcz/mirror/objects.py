@@ -42,10 +42,21 @@ class Objects:
         except FileNotFoundError:
             return False
 
+    def durable(self, blob: Blob) -> bool:
+        """Tell whether the object is there and can be relied on: a state shows it, so it is on the disk.
+
+        One that no state shows may be left from before a power cut, of the right length and full of zeros.
+        """
+        try:
+            found = self.path(blob.sha256).stat()
+        except FileNotFoundError:
+            return False
+        return found.st_size == blob.size and found.st_nlink > 1
+
     def add_bytes(self, data: bytes) -> Blob:
         """Keep ``data``."""
         blob = Blob(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
-        if not self.has(blob):
+        if not self.durable(blob):
             with self._temporary() as new:
                 new.write_bytes(data)
                 self._keep(new, blob)
@@ -56,7 +67,7 @@ class Objects:
 
         Raises ``VerifyError`` when it is not what was ``expected``; nothing is kept then.
         """
-        if expected is not None and self.has(expected):
+        if expected is not None and self.durable(expected):
             return expected
         with self._temporary() as new:
             blob = _copy(file, new)
@@ -67,7 +78,7 @@ class Objects:
                     why=f"expected {expected.size} bytes, sha256 {expected.sha256}\n"
                     f"found    {blob.size} bytes, sha256 {blob.sha256}",
                 )
-            if not self.has(blob):
+            if not self.durable(blob):
                 self._keep(new, blob)
         return blob
 
@@ -132,5 +143,14 @@ def sync_disk(folder: Path) -> None:
         if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), str(folder))
+    finally:
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Return when the entries of ``folder`` are on its disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
     finally:
         os.close(handle)

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 from tcz.errors import ConfigError, ToolkitError, VerifyError
 from tcz.mirror import catalogue as catalogues
 from tcz.mirror.model import EMPTY
-from tcz.mirror.objects import Objects, sync_disk
+from tcz.mirror.objects import Objects, sync_disk, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -134,9 +134,11 @@ class Writer:
         self.objects = mirror.objects
 
     def recover(self) -> None:
-        """Remove what an interrupted writer left: all of ``tmp``, and states that never became public."""
+        """Remove what an interrupted writer left: all of ``tmp``, states half removed or never public."""
         root = self.mirror.root
         shutil.rmtree(root / "tmp", ignore_errors=True)
+        for doomed in (root / STATES).glob(".*"):
+            shutil.rmtree(doomed)
         kept = {path.name for path in self.mirror.snapshots().values()}
         shown = self.mirror.shown()
         last = int(shown.name) if shown else 0
@@ -170,6 +172,8 @@ class Writer:
         sync_disk(root)
         state = root / STATES / str(serial)
         new.rename(state)
+        # The link must not outlive a power cut that its state does not.
+        sync_folder(root / STATES)
         self.show(state)
         return state
 
@@ -226,10 +230,11 @@ class Writer:
         return [state for state in states[: max(0, len(states) - keep)] if state.name not in kept]
 
     def remove(self, state: Path) -> None:
-        """Remove a state: out of sight in one step, then file by file."""
-        (self.mirror.root / "tmp").mkdir(exist_ok=True)
-        doomed = Path(tempfile.mkdtemp(dir=self.mirror.root / "tmp"))
-        state.rename(doomed / state.name)
+        """Remove a state: out of sight in one step, then file by file. No room is needed for it."""
+        doomed = state.with_name(f".{state.name}")
+        state.rename(doomed)
+        # Or it could be back after a power cut, and half empty.
+        sync_folder(state.parent)
         shutil.rmtree(doomed)
 
 

@@ -11,6 +11,7 @@ from tcz.mirror import config as configs
 from tcz.mirror import past, verify
 from tcz.mirror.locks import locked
 from tcz.mirror.objects import sync_disk
+from tcz.mirror.repository import INCOMING
 
 if TYPE_CHECKING:
     from datetime import date
@@ -109,6 +110,11 @@ def collect(mirror: Mirror, reporter: Reporter, *, dry_run: bool = False) -> Col
         stay = [one for one in known if one.sha256 in needed]
         if len(stay) < len(known) and not dry_run:
             past.forget(mirror.root, stay)
+        # What an interrupted sync has brought: the next one goes on with it.
+        needed.update(
+            path.parent.name + path.name
+            for path in (link.readlink() for link in (mirror.root / INCOMING).glob("*.done"))
+        )
         count = size = kept = 0
         for path in (mirror.root / "objects").glob("??/*"):
             if path.parent.name + path.name in needed:

@@ -18,6 +18,7 @@ from tcz.mirror import config as configs
 from tcz.mirror.bring import ORIGIN, Bringer, Want, wanted
 from tcz.mirror.model import listed
 from tcz.mirror.publish import publish, unsigned
+from tcz.mirror.several import whose
 from tcz.mirror.shelf import Indexed
 from tcz.names import KERNEL, file_name, follows_kernel, package_name, with_kernel
 
@@ -185,7 +186,7 @@ class _Work:
             chosen, warnings = self._chosen(source, known)
         changed, same = [], 0
         for name in chosen:
-            want = wanted(source, name, promised, strict=self._upstream.signed)
+            want = wanted(source, name, promised, strict=whose(self._upstream, name).signed)
             was = self._before.get(name)
             if was is not None and _is(was, want):
                 same += 1

@@ -131,9 +131,11 @@ class WebUpstream:
         address = address.rstrip("/")
         whole = address.endswith("/tcz")
         base = _base(address, branch)
-        self.base: Place | None = None if base is None else Web(base, cache, timeout=timeout)
+        self.base: Place | None = None if base is None else Web(base, cache, timeout=timeout, pause=pause)
         self._branch = branch
-        self._web = Web(address if whole else f"{address}/{branch.folder}", cache, timeout=timeout)
+        self._web = Web(
+            address if whole else f"{address}/{branch.folder}", cache, timeout=timeout, pause=pause
+        )
         self._downloads = Downloads(cache, attempts=_ATTEMPTS, pause=pause, timeout=timeout)
         self.where = self._web.where
 

@@ -129,7 +129,7 @@ def _states(mirror: Mirror) -> tuple[dict[Path, Catalogue], list[Damage]]:
     """Return the catalogue of every state, and those that cannot be read."""
     folder = mirror.root / STATES
     found, damage = {}, []
-    for state in sorted(folder.iterdir()) if folder.is_dir() else ():
+    for state in sorted(folder.glob("[!.]*")):  # those with a dot are half removed
         if not state.name.isdigit():
             damage.append(Damage(kind="state", path=f"{STATES}/{state.name}", message="is no state"))
             continue
@@ -179,7 +179,8 @@ def _sums(job: tuple[Path, bool]) -> _Sums | None:
 def _objects(
     mirror: Mirror, named: Mapping[str, Blob], sums: Mapping[str, _Sums], md5: Mapping[str, str]
 ) -> Iterator[Damage]:
-    for name in sorted({*named, *sums}):
+    # One that no catalogue names is a leftover, whatever it holds: nobody reads it, and gc removes it.
+    for name in sorted(named):
         path = str(mirror.objects.path(name).relative_to(mirror.root))
         found = sums.get(name)
         if found is None:
@@ -187,7 +188,7 @@ def _objects(
         elif found.sha256 != name:
             message = f"has {found.size} bytes that are not those of its name"
             yield Damage(kind="object", path=path, message=message, sha256=name)
-        elif name in named and named[name].size != found.size:
+        elif named[name].size != found.size:
             message = f"has {found.size} bytes, a catalogue says {named[name].size}"
             yield Damage(kind="object", path=path, message=message, sha256=name)
         elif md5.get(name, found.md5) != found.md5:

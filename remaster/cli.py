@@ -287,21 +287,34 @@ def run(image: Path, uefi: bool, progress: Reporter, **options: Any) -> None:  #
     live.run(live.spec_for(image, uefi=uefi, **options), HostRunner(), progress)
 
 
-@cli.command(codes=[5], examples=["remaster inspect out/floe-docker.iso"])
-@click.argument("image", metavar="ISO", type=click.Path(path_type=Path))
-@click.option("--manifest", is_flag=True, help="Write the whole manifest.")
+@cli.command(
+    codes=[5],
+    examples=[
+        "remaster inspect out/floe-docker.iso",
+        "remaster inspect CorePure64-17.0.iso --json",
+        "remaster inspect corepure64.gz                   an initrd: its members, its root",
+    ],
+)
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("--manifest", is_flag=True, help="Write the whole manifest of an image that remaster made.")
 @clikit.json_option
 def inspect(image: Path, manifest: bool, as_json: bool) -> None:
-    """Tell what is in an image, from the image alone."""
-    from remaster import inspect as inspection
+    """Tell what IMAGE is, by looking into it.
 
-    found = inspection.inspect(image)
-    if manifest:
-        click.echo(found.manifest, nl=False)
+    IMAGE is an ISO image of any make, an initrd, or a folder of files or with a root file system.
+    """
+    from remaster.survey import look, text
+    from tcz.errors import VerifyError
+
+    found = look.survey(image)
+    if manifest and found.manifest is None:
+        raise VerifyError("this image has no manifest: remaster did not make it", where=str(image))
+    if manifest and found.manifest is not None:
+        click.echo(found.manifest.text, nl=False)
     elif as_json:
         clikit.echo_json(found)
     else:
-        _lines(inspection.lines(found))
+        _lines(text.lines(found))
 
 
 @cli.command(codes=[6])

@@ -98,7 +98,7 @@ def test_an_image_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "x.iso").write_bytes(b"x" * 100_000)
     result = run("inspect", tmp_path / "x.iso")
     assert result.exit_code == 5
-    assert "no image of this toolkit" in result.stderr
+    assert "nothing that can be read" in result.stderr
     assert run("inspect", tmp_path / "absent.iso").exit_code == 5
 
 

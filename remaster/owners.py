@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tcz.errors import VerifyError
 from tcz.rootfs import encoded
+from tcz.store import replacing
 from tcz.tree import FileRef, Node, Tree, safe_path
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
 SUFFIX: Final = ".owners"
 _HEAD: Final = {"schema": 1, "what": "owners"}
-_PERMISSIONS: Final = 0o7777
 _ENTRIES_MAX: Final = 2_000_000
 
 
@@ -70,7 +71,7 @@ def loads(data: bytes, where: str) -> dict[str, Node]:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise VerifyError("not a record of owners", where=f"{where}:{number}", why=str(error)) from error
         except VerifyError as error:
-            raise VerifyError(error.what, where=f"{where}:{number}") from error
+            raise VerifyError("not a record of owners", where=f"{where}:{number}", why=error.what) from error
     return found
 
 
@@ -136,7 +137,7 @@ def _walk(folder: Path) -> Iterator[tuple[str, Node]]:
             status = entry.stat(follow_symlinks=False)
             mtime = max(0, int(status.st_mtime))
             if entry.is_symlink():
-                target = os.fsencode(Path(entry.path).readlink())
+                target = os.fsencode(os.readlink(entry.path))  # noqa: PTH115 - a Path would lose slashes
                 yield path, Node(mode=stat.S_IFLNK | 0o777, mtime=mtime, data=target)
             elif entry.is_dir():
                 todo.append((path, Path(entry.path)))
@@ -146,3 +147,56 @@ def _walk(folder: Path) -> Iterator[tuple[str, Node]]:
                 yield path, Node(mode=stat.S_IFREG | mode, mtime=mtime, data=_content(Path(entry.path)))
             else:
                 raise VerifyError("neither a file nor a folder nor a link", where=entry.path)
+
+
+def write(tree: Tree, folder: Path) -> None:
+    """Unpack a tree into ``folder``, which must not exist yet, and write the record beside it.
+
+    Nothing is written outside of ``folder`` and the record, whatever the tree holds; files are the
+    user's own, without set-uid bits, and devices are in the record alone. When anything goes wrong
+    nothing is left. Raises ``VerifyError`` for a tree that cannot be unpacked.
+    """
+    unpacked = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(unpacked, ignore_errors=True)
+    try:
+        unpacked.mkdir(parents=True)
+        _fill(unpacked, tree)
+        with replacing(beside(folder)) as temporary:
+            temporary.write_bytes(dumps(tree))
+            unpacked.rename(folder)
+    except BaseException:
+        shutil.rmtree(unpacked, ignore_errors=True)
+        raise
+
+
+def _fill(folder: Path, tree: Tree) -> None:
+    """Make folders, then files, then further names of files; symbolic links last, so none is followed."""
+    for path, node in tree.items():
+        parent = tree.get(path.rpartition("/")[0])
+        if parent is None or not parent.is_dir or safe_path(path) != path:
+            raise VerifyError(f"{path!r} does not lie in a folder of its tree")
+        if node.is_dir and path:
+            _place(folder, path).mkdir()
+    for path, node in tree.items():
+        if node.is_file and node.link is None:
+            _copy(node, _place(folder, path))
+    for path, node in tree.items():
+        if node.is_file and node.link is not None:
+            _place(folder, path).hardlink_to(_place(folder, _holder(tree, path, node.link)))
+    for path, node in tree.items():
+        if node.is_link:
+            os.symlink(node.read(), encoded(f"{folder}/{path}"))  # noqa: PTH211 - as above
+
+
+def _holder(tree: Tree, path: str, link: str) -> str:
+    holder = tree.get(link)
+    if holder is None or not holder.is_file or holder.link is not None:
+        raise VerifyError(f"{path!r} shares the content of {link!r}, which is no file")
+    return link
+
+
+def _copy(node: Node, place: Path) -> None:
+    with place.open("xb") as file:
+        for piece in node.pieces():
+            file.write(piece)
+    place.chmod(0o755 if node.mode & 0o111 else 0o644)

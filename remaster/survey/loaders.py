@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _ISOLINUX = re.compile(rb"ISOLINUX (\d[\w.~+-]{0,40})")
 _GRUB = re.compile(rb"GNU GRUB  version %s|GRUB version|grub_memmove")
 _GRUB_VERSION = re.compile(rb"\0(2\.\d{2}[\w.~+-]{0,24})\0")
+_NAMES: Final = ("isolinux.bin", "ldlinux.sys", "efiboot.img", "efi.img")
 _SIZE_MAX: Final = 64 << 20
 
 
@@ -34,7 +35,7 @@ def found(medium: Medium) -> tuple[Loader, ...]:
         )
         if wanted and path not in known and node.is_file:
             program, version = identify(_bytes(medium.files, path))
-            firmware = "uefi" if name.endswith(".efi") else "bios"
+            firmware = "uefi" if "efi" in name else "bios"
             loaders.append(Loader(firmware=firmware, program=program, version=version, where=path))
     return tuple(loaders)
 

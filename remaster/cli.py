@@ -48,7 +48,16 @@ _BUILD_OPTIONS = (
         help="What kind of image: a name (`remaster variant list`) or the path of your own file.",
     ),
     click.option(
-        "--base", metavar="NAME", help="What to build upon; floe unless your configuration says otherwise."
+        "--base",
+        metavar="NAME|PATH",
+        help="What to build upon: floe, an ISO image, a folder, files with commas between them, or "
+        "corepure64-17.x; floe unless your configuration says otherwise.",
+    ),
+    click.option(
+        "--kernel",
+        metavar="PACKAGE|base",
+        help="The package that brings the kernel; base keeps that of the base.  [default: the variant's "
+        "for containers, else the base's]",
     ),
     click.option(
         "--output",
@@ -84,12 +93,23 @@ _BUILD_OPTIONS = (
     click.option(
         "--initrd-compressor",
         "compressor",
-        type=click.Choice(["gzip", "zstd", "xz", "none"]),
-        default="zstd",
-        show_default=True,
-        help="How the initrd is packed.",
+        type=click.Choice(["gzip", "zstd", "xz", "lz4", "none"]),
+        help="How the initrd is packed.  [default: zstd; gzip where another base's kernel stays]",
     ),
     click.option("--initrd-level", "level", type=int, metavar="N", help="How hard it is packed."),
+    click.option(
+        "--initrd-mode",
+        type=click.Choice(["repack", "append"]),
+        default="repack",
+        show_default=True,
+        help="Write one archive, or leave the base's as it is and put another one behind it.",
+    ),
+    click.option(
+        "--tinycore-mirror",
+        metavar="URL",
+        envvar="TCZ_MIRROR",
+        help="Where releases of Tiny Core are fetched from; also TCZ_MIRROR.",
+    ),
     click.option("--dry-run", is_flag=True, help="Say what would be done, and build nothing."),
     click.option(
         "--update", is_flag=True, help="Take the newest Debian packages instead of those taken last time."

@@ -227,5 +227,3 @@ def edited(text: str, name: str, line: Line) -> str:
         return "\n".join([*rows[:at], *block, *rows[at + 1 :]])
     at += line.place == "after"
     return "\n".join([*rows[:at], *block, *rows[at:]])
-
-

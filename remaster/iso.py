@@ -42,8 +42,8 @@ class IsoPlan:
     """What an image is made of.
 
     ``files`` pairs paths inside the image (``boot/vmlinuz64``, case kept) with bytes, or with a file or a
-    region of one that is copied. ``isolinux_bin``, ``boot_catalog`` and ``efi_image`` are paths inside the image;
-    the first and the last must be among ``files``, ``None`` leaves that way of booting out.
+    region of one that is copied. ``isolinux_bin``, ``boot_catalog`` and ``efi_image`` are paths inside the
+    image; the first and the last must be among ``files``, ``None`` leaves that way of booting out.
     ``mbr_code`` is isohdpfx.bin; with ``None`` the image starts from CD only. ``epoch`` is the time
     of everything in it. ``identity`` tells this image from others and decides its disk's id; without it
     the whole image is read once more to be hashed. ``volume_id`` keeps its case and has at most 32
@@ -231,7 +231,9 @@ def _block(iso: Any, names: _Names, path: str) -> int:  # noqa: ANN401
     return int(iso.get_record(iso_path=names.plain[safe_path(path)]).extent_location())
 
 
-def _master(plan: IsoPlan, files: dict[str, Path | FileRef | bytes], output: Path) -> tuple[int | None, int | None]:
+def _master(
+    plan: IsoPlan, files: dict[str, Path | FileRef | bytes], output: Path
+) -> tuple[int | None, int | None]:
     """Write the file system; return the blocks of isolinux.bin and of the EFI image."""
     import pycdlib  # noqa: PLC0415 - slow to import, and most commands write no image
     from pycdlib.pycdlibexception import PyCdlibException  # noqa: PLC0415
@@ -266,7 +268,11 @@ def _head(source: Path | FileRef | bytes, size: int) -> bytes:
 
 
 def _make_hybrid(
-    plan: IsoPlan, files: dict[str, Path | FileRef | bytes], output: Path, isolinux: int, efi_block: int | None
+    plan: IsoPlan,
+    files: dict[str, Path | FileRef | bytes],
+    output: Path,
+    isolinux: int,
+    efi_block: int | None,
 ) -> None:
     efi = None
     if plan.efi_image is not None and efi_block is not None:

@@ -5,12 +5,13 @@ The command line parses; everything it means is here, so that it can be used and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remaster import base as bases
-from remaster import bootcode, image, plan, sshkey, variant
+from remaster import bootcode, fetch, foreign, image, plan, sshkey, variant
 from remaster.supply import WorkshopSupplier
 from tcz import commands
 from tcz.clikit import size_text
@@ -18,7 +19,8 @@ from tcz.errors import ConfigError
 from tcz.paths import check_writable
 
 if TYPE_CHECKING:
-    from remaster.image import Finished, Request
+    from remaster.foreign import Foreign
+    from remaster.image import Finished, InitrdMode, Request
     from remaster.variant import Variant
     from tcz.compress import Compression
     from tcz.paths import Dirs
@@ -38,11 +40,14 @@ class Wish:
     files: tuple[str, ...] = ()
     ssh_keys: tuple[Path, ...] = ()
     boot_codes: tuple[str, ...] = ()
-    compressor: Compression = "zstd"
+    compressor: Compression | None = None
     level: int | None = None
     recipe_folders: tuple[Path, ...] = ()
     update: bool = False
     lock: Path | None = None
+    kernel: str | None = None
+    initrd_mode: InitrdMode = "repack"
+    tinycore_mirror: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,30 +81,78 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
     """
     codes = bootcode.BootCodes.load()
     choice = bases.choose(wish.base, dirs)
+    known = choice.name if choice.name in bases.names() else "corepure64"
     asked = variant.extended(
-        variant.load(wish.variant, codes, base=choice.name),
+        variant.load(wish.variant, codes, base=known),
         codes,
         packages=wish.packages,
         files=tuple(variant.file_option(text) for text in wish.files),
         boot_codes=wish.boot_codes,
-        base=choice.name,
+        base=known,
     )
     keys = sshkey.load(wish.ssh_keys)
-    check_writable(output_path(wish, asked))
-    reporter.note(f"variant {asked.name} on the base {choice.name}, {choice.why}")
+    check_writable(output_path(wish, asked, choice))
+    if known == choice.name:
+        asked = asked if wish.kernel is None else replace(asked, kernel=_own_kernel(wish.kernel))
+        reporter.note(f"variant {asked.name} on the base {choice.name}, {choice.why}")
+        return image.Request(
+            variant=asked,
+            base=choice.name,
+            output=output_path(wish, asked, choice),
+            keys=keys,
+            compressor=wish.compressor or "zstd",
+            level=wish.level,
+            mode=wish.initrd_mode,
+        )
+    found = _foreign(wish, choice, dirs, reporter)
+    kernel = foreign.kernel_package(found, asked, wish.kernel)
+    told = f"its kernel {found.kernel}" if not kernel else f"the kernel of the package {kernel}"
+    reporter.note(f"variant {asked.name} on {found.name} ({found.origin}, {choice.why}) with {told}")
     return image.Request(
-        variant=asked,
-        base=choice.name,
-        output=output_path(wish, asked),
+        variant=_renamed(asked, found.name),
+        base=found.name,
+        output=output_path(wish, asked, choice),
         keys=keys,
-        compressor=wish.compressor,
+        # Every kernel of Tiny Core unpacks gzip; of ours it is known that they unpack zstd.
+        compressor=wish.compressor or ("zstd" if kernel else "gzip"),
         level=wish.level,
+        foreign=found,
+        spec=foreign.spec_for(found, kernel),
+        mode=wish.initrd_mode,
     )
 
 
-def output_path(wish: Wish, asked: Variant) -> Path:
-    """Return the image's path: as given, else out/floe-VARIANT.iso below the current folder."""
-    return wish.output or Path("out") / f"floe-{asked.name}.iso"
+def _own_kernel(option: str) -> str:
+    if option == "base":
+        raise ConfigError("--kernel base is for bases that bring a kernel; floe has none of its own")
+    return option
+
+
+def _foreign(wish: Wish, choice: bases.Choice, dirs: Dirs, reporter: Reporter) -> Foreign:
+    release = bases.release_of(choice.name)
+    if release is None:
+        return foreign.open_foreign(choice.name)
+    files = fetch.distribution(release, dirs, reporter, address=wish.tinycore_mirror, update=wish.update)
+    return foreign.open_foreign(choice.name, files)
+
+
+def _renamed(asked: Variant, name: str) -> Variant:
+    """Let label and title tell the base: variants that ship say floe there."""
+    short = name[:12].rstrip("-.")
+    return replace(
+        asked,
+        volume_id=re.sub(r"^floe\b", short, asked.volume_id),
+        title=re.sub(r"^floe\b", name, asked.title),
+    )
+
+
+def output_path(wish: Wish, asked: Variant, choice: bases.Choice) -> Path:
+    """Return the image's path: as given, else out/floe-VARIANT.iso below the current folder.
+
+    An image on another base is called core-VARIANT.iso.
+    """
+    first = choice.name if choice.name in bases.names() else "core"
+    return wish.output or Path("out") / f"{first}-{asked.name}.iso"
 
 
 def _supplier(
@@ -123,15 +176,17 @@ def _supplier(
 def fulfil(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Finished:
     """Make the image that was asked for."""
     asked = request(wish, dirs, reporter)
-    spec = bases.load(asked.base, asked.variant.kernel)
-    supplier = _supplier(wish, spec, dirs, runner, reporter)
-    return image.make(image.prepare(asked, supplier), dirs, reporter)
+    supplier = _supplier(wish, asked.needs(), dirs, runner, reporter)
+    job = image.prepare(asked, supplier)
+    for note in job.notes:
+        reporter.warn(note)
+    return image.make(job, dirs, reporter)
 
 
 def outline(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Outline:
     """Tell what ``fulfil`` would do."""
     asked = request(wish, dirs, reporter)
-    spec = bases.load(asked.base, asked.variant.kernel)
+    spec = asked.needs()
     supplier = _supplier(wish, spec, dirs, runner, reporter)
     names = (*spec.packages(), *asked.variant.onboot, *asked.variant.optional)
     planned = supplier.planned(names)
@@ -140,8 +195,8 @@ def outline(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Outli
         job = image.prepare(asked, supplier)
         sizes = Sizes(
             packages=sum(package.size for package in job.extensions),
-            kernel=bases.kernel_image(job.part(spec.kernel)).stat().st_size,
-            root=plan.unpacked_size(bases.assemble(job.part(name) for name in spec.layers)),
+            kernel=plan.size_of(job.base.kernel),
+            root=plan.unpacked_size(job.base.root),
         )
     return Outline(
         variant=asked.variant.name,

@@ -58,7 +58,11 @@ def survey(path: Path) -> Survey:
 
 def examine(path: Path) -> Examined:
     """Look at the image at ``path``; see ``survey``."""
-    medium = open_medium(path)
+    return examine_medium(open_medium(path))
+
+
+def examine_medium(medium: Medium) -> Examined:
+    """Look at what was opened."""
     notes = _Notes([], [])
     entries, timeout = _menus(medium.files, notes)
     found = _kernels(medium.files)
@@ -74,7 +78,7 @@ def examine(path: Path) -> Examined:
     manifest = owntext.manifest(medium.files, root, notes.unread)
     image = next((one for one in found if one.path == kernel), None)
     result = Survey(
-        path=str(path),
+        path=str(medium.path),
         kind=medium.kind,
         size=medium.size,
         volume_id=_volume(medium),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from remaster import isofs, owners
@@ -13,7 +14,7 @@ from tcz.errors import VerifyError
 from tcz.tree import FileRef, Tree, regular
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from remaster.isofs import IsoImage
     from remaster.survey.model import Kind
@@ -56,6 +57,18 @@ def open_medium(path: Path) -> Medium:
         raise VerifyError(f"cannot be read: {error.strerror}", where=str(path)) from error
     what = "a disk image, which cannot be read yet" if head[510:] == _DISK else "nothing that can be read"
     raise VerifyError(f"this is {what}", where=str(path), hint=_HINT)
+
+
+def of_files(title: str, files: Mapping[str, Path]) -> Medium:
+    """Return a medium of loose files by name. Raises ``VerifyError`` for one that is not there."""
+    nodes = {}
+    for name, path in files.items():
+        if not path.is_file():
+            raise VerifyError("there is no such file", where=str(path))
+        size = path.stat().st_size
+        nodes[name] = regular(FileRef(path, 0, size) if size else b"")
+    tree = Tree(nodes)
+    return Medium(path=Path(title), kind="folder", size=tree.content_size(), files=tree)
 
 
 def is_archive(head: bytes) -> bool:

@@ -278,7 +278,9 @@ def _loaders(examined: Examined, spec: bases.BaseSpec, part: Callable[[str], Bui
 
 
 def _starts(foreign: Foreign) -> plan.Starts:
-    chosen = next((one for one in foreign.examined.survey.entries if one.default), None)
+    # Names of isolinux's entries are typed; GRUB's often have none.
+    defaults = [one for one in foreign.examined.survey.entries if one.default]
+    chosen = next((one for one in defaults if one.program == "isolinux"), next(iter(defaults), None))
     initrds, kernel = foreign.examined.initrds, foreign.examined.kernel
     usual = plan.Starts()
     label = chosen.label if chosen is not None and re.fullmatch(r"[A-Za-z0-9_-]{1,16}", chosen.label) else ""

@@ -69,6 +69,13 @@ TC_CONFIG = b"""#!/bin/busybox ash
 useBusybox
 
 echo "stand-in for the configuration of the machine"
+modprobe loop 2>/dev/null
+if [ -z "$NOZSWAP" ]; then
+	while [ ! -e /dev/zram0 ]; do usleep 50000; done
+fi
+if [ -z "$NORTC" ]; then
+	while [ ! -e /dev/rtc0 ]; do usleep 50000; done
+fi
 /usr/bin/tce-setup "booting" > /dev/null 2>&1
 
 [ -n "$CRON" ] && /etc/init.d/services/crond start

@@ -39,8 +39,8 @@ def test_both_spellings_mean_the_same(command: tuple[str, ...]) -> None:
     ("options", "said"),
     [
         (["--base", "flow"], "did you mean 'floe'?"),
-        (["--base", "./CorePure64.iso"], "builds on floe only"),
-        (["--base", "corepure64"], "builds on floe only"),
+        (["--base", "./CorePure64.iso"], "there is no base at ./CorePure64.iso"),
+        (["--base", "corepure64"], "did you mean 'corepure64-17.x'?"),
         (["--boot-code", "noembd"], "did you mean 'noembed'"),
         (["--boot-code", "isolcpus=2"], "would work as iso=2"),
         (["--file", "nothing:/etc/x"], "cannot be read"),

@@ -29,8 +29,7 @@ def distribution(
     """
     store = Store(dirs.cache / "store")
     asked = address or os.environ.get("TCZ_MIRROR") or configured(dirs)
-    mirror = Mirror(dirs, store, reporter, address=asked, update=update)
-    found = mirror.distribution(release)
+    found = mirror(dirs, reporter, address=asked, update=update).distribution(release)
     known = pinned(release)
     for name, file in found.items():
         if known.get(name, file.sha256) != file.sha256:
@@ -41,6 +40,11 @@ def distribution(
                 hint="do not use this mirror, or look for a newer version of this toolkit",
             )
     return {name: store.path(file.sha256) for name, file in found.items()}
+
+
+def mirror(dirs: Dirs, reporter: Reporter, *, address: str | None, update: bool) -> Mirror:
+    """Return a mirror whose files are kept in the cache."""
+    return Mirror(dirs, Store(dirs.cache / "store"), reporter, address=address, update=update)
 
 
 def pinned(release: str) -> dict[str, str]:

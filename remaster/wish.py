@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from remaster import base as bases
 from remaster import bootcode, fetch, foreign, image, plan, sshkey, variant
-from remaster.supply import WorkshopSupplier
+from remaster.supply import MirrorBranch, Mixed, WorkshopSupplier, named
 from tcz import commands
 from tcz.clikit import size_text
 from tcz.errors import ConfigError
@@ -85,7 +85,7 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
     asked = variant.extended(
         variant.load(wish.variant, codes, base=known),
         codes,
-        packages=wish.packages,
+        packages=tuple(_files(wish)[0]),
         files=tuple(variant.file_option(text) for text in wish.files),
         boot_codes=wish.boot_codes,
         base=known,
@@ -119,6 +119,37 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
         foreign=found,
         spec=foreign.spec_for(found, kernel),
         mode=wish.initrd_mode,
+    )
+
+
+def _files(wish: Wish) -> tuple[list[str], dict[str, Path]]:
+    """Return the names of the packages that were asked for, and the files of those given by path."""
+    names, files = [], {}
+    for package in wish.packages:
+        if "/" in package or Path(package).is_file():
+            names.append(named(Path(package)))
+            files[names[-1]] = Path(package)
+        else:
+            names.append(package)
+    return names, files
+
+
+def _mixed(wish: Wish, asked: Request, recipes: WorkshopSupplier, dirs: Dirs, reporter: Reporter) -> Mixed:
+    found = asked.foreign
+    address = wish.tinycore_mirror or fetch.configured(dirs)
+    release = "" if found is None else found.release.partition(".")[0]
+    branch = None
+    if address and release.isdecimal():
+        mirror = fetch.mirror(dirs, reporter, address=address, update=wish.update)
+        branch = MirrorBranch(mirror=mirror, release=f"{release}.x")
+    present = () if found is None else (one.name for one in found.examined.survey.extensions)
+    return Mixed(
+        recipes,
+        files=_files(wish)[1],
+        mirror=branch,
+        kernel="" if found is None or (asked.spec is not None and asked.spec.kernel) else found.kernel,
+        present=frozenset(present),
+        dirs=dirs,
     )
 
 
@@ -176,7 +207,10 @@ def _supplier(
 def fulfil(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Finished:
     """Make the image that was asked for."""
     asked = request(wish, dirs, reporter)
-    supplier = _supplier(wish, asked.needs(), dirs, runner, reporter)
+    recipes = _supplier(wish, asked.needs(), dirs, runner, reporter)
+    # Our own base and packages of recipes alone: nothing else has a say in what goes into it.
+    plain = asked.foreign is None and not _files(wish)[1]
+    supplier = recipes if plain else _mixed(wish, asked, recipes, dirs, reporter)
     job = image.prepare(asked, supplier)
     for note in job.notes:
         reporter.warn(note)
@@ -188,11 +222,15 @@ def outline(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Outli
     asked = request(wish, dirs, reporter)
     spec = asked.needs()
     supplier = _supplier(wish, spec, dirs, runner, reporter)
+    files = _files(wish)[1]
+    plain = asked.foreign is None and not files
     names = (*spec.packages(), *asked.variant.onboot, *asked.variant.optional)
-    planned = supplier.planned(names)
+    ours = [name for name in names if plain or (name not in files and supplier.makes(name))]
+    planned = supplier.planned(ours)
     sizes = None
     if all(one.cached for one in planned):
-        job = image.prepare(asked, supplier)
+        mixed = supplier if plain else _mixed(wish, asked, supplier, dirs, reporter)
+        job = image.prepare(asked, mixed)
         sizes = Sizes(
             packages=sum(package.size for package in job.extensions),
             kernel=plan.size_of(job.base.kernel),

@@ -144,6 +144,35 @@ class Mirror:
             temporary.write_text(json.dumps([asdict(file) for file in found.values()], indent=1) + "\n")
         return found
 
+    def extension(self, release: str, name: str) -> tuple[TczFile, tuple[str, ...], Path] | None:
+        """Fetch one extension: what it is, what its .dep names, and the file; ``None`` for an unknown one.
+
+        What was fetched once stays the same until an update is asked for. Raises as ``distribution`` does.
+        """
+        pins = self._pins(release, ("/extension", name))
+        kept = None if self._update else _read_files(pins)
+        file = kept[0] if kept else self._file(release, name, f"tcz/{file_name(name)}")
+        if file is None:
+            return None
+        path = self._store.sound(file.sha256) if file.sha256 else None
+        needs = self._kept_needs(pins) if kept and path is not None else None
+        if path is None:
+            with self._reporter.step(f"fetching {name}.tcz"):
+                path = self._download(release, file)
+        if needs is None:
+            needs = parse_dep(self._text(release, f"tcz/{file_name(name)}.dep") or "")
+        file = replace(file, sha256=path.name)
+        with replacing(pins) as temporary:
+            temporary.write_text(json.dumps([asdict(file)], indent=1) + "\n")
+        with replacing(pins.with_suffix(".dep")) as temporary:
+            temporary.write_text("".join(f"{need}\n" for need in needs))
+        return file, tuple(needs), path
+
+    @staticmethod
+    def _kept_needs(pins: Path) -> tuple[str, ...] | None:
+        file = pins.with_suffix(".dep")
+        return tuple(parse_dep(file.read_text())) if file.is_file() else None
+
     def _distribution_files(self, release: str) -> tuple[TczFile, ...]:
         folder = "release/distribution_files"
         for names in _DISTRIBUTIONS:

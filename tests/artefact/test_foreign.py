@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -9,17 +10,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from remaster import base as bases
-from remaster import extract, foreign, image
+from remaster import extract, fetch, foreign, image, supply
+from remaster.supply import MirrorBranch, Mixed
 from remaster.survey import look
-from tcz.errors import ConfigError, ToolkitError, VerifyError
+from tcz import cpio
+from tcz.errors import ConfigError, FetchError, ToolkitError, VerifyError
 from tcz.paths import Dirs
 from tcz.reporting import SilentReporter
-from tcz.tree import Tree, listing
+from tcz.squashfs import writer
+from tcz.squashfs.options import SquashOptions
+from tcz.tree import Tree, listing, regular
 from tests.artefact import test_image as floe
+from tests.cases.commandline import Upstream, serving
 from tests.unit import standins
 from tests.unit.standins import Release, needs_tools
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from remaster.survey.look import Examined
@@ -185,7 +192,7 @@ def test_floe_in_two_archives(maker: Maker, tmp_path: Path) -> None:
 
     whole, first = made("a.iso", "repack"), made("b.iso", "append")
     second = made("c.iso", "append", optional=())
-    loaded = [foreign.look.cpio.load(data) for data in (whole, first, second)]
+    loaded = [cpio.load(data) for data in (whole, first, second)]
     assert loaded[0].tree == loaded[1].tree
     assert [len(one.members) for one in loaded] == [1, 2, 2]
     size = loaded[1].members[0].size
@@ -231,3 +238,121 @@ def test_names_of_bases(dirs: Dirs, tmp_path: Path) -> None:
     for name in ("corepure64", "CorePure64-16.1.iso", "./absent.iso", "floo"):
         with pytest.raises(ConfigError):
             bases.choose(name, dirs)
+
+
+# -- packages and releases from elsewhere ---------------------------------------------------------
+
+
+class Recipes(floe.Shelf):
+    def makes(self, name: str) -> bool:
+        return name in self.all
+
+
+def package(path: Path, *needs: str, version: str = "1") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tree = Tree({f"usr/local/bin/{path.stem}": regular(path.stem.encode(), 0o755)})
+    writer.write(tree, path, SquashOptions(), epoch=standins.EPOCH)
+    path.with_name(f"{path.name}.md5.txt").write_text(
+        f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.name}\n"  # noqa: S324
+    )
+    path.with_name(f"{path.name}.info").write_text(f"Title:\t\t{path.name}\nVersion:\t{version}\n")
+    if needs:
+        path.with_name(f"{path.name}.dep").write_text("".join(f"{need}.tcz\n" for need in needs))
+    return path
+
+
+@pytest.fixture
+def upstream(tmp_path: Path) -> Iterator[Upstream]:
+    """A mirror of Tiny Core 16.x with two extensions, and all that boots."""
+    with serving() as server:
+        folder = "16.x/x86_64"
+        files = {
+            "release/distribution_files/vmlinuz64": standins.kernel_image(Release().kernel),
+            "release/distribution_files/corepure64.gz": standins.corepure64_gz(),
+        }
+        for path, data in files.items():
+            server.url(f"{folder}/{path}", data)
+            md5 = hashlib.md5(data).hexdigest()  # noqa: S324
+            server.url(f"{folder}/{path}.md5.txt", f"{md5}  {path.rpartition('/')[2]}\n".encode())
+        for name, needs in (
+            ("tool", ("wireless-KERNEL", "libtool")),
+            ("libtool", ()),
+            (f"wireless-{Release().kernel}", ()),
+        ):
+            file = package(tmp_path / f"upstream/{name}.tcz", *needs)
+            for suffix in ("", ".md5.txt", ".dep"):
+                beside = file.with_name(f"{file.name}{suffix}")
+                if beside.is_file():
+                    server.url(f"{folder}/tcz/{beside.name}", beside.read_bytes())
+        yield server
+
+
+def mixed(upstream: Upstream, dirs: Dirs, recipes: Recipes, **files: Path) -> Mixed:
+    mirror = fetch.mirror(dirs, SilentReporter(), address=upstream.address, update=False)
+    return Mixed(
+        recipes,
+        files=files,
+        mirror=MirrorBranch(mirror=mirror, release="16.x"),
+        kernel=Release().kernel,
+        present=frozenset({"Xvesa"}),
+        dirs=dirs,
+    )
+
+
+def test_packages_from_files_recipes_and_a_mirror(upstream: Upstream, dirs: Dirs, tmp_path: Path) -> None:
+    floe.stock(tmp_path / "shelf")
+    recipes = Recipes(tmp_path / "shelf")
+    recipes.all = floe.stock(tmp_path / "again").all
+    mine = package(tmp_path / "mine.tcz", "extra", "tool", "Xvesa", version="7")
+    supplier = mixed(upstream, dirs, recipes, mine=mine)
+    found = supplier.packages(("foo", "mine"))
+    names = [one.name for one in found]
+    assert set(names) == {
+        "foo",
+        "libfoo",
+        "modules-6.1",
+        "mine",
+        "extra",
+        "tool",
+        "libtool",
+        f"wireless-{Release().kernel}",
+    }
+    assert names.index("libtool") < names.index("tool") < names.index("mine")
+    assert supplier.built("mine").version == "7"
+    assert supplier.built("foo").recipe == "foo"
+    tool = next(one for one in found if one.name == "tool")
+    assert tool.path.with_name("tool.tcz.dep").read_text() == "wireless-KERNEL.tcz\nlibtool.tcz\n"
+    assert supplier.built("tool").sources[0].hash == f"sha256:{tool.sha256}"
+    asked = len(upstream.asked)
+    assert [one.name for one in mixed(upstream, dirs, recipes, mine=mine).packages(("foo", "mine"))] == names
+    assert len(upstream.asked) == asked
+    with pytest.raises(ConfigError, match="packages are missing"):
+        supplier.packages(("nobody-has-it",))
+
+
+def test_a_release_by_name(upstream: Upstream, dirs: Dirs) -> None:
+    def get(address: str | None = upstream.address, *, update: bool = False) -> dict[str, Path]:
+        return fetch.distribution("16.x", dirs, SilentReporter(), address=address, update=update)
+
+    files = get()
+    assert set(files) == {"vmlinuz64", "corepure64.gz"}
+    found = foreign.open_foreign("corepure64-16.x", files)
+    assert (found.name, found.kernel) == ("tinycore-16.1", Release().kernel)
+    asked = len(upstream.asked)
+    assert get(None) == files
+    assert len(upstream.asked) == asked
+    upstream.answers["16.x/x86_64/release/distribution_files/vmlinuz64"] = b"another"
+    assert get() == files
+    with pytest.raises(VerifyError, match="is not what its"):
+        get(update=True)
+    with pytest.raises(FetchError, match="no kernel and initrd of Tiny Core 15"):
+        fetch.distribution("15.x", dirs, SilentReporter(), address=upstream.address, update=False)
+
+
+def test_files_that_are_no_packages(tmp_path: Path) -> None:
+    (tmp_path / "bad.tcz").write_bytes(b"nonsense")
+    with pytest.raises(VerifyError, match="squashfs"):
+        supply.local(tmp_path / "bad.tcz")
+    for name in ("absent.tcz", "bad", "we ird.tcz"):
+        with pytest.raises(ConfigError, match="is no package"):
+            supply.named(tmp_path / name)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 import remaster
 import tcz
 from remaster import base as bases
-from remaster import foreign, iso, manifest, plan
+from remaster import foreign, iso, libccheck, manifest, plan
 from remaster.manifest import Artefact, Facts, Origin, Part
 from remaster.outputs import Outputs, Records, sums_text
 from remaster.variant import joined, override
@@ -145,6 +145,8 @@ def prepare(request: Request, supplier: Supplier) -> Job:
         base = bases.floe(spec, by_name.__getitem__)
         return Job(request=request, spec=spec, facts=facts, key=_key(request, facts), base=base)
     made = foreign.make(request.foreign, spec, variant, by_name.__getitem__)
+    libc = request.foreign.examined.survey.libc
+    libccheck.check("" if libc is None else libc.value, others)
     facts = replace(
         facts,
         boot_codes=override(made.base.starts.words, variant.boot_codes),

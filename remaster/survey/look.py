@@ -26,6 +26,8 @@ _MENUS = {
     "grub.cfg": bootconfig.grub,
 }
 _INCLUDES_MAX = 16
+#: How deep in a folder initrds that no menu names are looked for: release/distribution_files/core.gz.
+_FOLDERS_MAX = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +211,7 @@ def _initrds(medium: Medium, named: Sequence[str], notes: _Notes) -> dict[str, c
         node = medium.files[path]
         if not node.is_file or not 0 < node.size <= INITRD_MAX or path.endswith(".tcz"):
             continue
-        if not named and not is_archive(kernels.head_of(node.data)):
+        if not named and (path.count("/") > _FOLDERS_MAX or not is_archive(kernels.head_of(node.data))):
             continue
         try:
             found[path] = cpio.load(node.read())

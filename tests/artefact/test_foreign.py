@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,7 +28,6 @@ from tests.unit.standins import Release, needs_tools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from remaster.survey.look import Examined
 
@@ -45,6 +45,10 @@ def shelf(tmp_path: Path) -> floe.Shelf:
     made = floe.stock(tmp_path / "shelf")
     shutil.copyfile(tmp_path / "shelf/extra.tcz", tmp_path / "shelf/container-host.tcz")
     made.put("container-host", "extension", tmp_path / "shelf/container-host.tcz")
+    for name in ("foo", "libfoo", "modules-6.1", "extra", "container-host"):
+        file = package(tmp_path / f"shelf/{name}.tcz")
+        file.with_name(f"{name}.tcz.info").unlink()
+        made.put(name, "extension", file, made.all[name][0].needs)
     (tmp_path / "shelf/kernel/vmlinuz").write_bytes(standins.kernel_image("6.12.117"))
     (tmp_path / "shelf/kernel/release").write_text("6.12.117\n")
     (tmp_path / "shelf/kernel/SHA256SUMS").unlink()
@@ -198,6 +202,20 @@ def test_floe_in_two_archives(maker: Maker, tmp_path: Path) -> None:
     size = loaded[1].members[0].size
     assert first != second
     assert first[:size] == second[:size]
+
+
+def test_packages_that_want_a_newer_libc(maker: Maker, tmp_path: Path) -> None:
+    release = Release(number="10.1", kernel="4.19.10-tinycore64", libc="2.28", libc_kernel=(4, 14, 10))
+    iso = standins.official_iso(tmp_path, "corepure64", release)
+    maker.make(iso)
+    file = tmp_path / "shelf/extra.tcz"
+    tree = Tree({"usr/local/bin/new": regular(Path("/usr/bin/env").read_bytes(), 0o755)})
+    writer.write(tree, file, SquashOptions(), epoch=standins.EPOCH)
+    maker.shelf.put("extra", "extension", file)
+    with pytest.raises(ConfigError) as caught:
+        maker.make(iso)
+    assert "the base has glibc 2.28, which is too old" in caught.value.what
+    assert "package extra: /usr/local/bin/new needs glibc 2.3" in (caught.value.why or "")
 
 
 def test_a_libc_that_wants_a_newer_kernel(maker: Maker, tmp_path: Path) -> None:

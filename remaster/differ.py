@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from remaster import packages
 from remaster.survey.look import examine
+from remaster.survey.text import printable
 from tcz.errors import VerifyError
 
 if TYPE_CHECKING:
@@ -229,10 +230,5 @@ def lines(found: Differences) -> tuple[str, ...]:
             section = change.section
             out.append(section)
         details = f": {'; '.join(change.details)}" if change.details else ""
-        out.append(f"  {_MARKS[change.how]} {_printable(change.what)}{details}")
+        out.append(printable(f"  {_MARKS[change.how]} {change.what}{details}"))
     return tuple(out)
-
-
-def _printable(text: str) -> str:
-    clean = text.encode(errors="surrogateescape").decode(errors="backslashreplace")
-    return clean if clean.isprintable() else ascii(clean)[1:-1]

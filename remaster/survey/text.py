@@ -44,7 +44,17 @@ def lines(found: Survey) -> tuple[str, ...]:
     out += _own(found)
     out += _told("contradictions", found.contradictions)
     out += _told("could not be read", found.unread)
-    return tuple(out)
+    return tuple(printable(line) for line in out)
+
+
+def printable(text: str) -> str:
+    """Return a text out of an image with all that a terminal would act upon, or cannot show, escaped."""
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    byte = ord(char) - 0xDC00
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else ascii(char)[1:-1]  # noqa: PLR2004 - surrogate escapes
 
 
 def _names(found: Survey) -> str:

@@ -94,7 +94,7 @@ _BUILD_OPTIONS = (
         "--initrd-compressor",
         "compressor",
         type=click.Choice(["gzip", "zstd", "xz", "lz4", "none"]),
-        help="How the initrd is packed.  [default: zstd; gzip where another base's kernel stays]",
+        help="How the initrd is packed.  [default: zstd; what a base's own kernel is known to read]",
     ),
     click.option("--initrd-level", "level", type=int, metavar="N", help="How hard it is packed."),
     click.option(

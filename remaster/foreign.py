@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from remaster.survey.look import Examined
     from remaster.survey.model import Loader
     from remaster.variant import Variant
+    from tcz.compress import Compression
     from tcz.model import BuiltPackage
     from tcz.tree import Node
 
@@ -206,11 +207,8 @@ def make(
         notes += _stale(foreign)
     else:
         image = _source(examined.medium.files[kernel])
-    _check_kernel(foreign, release)
-    wanted = tuple(one for one in edit.shipped() if _applies(one, foreign, spec, variant))
-    port, speed = plan.serial_line(variant.boot_codes) or (0, 115200)
-    values = {"tty": f"ttyS{port}", "speed": str(speed)}
-    edited, done = edit.apply(root, wanted, release=foreign.release, values=values, epoch=plan.EPOCH)
+    check_kernel(foreign, release)
+    edited, done = edits(foreign, root, spec, variant)
     own = [_source(examined.medium.files[path]) for path in examined.initrds]
     lists = examined.medium.files
     base = bases.Base(
@@ -224,6 +222,28 @@ def make(
         unpacked=examined.root if own else None,
     )
     return Made(base=base, done=done, kernel=release, notes=tuple(notes))
+
+
+def edits(
+    foreign: Foreign, root: Tree, spec: bases.BaseSpec, variant: Variant
+) -> tuple[Tree, tuple[edit.Done, ...]]:
+    """Make the edits that a variant asks for. Raises ``ConfigError`` where one does not fit."""
+    wanted = tuple(one for one in edit.shipped() if _applies(one, foreign, spec, variant))
+    port, speed = plan.serial_line(variant.boot_codes) or (0, 115200)
+    values = {"tty": f"ttyS{port}", "speed": str(speed)}
+    return edit.apply(root, wanted, release=foreign.release, values=values, epoch=plan.EPOCH)
+
+
+def compressor_for(foreign: Foreign, kernel: str) -> Compression:
+    """Return the compressor that packs smallest of those that the kernel is known to read.
+
+    Our kernels read zstd. Every kernel of Tiny Core reads gzip, and a base's own whatever its initrds
+    are packed with.
+    """
+    if kernel:
+        return "zstd"
+    known = {member.compressor for file in foreign.examined.survey.initrds for member in file.members}
+    return "xz" if "xz" in known else "zstd" if "zstd" in known else "gzip"
 
 
 def _release_of(package: BuiltPackage) -> str:
@@ -244,7 +264,8 @@ def _stale(foreign: Foreign) -> Iterator[str]:
         yield f"packages for the base's kernel {old} are of no use with another one: {', '.join(names)}"
 
 
-def _check_kernel(foreign: Foreign, release: str) -> None:
+def check_kernel(foreign: Foreign, release: str) -> None:
+    """Raise ``ConfigError`` where the base's libc wants a newer kernel than ``release``."""
     oldest = foreign.examined.survey.libc_kernel
     if oldest is not None and release and look.too_old(release, oldest.value):
         raise ConfigError(

@@ -63,6 +63,9 @@ class Outline:
     files: tuple[str, ...]
     recipes: tuple[Planned, ...]
     sizes: Sizes | None
+    edits: tuple[str, ...] = ()
+    kernel: str = ""
+    initrd: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,11 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
         )
     found = _foreign(wish, choice, dirs, reporter)
     kernel = foreign.kernel_package(found, asked, wish.kernel)
+    spec = foreign.spec_for(found, kernel)
+    # Known before anything is built: whether its scripts are what edits expect, whether its kernel will do.
+    foreign.edits(found, found.examined.root, spec, asked)
+    if not kernel:
+        foreign.check_kernel(found, found.kernel)
     told = f"its kernel {found.kernel}" if not kernel else f"the kernel of the package {kernel}"
     reporter.note(f"variant {asked.name} on {found.name} ({found.origin}, {choice.why}) with {told}")
     return image.Request(
@@ -113,11 +121,10 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
         base=found.name,
         output=output_path(wish, asked, choice),
         keys=keys,
-        # Every kernel of Tiny Core unpacks gzip; of ours it is known that they unpack zstd.
-        compressor=wish.compressor or ("zstd" if kernel else "gzip"),
+        compressor=wish.compressor or foreign.compressor_for(found, kernel),
         level=wish.level,
         foreign=found,
-        spec=foreign.spec_for(found, kernel),
+        spec=spec,
         mode=wish.initrd_mode,
     )
 
@@ -246,7 +253,18 @@ def outline(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Outli
         files=tuple(f"/{file.path}" for file in asked.variant.files),
         recipes=planned,
         sizes=sizes,
+        edits=_edits(asked),
+        kernel=spec.kernel or ("" if asked.foreign is None else f"{asked.foreign.kernel}, the base's own"),
+        initrd=f"{asked.compressor}, {asked.mode}",
     )
+
+
+def _edits(asked: Request) -> tuple[str, ...]:
+    found = asked.foreign
+    if found is None:
+        return ()
+    _, done = foreign.edits(found, found.examined.root, asked.needs(), asked.variant)
+    return tuple(one.name for one in done)
 
 
 def outline_lines(told: Outline) -> tuple[str, ...]:
@@ -257,6 +275,9 @@ def outline_lines(told: Outline) -> tuple[str, ...]:
         f"boot codes  {' '.join(told.boot_codes)}",
         f"services    {' '.join(told.services) or 'none'}",
         f"files       {' '.join(told.files) or 'none'}",
+        f"kernel      {told.kernel}",
+        f"initrd      {told.initrd}",
+        *([f"edits       {' '.join(told.edits)}"] if told.edits else []),
         "recipes",
     ]
     lines += [

@@ -91,7 +91,17 @@ def cases(place: Path) -> tuple[Case, ...]:
     (place / "mirror.conf").write_text(configuration(mirror.public, listen=(f"127.0.0.1:{theirs}",)))
     log = str(place / "log")
     code = "from tcz.cli.mirror_serve import serve; serve()"
-    python = [sys.executable, "-c", code, str(mirror.root), "--listen", f"127.0.0.1:{ours}", "--log", log]
+    python = [
+        sys.executable,
+        "-c",
+        code,
+        "-m",
+        str(mirror.root),
+        "--listen",
+        f"127.0.0.1:{ours}",
+        "--log",
+        log,
+    ]
     _start(python, ours, place / "ours")
     nginx = ["nginx", "-p", str(place), "-e", str(place / "error.log"), "-c", str(place / "nginx.conf")]
     _start(nginx, theirs, place / "theirs")

@@ -5,14 +5,15 @@ The command line parses; everything it means is here, so that it can be used and
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remaster import base as bases
-from remaster import bootcode, fetch, foreign, image, plan, sshkey, variant
-from remaster.supply import MirrorBranch, Mixed, WorkshopSupplier, named
+from remaster import bootcode, foreign, image, plan, sshkey, variant
+from remaster.supply import FileSupplier, MirrorSupplier, WorkshopSupplier, named
 from tcz import commands
 from tcz.clikit import size_text
 from tcz.errors import ConfigError
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
     from remaster.image import Finished, InitrdMode, Request
     from remaster.variant import Variant
     from tcz.compress import Compression
+    from tcz.mirror.known import Chosen
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner
     from tcz.workshop import Planned
+
+    Supplier = WorkshopSupplier | FileSupplier | MirrorSupplier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,9 @@ class Wish:
     lock: Path | None = None
     kernel: str | None = None
     initrd_mode: InitrdMode = "repack"
-    tinycore_mirror: str | None = None
+    mirrors: tuple[str, ...] = ()
+    mirror_keys: tuple[Path, ...] = ()
+    mirror_branch: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,25 +147,6 @@ def _files(wish: Wish) -> tuple[list[str], dict[str, Path]]:
     return names, files
 
 
-def _mixed(wish: Wish, asked: Request, recipes: WorkshopSupplier, dirs: Dirs, reporter: Reporter) -> Mixed:
-    found = asked.foreign
-    address = wish.tinycore_mirror or fetch.configured(dirs)
-    release = "" if found is None else found.release.partition(".")[0]
-    branch = None
-    if address and release.isdecimal():
-        mirror = fetch.mirror(dirs, reporter, address=address, update=wish.update)
-        branch = MirrorBranch(mirror=mirror, release=f"{release}.x")
-    present = () if found is None else (one.name for one in found.examined.survey.extensions)
-    return Mixed(
-        recipes,
-        files=_files(wish)[1],
-        mirror=branch,
-        kernel="" if found is None or (asked.spec is not None and asked.spec.kernel) else found.kernel,
-        present=frozenset(present),
-        dirs=dirs,
-    )
-
-
 def _own_kernel(option: str) -> str:
     if option == "base":
         raise ConfigError("--kernel base is for bases that bring a kernel; floe has none of its own")
@@ -170,7 +157,10 @@ def _foreign(wish: Wish, choice: bases.Choice, dirs: Dirs, reporter: Reporter) -
     release = bases.release_of(choice.name)
     if release is None:
         return foreign.open_foreign(choice.name)
-    files = fetch.distribution(release, dirs, reporter, address=wish.tinycore_mirror, update=wish.update)
+    from remaster import fetch  # noqa: PLC0415 - few bases are fetched
+
+    remotes = commands.remotes(_mirrors(wish, dirs), dirs)
+    files = fetch.distribution(release, remotes, dirs, reporter, update=wish.update)
     return foreign.open_foreign(choice.name, files)
 
 
@@ -193,11 +183,20 @@ def output_path(wish: Wish, asked: Variant, choice: bases.Choice) -> Path:
     return wish.output or Path("out") / f"{first}-{asked.name}.iso"
 
 
-def _supplier(
-    wish: Wish, spec: bases.BaseSpec, dirs: Dirs, runner: Runner, reporter: Reporter
-) -> WorkshopSupplier:
+def _mirrors(wish: Wish, dirs: Dirs) -> tuple[Chosen, ...]:
+    from tcz.mirror import known  # noqa: PLC0415 - only builds need it
+
+    return tuple(known.chosen(wish.mirrors, wish.mirror_keys, dirs, os.environ.get("TCZ_MIRROR", "")))
+
+
+def _supplier(wish: Wish, asked: Request, dirs: Dirs, runner: Runner, reporter: Reporter) -> Supplier:
     from tcz import lock  # noqa: PLC0415 - only builds need it
     from tcz.build import Settings  # noqa: PLC0415
+    from tcz.mirror.model import Branch  # noqa: PLC0415
+    from tcz.mirror.parcels import Parcels  # noqa: PLC0415
+
+    branch = Branch.parse(_branch(wish, asked))
+    mirrors = _mirrors(wish, dirs)
 
     workshop = commands.open_workshop(
         dirs,
@@ -206,19 +205,38 @@ def _supplier(
         wish.recipe_folders,
         update=wish.update,
         lock=None if wish.lock is None else lock.read(wish.lock),
-        settings=Settings(options=spec.squashfs),
+        settings=Settings(options=asked.needs().squashfs),
     )
-    return WorkshopSupplier(workshop)
+    own = _with_files(wish, asked, WorkshopSupplier(workshop), alone=not mirrors)
+    return MirrorSupplier(own, Parcels(mirrors, branch, dirs, runner, reporter)) if mirrors else own
+
+
+def _branch(wish: Wish, asked: Request) -> str:
+    """Return which packages of the mirrors: those of the base's release, if nothing else is said."""
+    major = "" if asked.foreign is None else asked.foreign.release.partition(".")[0]
+    return wish.mirror_branch or f"{major if major.isdecimal() else 17}.x/x86_64"
+
+
+def _with_files(
+    wish: Wish, asked: Request, own: WorkshopSupplier, *, alone: bool
+) -> WorkshopSupplier | FileSupplier:
+    """Let packages that are files come first. Without any, on our own base, nothing else has a say."""
+    files, found = _files(wish)[1], asked.foreign
+    if found is None:
+        return FileSupplier(own, files, kernel="", present=frozenset(), alone=alone) if files else own
+    return FileSupplier(
+        own,
+        files,
+        kernel="" if asked.needs().kernel else found.kernel,
+        present=frozenset(one.name for one in found.examined.survey.extensions),
+        alone=alone,
+    )
 
 
 def fulfil(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Finished:
     """Make the image that was asked for."""
     asked = request(wish, dirs, reporter)
-    recipes = _supplier(wish, asked.needs(), dirs, runner, reporter)
-    # Our own base and packages of recipes alone: nothing else has a say in what goes into it.
-    plain = asked.foreign is None and not _files(wish)[1]
-    supplier = recipes if plain else _mixed(wish, asked, recipes, dirs, reporter)
-    job = image.prepare(asked, supplier)
+    job = image.prepare(asked, _supplier(wish, asked, dirs, runner, reporter))
     for note in job.notes:
         reporter.warn(note)
     return image.make(job, dirs, reporter)
@@ -228,16 +246,12 @@ def outline(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Outli
     """Tell what ``fulfil`` would do."""
     asked = request(wish, dirs, reporter)
     spec = asked.needs()
-    supplier = _supplier(wish, spec, dirs, runner, reporter)
-    files = _files(wish)[1]
-    plain = asked.foreign is None and not files
+    supplier = _supplier(wish, asked, dirs, runner, reporter)
     names = (*spec.packages(), *asked.variant.onboot, *asked.variant.optional)
-    ours = [name for name in names if plain or (name not in files and supplier.makes(name))]
-    planned = supplier.planned(ours)
+    planned = supplier.planned(names)
     sizes = None
     if all(one.cached for one in planned):
-        mixed = supplier if plain else _mixed(wish, asked, supplier, dirs, reporter)
-        job = image.prepare(asked, mixed)
+        job = image.prepare(asked, supplier)
         sizes = Sizes(
             packages=sum(package.size for package in job.extensions),
             kernel=plan.size_of(job.base.kernel),

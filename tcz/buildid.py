@@ -17,7 +17,6 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcz.metadata import TEXTS
 from tcz.squashfs.options import WRITER
 from tcz.store import sha256_file
 
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from tcz.squashfs.options import SquashOptions
 
 SCHEMA = 2
+#: Counts up when the same staged files come to be made other packages or companion files.
+PACKING = 1
 _NOT_BUILT = ("recipe.toml", "boot-test.sh")
 
 
@@ -127,7 +128,7 @@ def lines(inputs: Inputs) -> Sequence[str]:
     return [
         *content_lines(inputs),
         f"writer {WRITER}",
-        f"texts {TEXTS}",
+        f"packing {PACKING}",
         f"squashfs {_json(inputs.options)}",
     ]
 

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tcz.errors import VerifyError
 from tcz.names import file_name, package_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-
-#: Counts up when what is written beside a package comes to be written otherwise. It is part of build ids.
-TEXTS: Final = 1
 
 _MD5 = re.compile(r"([0-9a-f]{32})  (\S+)\n\Z")
 _MD5_LOOSE = re.compile(r"([0-9a-fA-F]{32})\s+\*?(?:\./)?(\S+)")

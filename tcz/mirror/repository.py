@@ -8,6 +8,7 @@
     public -> states/7     the state that is shown: one rename replaces it
     snapshots/NAME         -> ../states/5, a state that stays
     tmp/                   what a writer is making; whatever lies there with no writer is a leftover
+    past.jsonl             what belonged to packages that are shown no more (see ``tcz.mirror.past``)
     incoming/              what an interrupted sync has brought so far; the next one goes on with it
 
 A writer holds the lock, makes a state in ``tmp``, has all of it written to the disk, renames it into
@@ -40,6 +41,8 @@ PUBLIC = "public"
 STATES = "states"
 SNAPSHOTS = "snapshots"
 CONFIG = "mirror.toml"
+INCOMING = "incoming"
+TMP = "tmp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +181,19 @@ class Writer:
 
     def name(self, snapshot: str, state: Path) -> None:
         """Keep a state under a name; raises ``ConfigError`` for a name that is taken by another state."""
+        self.refuse_name(snapshot, state)
         folder = self.mirror.root / SNAPSHOTS
         folder.mkdir(exist_ok=True)
-        link = folder / snapshot
+        _replace_link(folder / snapshot, f"../{STATES}/{state.name}")
+        sync_disk(self.mirror.root)
+
+    def refuse_name(self, snapshot: str, state: Path) -> None:
+        """Raise ``ConfigError`` for a name that another state has."""
+        link = self.mirror.root / SNAPSHOTS / snapshot
         if link.is_symlink() and link.readlink().name != state.name:
             raise ConfigError(
                 f"there is a snapshot {snapshot} already", hint="snapshots never change: choose another name"
             )
-        _replace_link(link, f"../{STATES}/{state.name}")
-        sync_disk(self.mirror.root)
 
     def unname(self, snapshot: str) -> None:
         """Forget a snapshot's name; raises ``ConfigError`` for one that is not there."""
@@ -198,15 +205,25 @@ class Writer:
 
     def prune(self, keep: int) -> tuple[str, ...]:
         """Remove all but the newest ``keep`` states, those shown or named excepted; return their names."""
-        kept = {path.name for path in self.mirror.snapshots().values()}
+        old = self.old(keep)
+        for state in old:
+            self.remove(state)
+        return tuple(state.name for state in old)
+
+    def old(self, keep: int, *, without: str | None = None) -> list[Path]:
+        """Return the states that ``prune`` removes, as if there were no snapshot ``without``.
+
+        Raises ``ConfigError`` where there is none.
+        """
+        named = dict(self.mirror.snapshots())
+        if without is not None and named.pop(without, None) is None:
+            raise ConfigError(f"there is no snapshot {without}", hint="tcz mirror snapshot list shows all")
+        kept = {path.name for path in named.values()}
         shown = self.mirror.shown()
         if shown is not None:
             kept.add(shown.name)
         states = self.states()
-        old = [state for state in states[: max(0, len(states) - keep)] if state.name not in kept]
-        for state in old:
-            self.remove(state)
-        return tuple(state.name for state in old)
+        return [state for state in states[: max(0, len(states) - keep)] if state.name not in kept]
 
     def remove(self, state: Path) -> None:
         """Remove a state: out of sight in one step, then file by file."""

@@ -12,14 +12,19 @@ import pytest
 
 from remaster import base as bases
 from remaster import extract, fetch, foreign, image, supply
-from remaster.supply import MirrorBranch, Mixed
 from remaster.survey import look
 from tcz import cpio
 from tcz.errors import ConfigError, FetchError, ToolkitError, VerifyError
+from tcz.mirror import known
+from tcz.mirror.model import Branch
+from tcz.mirror.parcels import Parcels
 from tcz.paths import Dirs
 from tcz.reporting import SilentReporter
+from tcz.run import HostRunner
 from tcz.squashfs import writer
 from tcz.squashfs.options import SquashOptions
+from tcz.store import sha256_file
+from tcz.tinycore import Remote
 from tcz.tree import Tree, listing, regular
 from tests.artefact import test_image as floe
 from tests.cases.commandline import Upstream, serving
@@ -261,11 +266,6 @@ def test_names_of_bases(dirs: Dirs, tmp_path: Path) -> None:
 # -- packages and releases from elsewhere ---------------------------------------------------------
 
 
-class Recipes(floe.Shelf):
-    def makes(self, name: str) -> bool:
-        return name in self.all
-
-
 def package(path: Path, *needs: str, version: str = "1") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     tree = Tree({f"usr/local/bin/{path.stem}": regular(path.stem.encode(), 0o755)})
@@ -280,8 +280,8 @@ def package(path: Path, *needs: str, version: str = "1") -> Path:
 
 
 @pytest.fixture
-def upstream(tmp_path: Path) -> Iterator[Upstream]:
-    """A mirror of Tiny Core 16.x with two extensions, and all that boots."""
+def upstream() -> Iterator[Upstream]:
+    """A mirror of Tiny Core 16.x with all that boots."""
     with serving() as server:
         folder = "16.x/x86_64"
         files = {
@@ -292,79 +292,93 @@ def upstream(tmp_path: Path) -> Iterator[Upstream]:
             server.url(f"{folder}/{path}", data)
             md5 = hashlib.md5(data).hexdigest()  # noqa: S324
             server.url(f"{folder}/{path}.md5.txt", f"{md5}  {path.rpartition('/')[2]}\n".encode())
-        for name, needs in (
-            ("tool", ("wireless-KERNEL", "libtool")),
-            ("libtool", ()),
-            (f"wireless-{Release().kernel}", ()),
-        ):
-            file = package(tmp_path / f"upstream/{name}.tcz", *needs)
-            for suffix in ("", ".md5.txt", ".dep"):
-                beside = file.with_name(f"{file.name}{suffix}")
-                if beside.is_file():
-                    server.url(f"{folder}/tcz/{beside.name}", beside.read_bytes())
         yield server
 
 
-def mixed(upstream: Upstream, dirs: Dirs, recipes: Recipes, **files: Path) -> Mixed:
-    mirror = fetch.mirror(dirs, SilentReporter(), address=upstream.address, update=False)
-    return Mixed(
-        recipes,
-        files=files,
-        mirror=MirrorBranch(mirror=mirror, release="16.x"),
+class Nobody:
+    """Stands for a workshop whose recipes make what is on a shelf."""
+
+    def __init__(self, shelf: floe.Shelf) -> None:
+        self.shelf = shelf
+
+    def packages(self, names: Any) -> Any:
+        return self.shelf.packages(names)
+
+    def built(self, package: str) -> Any:
+        return self.shelf.built(package)
+
+    def planned(self, names: Any) -> Any:
+        return tuple(names)
+
+    def makes(self, name: str) -> bool:
+        return name in self.shelf.all
+
+    def kernel(self) -> str | None:
+        return None
+
+
+def test_packages_from_files_recipes_and_a_mirror(tmp_path: Path, dirs: Dirs) -> None:
+    mirror = tmp_path / "mirror/16.x/x86_64/tcz"
+    wireless = f"wireless-{Release().kernel}"
+    for name, needs in (("tool", ("wireless-KERNEL", "libtool")), ("libtool", ()), (wireless, ())):
+        package(mirror / f"{name}.tcz", *needs)
+    (mirror / "info.lst").write_text(f"libtool.tcz\ntool.tcz\n{wireless}.tcz\n")
+    mine = package(tmp_path / "mine.tcz", "extra", "tool", version="7")
+    chosen = known.chosen([str(tmp_path / "mirror")], [], dirs, "")
+    parcels = Parcels(chosen, Branch.parse("16.x/x86_64"), dirs, HostRunner(), SilentReporter())
+    own = supply.FileSupplier(
+        Nobody(floe.stock(tmp_path / "shelf")),
+        {"mine": mine},
         kernel=Release().kernel,
-        present=frozenset({"Xvesa"}),
-        dirs=dirs,
+        present=frozenset(),
+        alone=False,
     )
-
-
-def test_packages_from_files_recipes_and_a_mirror(upstream: Upstream, dirs: Dirs, tmp_path: Path) -> None:
-    floe.stock(tmp_path / "shelf")
-    recipes = Recipes(tmp_path / "shelf")
-    recipes.all = floe.stock(tmp_path / "again").all
-    mine = package(tmp_path / "mine.tcz", "extra", "tool", "Xvesa", version="7")
-    supplier = mixed(upstream, dirs, recipes, mine=mine)
+    supplier = supply.MirrorSupplier(own, parcels)
     found = supplier.packages(("foo", "mine"))
     names = [one.name for one in found]
-    assert set(names) == {
-        "foo",
-        "libfoo",
-        "modules-6.1",
-        "mine",
-        "extra",
-        "tool",
-        "libtool",
-        f"wireless-{Release().kernel}",
-    }
+    expected = {"foo", "libfoo", "modules-6.1", "mine", "extra", "tool", "libtool", wireless}
+    assert set(names) == expected
     assert names.index("libtool") < names.index("tool") < names.index("mine")
     assert supplier.built("mine").version == "7"
     assert supplier.built("foo").recipe == "foo"
-    tool = next(one for one in found if one.name == "tool")
-    assert tool.path.with_name("tool.tcz.dep").read_text() == "wireless-KERNEL.tcz\nlibtool.tcz\n"
-    assert supplier.built("tool").sources[0].hash == f"sha256:{tool.sha256}"
-    asked = len(upstream.asked)
-    assert [one.name for one in mixed(upstream, dirs, recipes, mine=mine).packages(("foo", "mine"))] == names
-    assert len(upstream.asked) == asked
+    assert supplier.built("tool").recipe == "mirror:tool"
+    assert supplier.built("mine").sources[0].hash == f"sha256:{sha256_file(mine)}"
+    assert supplier.packages(()) == ()
+
+
+def test_files_without_a_mirror(tmp_path: Path) -> None:
+    mine = package(tmp_path / "mine.tcz", "foo", "Xvesa", "other")
+    other = package(tmp_path / "other.tcz")
+    parts: dict[str, Any] = {"kernel": "", "alone": True}
+    nobody = Nobody(floe.stock(tmp_path / "shelf"))
+    files = {"mine": mine, "other": other}
+    supplier = supply.FileSupplier(nobody, files, present=frozenset({"Xvesa"}), **parts)
+    names = [one.name for one in supplier.packages(("mine", "extra"))]
+    assert set(names) == {"mine", "other", "foo", "libfoo", "modules-6.1", "extra"}
+    assert names.index("foo") < names.index("mine")
     with pytest.raises(ConfigError, match="packages are missing"):
-        supplier.packages(("nobody-has-it",))
+        supply.FileSupplier(nobody, files, present=frozenset(), **parts).packages(("mine",))
 
 
 def test_a_release_by_name(upstream: Upstream, dirs: Dirs) -> None:
-    def get(address: str | None = upstream.address, *, update: bool = False) -> dict[str, Path]:
-        return fetch.distribution("16.x", dirs, SilentReporter(), address=address, update=update)
+    there = (Remote(address=upstream.address),)
+
+    def get(remotes: tuple[Remote, ...] = there, *, update: bool = False) -> dict[str, Path]:
+        return fetch.distribution("16.x", remotes, dirs, SilentReporter(), update=update)
 
     files = get()
     assert set(files) == {"vmlinuz64", "corepure64.gz"}
     found = foreign.open_foreign("corepure64-16.x", files)
     assert (found.name, found.kernel) == ("tinycore-16.1", Release().kernel)
     asked = len(upstream.asked)
-    assert get(None) == files
+    assert get(()) == files
     assert len(upstream.asked) == asked
     upstream.answers["16.x/x86_64/release/distribution_files/vmlinuz64"] = b"another"
     assert get() == files
     with pytest.raises(VerifyError, match="is not what its"):
         get(update=True)
     with pytest.raises(FetchError, match="no kernel and initrd of Tiny Core 15"):
-        fetch.distribution("15.x", dirs, SilentReporter(), address=upstream.address, update=False)
+        fetch.distribution("15.x", there, dirs, SilentReporter(), update=False)
 
 
 def test_files_that_are_no_packages(tmp_path: Path) -> None:

@@ -326,7 +326,7 @@ def _kept(examined: Examined) -> tuple[MediumFile, ...]:
     for path, node in files.items():
         if not node.is_file or path in boot or path == "manifest.json":
             continue
-        if path.rpartition("/")[0] in folders or path.lower().startswith("efi/"):
+        if path.rpartition("/")[0] in folders or path.lower().startswith(("efi/", "boot/isolinux/")):
             continue
         held = files[node.link] if node.link is not None else node
         kept.append(plan.MediumFile(path=path, content=_source(held)))

@@ -25,7 +25,7 @@ from tcz.paths import need_space
 from tcz.store import replacing, sha256_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from remaster.base import Base, BaseSpec
     from remaster.foreign import Foreign
@@ -158,8 +158,14 @@ def prepare(request: Request, supplier: Supplier) -> Job:
         facts=facts,
         key=_key(request, facts),
         base=made.base,
-        notes=made.notes,
+        notes=(*made.notes, *_left(request)),
     )
+
+
+def _left(request: Request) -> Iterator[str]:
+    """Tell what an archive that is appended cannot take away."""
+    if request.mode == "append" and request.foreign is not None and request.needs().kernel:
+        yield f"the modules of the base's kernel {request.foreign.kernel} stay in the initrd, of no use"
 
 
 def _origin(found: Foreign, made: foreign.Made) -> Origin:

@@ -44,6 +44,7 @@ _KEEP_KERNEL: Final = "base"
 #: A package that prepares for containers, which no kernel of Tiny Core's is configured for.
 _CONTAINERS: Final = "container-host"
 _OWN: Final = ("floe",)
+_ARCHITECTURES: Final = ("x86_64", "386")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,12 @@ class Foreign:
         """The release of the distribution, empty where it is not told."""
         fact = self.examined.survey.release
         return "" if fact is None else fact.value
+
+    @property
+    def architecture(self) -> str:
+        """The processor that its programs are for; ours where it is not told."""
+        fact = self.examined.survey.architecture
+        return _ARCHITECTURES[0] if fact is None else fact.value
 
     @property
     def kernel(self) -> str:
@@ -95,9 +102,9 @@ def open_foreign(origin: str, files: dict[str, Path] | None = None) -> Foreign:
             why="\n".join(found.unread) or None,
             hint="an ISO image, an initrd such as corepure64.gz, or a folder was expected",
         )
-    if found.architecture is not None and found.architecture.value != "x86_64":
+    if found.architecture is not None and found.architecture.value not in _ARCHITECTURES:
         raise VerifyError(
-            f"a base for {found.architecture.value}; images are built for x86_64 only",
+            f"a base for {found.architecture.value}; images are built for x86 only",
             where=f"{origin}, {found.architecture.where}",
         )
     names = [fact.value for fact in (found.distribution, found.release) if fact is not None]

@@ -146,7 +146,7 @@ def prepare(request: Request, supplier: Supplier) -> Job:
         return Job(request=request, spec=spec, facts=facts, key=_key(request, facts), base=base)
     made = foreign.make(request.foreign, spec, variant, by_name.__getitem__)
     libc = request.foreign.examined.survey.libc
-    libccheck.check("" if libc is None else libc.value, others)
+    libccheck.check("" if libc is None else libc.value, request.foreign.architecture, others)
     facts = replace(
         facts,
         boot_codes=override(made.base.starts.words, variant.boot_codes),

@@ -1,9 +1,9 @@
-"""Whether programs of packages start with a base's libc: the newest symbol version they ask for decides."""
+"""Whether programs of packages run on a base: its processor, and the newest glibc that they ask for."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tcz import bases, elf
 from tcz.errors import ConfigError, Problem, VerifyError
@@ -15,32 +15,38 @@ if TYPE_CHECKING:
     from tcz.model import BuiltPackage
     from tcz.tree import Node
 
+_OURS: Final = "x86_64"
 _GLIBC = re.compile(r"GLIBC_(\d+(?:\.\d+)+)")
 
 
-def check(libc: str, packages: Iterable[BuiltPackage]) -> None:
-    """Raise ``ConfigError`` with every package that needs a newer glibc than ``glibc 2.34``, the base's.
+def check(libc: str, machine: str, packages: Iterable[BuiltPackage]) -> None:
+    """Raise ``ConfigError`` with every package that does not run on a base.
 
-    A base as new as ours is taken at its word: everything here is built with that one. Another libc, or
-    one whose version is not known, is not checked.
+    ``libc`` is such as ``glibc 2.34``, ``machine`` such as ``386``. A 64-bit base with a glibc as new as
+    ours is taken at its word: everything here is built with that one. Another libc, or one whose version
+    is not known, is not compared.
     """
     name, _, version = libc.partition(" ")
-    there = _numbers(version)
-    if name != "glibc" or not there or there >= bases.load(bases.DEFAULT).glibc:
+    there = _numbers(version) if name == "glibc" else ()
+    if machine == _OURS and (not there or there >= bases.load(bases.DEFAULT).glibc):
         return
     problems = []
     for package in packages:
         if package.form != "extension":
             continue
-        newest, path = _newest(package)
-        if newest > there:
+        newest, path, foreign = _newest(package, machine)
+        where = f"package {package.name}"
+        if foreign:
+            problems.append(Problem(where=where, message=f"/{foreign} is not for {machine}"))
+        elif there and newest > there:
             told = ".".join(map(str, newest))
-            problems.append(Problem(where=f"package {package.name}", message=f"/{path} needs glibc {told}"))
+            problems.append(Problem(where=where, message=f"/{path} needs glibc {told}"))
     if problems:
         raise ConfigError(
-            f"the base has {libc}, which is too old for what is to run on it",
+            f"the base has {libc or 'a libc of unknown version'} for {machine}, "
+            "on which not all that it is to have can run",
             problems,
-            hint="take packages that were built for the base's release, or a newer base",
+            hint="take packages that were built for the base's release, or another base",
         )
 
 
@@ -49,9 +55,10 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else ()
 
 
-def _newest(package: BuiltPackage) -> tuple[tuple[int, ...], str]:
+def _newest(package: BuiltPackage, machine: str) -> tuple[tuple[int, ...], str, str]:
+    """Return the newest glibc wanted and by which file, and a file that is for another machine."""
     newest: tuple[int, ...] = ()
-    where = ""
+    where, foreign = "", ""
     for path, node in squashfs.Image(package.path).items():
         if not node.is_file or node.link is not None or not _is_elf(node):
             continue
@@ -59,12 +66,14 @@ def _newest(package: BuiltPackage) -> tuple[tuple[int, ...], str]:
             found = elf.inspect(node.data)
         except VerifyError:
             continue
+        if found is not None and found.machine != machine and found.kind in ("executable", "shared"):
+            foreign = foreign or path
         wanted = () if found is None else (v for _, versions in found.versions_needed for v in versions)
         for version in wanted:
             match = _GLIBC.fullmatch(version)
             if match and _numbers(match[1]) > newest:
                 newest, where = _numbers(match[1]), path
-    return newest, where
+    return newest, where, foreign
 
 
 def _is_elf(node: Node) -> bool:

@@ -213,8 +213,10 @@ def _supplier(wish: Wish, asked: Request, dirs: Dirs, runner: Runner, reporter: 
 
 def _branch(wish: Wish, asked: Request) -> str:
     """Return which packages of the mirrors: those of the base's release, if nothing else is said."""
-    major = "" if asked.foreign is None else asked.foreign.release.partition(".")[0]
-    return wish.mirror_branch or f"{major if major.isdecimal() else 17}.x/x86_64"
+    found = asked.foreign
+    major = "" if found is None else found.release.partition(".")[0]
+    machine = "x86" if found is not None and found.architecture == "386" else "x86_64"
+    return wish.mirror_branch or f"{major if major.isdecimal() else 17}.x/{machine}"
 
 
 def _with_files(

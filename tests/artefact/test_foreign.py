@@ -219,8 +219,36 @@ def test_packages_that_want_a_newer_libc(maker: Maker, tmp_path: Path) -> None:
     maker.shelf.put("extra", "extension", file)
     with pytest.raises(ConfigError) as caught:
         maker.make(iso)
-    assert "the base has glibc 2.28, which is too old" in caught.value.what
+    assert "the base has glibc 2.28 for x86_64" in caught.value.what
     assert "package extra: /usr/local/bin/new needs glibc 2.3" in (caught.value.why or "")
+
+
+def test_a_base_of_32_bits(maker: Maker, tmp_path: Path) -> None:
+    """Core itself: its own kernel stays, and what is for 64 bits is refused."""
+    made = standins.medium(tmp_path / "m", "corepure64")
+    nodes = dict(standins.root_tree(modules=True).items())
+    elf = bytearray(Path("/usr/bin/env").read_bytes()[:52])
+    elf[:20] = b"\x7fELF\1\1\1" + bytes(9) + b"\x02\0\x03\0"
+    elf[28:52] = bytes(24)
+    nodes["bin/busybox"] = regular(bytes(elf), 0o755)
+    (made / "boot/corepure64.gz").write_bytes(standins.packed(Tree(nodes)))
+    found = maker.make(made, PLAIN)
+    assert found.survey.architecture is not None
+    assert found.survey.architecture.value == "386"
+    file = tmp_path / "shelf/extra.tcz"
+    tree = Tree({"usr/local/bin/new": regular(Path("/usr/bin/env").read_bytes(), 0o755)})
+    writer.write(tree, file, SquashOptions(), epoch=standins.EPOCH)
+    maker.shelf.put("extra", "extension", file)
+    with pytest.raises(ConfigError) as caught:
+        maker.make(made, replace(PLAIN, onboot=("extra",)))
+    assert "/usr/local/bin/new is not for 386" in (caught.value.why or "")
+
+
+def test_an_initrd_alone_gets_our_kernel(maker: Maker, tmp_path: Path) -> None:
+    (tmp_path / "core.gz").write_bytes(standins.corepure64_gz())
+    found = maker.make(tmp_path / "core.gz", PLAIN)
+    assert found.survey.kernel is not None
+    assert found.survey.kernel.value == "6.12.117"
 
 
 def test_a_libc_that_wants_a_newer_kernel(maker: Maker, tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_appending_leaves_the_base_as_it_is(
     assert new.startswith(old)
     assert [one.compressor for one in after.survey.initrds[0].members] == ["gzip", "gzip", "xz"]
     assert after.survey.kernel == before.survey.kernel
-    machine = boot(memory_mib=256, **media("bios-disk", image))
+    machine = boot(memory_mib=256, **media("uefi-disk", image))
     machine.console.expect(PROMPT, BOOT_TIMEOUT, never="Kernel panic")
     ended, output = machine.console.run("stat -c '%a %U' /opt /tmp; cat /proc/cmdline", 60)
     assert ended == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tcz import toml
-from tcz.errors import VerifyError
+from tcz.errors import ConfigError, VerifyError
 from tcz.store import Store
 from tcz.tinycore import Mirror
 
@@ -31,7 +31,11 @@ def distribution(
     ``VerifyError``, and ``ConfigError`` where no mirror is known.
     """
     store = Store(dirs.cache / "store")
-    found = Mirror(dirs, store, reporter, remotes=remotes, update=update).distribution(release)
+    try:
+        found = Mirror(dirs, store, reporter, remotes=remotes, update=update).distribution(release)
+    except ConfigError as error:
+        hint = "name one with --mirror, in TCZ_MIRROR or in config.toml: the folder that holds 17.x, http or https"
+        raise ConfigError(error.what, error.problems, hint=hint) from error
     known = pinned(release)
     for name, file in found.items():
         if known.get(name, file.sha256) != file.sha256:

@@ -34,7 +34,7 @@ def distribution(
     try:
         found = Mirror(dirs, store, reporter, remotes=remotes, update=update).distribution(release)
     except ConfigError as error:
-        hint = "name one with --mirror, in TCZ_MIRROR or in config.toml: the folder that holds 17.x, http or https"
+        hint = "name one with --mirror, in TCZ_MIRROR or in config.toml: the address that holds 17.x"
         raise ConfigError(error.what, error.problems, hint=hint) from error
     known = pinned(release)
     for name, file in found.items():

@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import remaster
 import tcz
 from remaster import base as bases
-from remaster import iso, manifest, plan
-from remaster.manifest import Artefact, Facts, Part
+from remaster import foreign, iso, libccheck, manifest, plan
+from remaster.manifest import Artefact, Facts, Origin, Part
 from remaster.outputs import Outputs, Records, sums_text
+from remaster.variant import joined, override
 from tcz import cpio, lock, record
 from tcz.errors import ConfigError, VerifyError
 from tcz.paths import need_space
 from tcz.store import replacing, sha256_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from remaster.base import BaseSpec
+    from remaster.base import Base, BaseSpec
+    from remaster.foreign import Foreign
     from remaster.plan import MediumFile
     from remaster.sshkey import PublicKey
     from remaster.variant import Variant
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from tcz.model import Built, BuiltPackage
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
+    from tcz.tree import Tree
+
+InitrdMode = Literal["repack", "append"]
 
 #: Room for boot catalogue, directories and padding on the medium.
 _ISO_OVERHEAD: Final = 4 << 20
@@ -63,6 +68,15 @@ class Request:
     keys: tuple[PublicKey, ...] = ()
     compressor: Compression = "zstd"
     level: int | None = None
+    #: What the base is where it is not one of ours, and which packages it still needs.
+    foreign: Foreign | None = None
+    spec: BaseSpec | None = None
+    #: ``repack`` writes one archive; ``append`` leaves the base's bytes alone and puts another behind.
+    mode: InitrdMode = "repack"
+
+    def needs(self) -> BaseSpec:
+        """Return which packages the base is made of."""
+        return self.spec or bases.load(self.base, self.variant.kernel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +87,8 @@ class Job:
     spec: BaseSpec
     facts: Facts
     key: str
+    base: Base
+    notes: tuple[str, ...] = ()
 
     def part(self, name: str) -> BuiltPackage:
         """Return a package of the job by name."""
@@ -101,12 +117,13 @@ class Finished:
 def prepare(request: Request, supplier: Supplier) -> Job:
     """Get every package of a request, building what is missing."""
     variant = request.variant
-    spec = bases.load(request.base, variant.kernel)
+    spec = request.needs()
     wanted = (*variant.onboot, *variant.optional)
     # One question for all, so that the modules belong to the kernel.
     supplied = supplier.packages((*spec.packages(), *wanted))
     roles = dict.fromkeys(spec.layers, "layer") | {spec.kernel: "kernel"}
     roles |= {spec.bios: "loader", spec.uefi: "loader"}
+    roles.pop("", None)
     by_name = {package.name: package for package in supplied}
     basic = [(role, by_name[name]) for name, role in roles.items() if name in by_name]
     if len(basic) != len(roles):
@@ -124,7 +141,42 @@ def prepare(request: Request, supplier: Supplier) -> Job:
         parts=parts,
         epoch=plan.EPOCH,
     )
-    return Job(request=request, spec=spec, facts=facts, key=_key(request, facts))
+    if request.foreign is None:
+        base = bases.floe(spec, by_name.__getitem__)
+        return Job(request=request, spec=spec, facts=facts, key=_key(request, facts), base=base)
+    made = foreign.make(request.foreign, spec, variant, by_name.__getitem__)
+    libc = request.foreign.examined.survey.libc
+    libccheck.check("" if libc is None else libc.value, request.foreign.architecture, others)
+    facts = replace(
+        facts,
+        boot_codes=override(made.base.starts.words, variant.boot_codes),
+        origin=_origin(request.foreign, made),
+    )
+    return Job(
+        request=request,
+        spec=spec,
+        facts=facts,
+        key=_key(request, facts),
+        base=made.base,
+        notes=(*made.notes, *_left(request)),
+    )
+
+
+def _left(request: Request) -> Iterator[str]:
+    """Tell what an archive that is appended cannot take away."""
+    if request.mode == "append" and request.foreign is not None and request.needs().kernel:
+        yield f"the modules of the base's kernel {request.foreign.kernel} stay in the initrd, of no use"
+
+
+def _origin(found: Foreign, made: foreign.Made) -> Origin:
+    survey = found.examined.survey
+    return Origin(
+        release=found.release,
+        kernel=made.kernel,
+        identity=found.identity,
+        libc="" if survey.libc is None else survey.libc.value,
+        edits=tuple((done.name, done.files) for done in made.done),
+    )
 
 
 def _only_extensions(others: Sequence[BuiltPackage], wanted: Sequence[str], basic: Iterable[str]) -> None:
@@ -152,7 +204,7 @@ def _key(request: Request, facts: Facts) -> str:
     variant = request.variant
     digest = hashlib.sha256()
     keys = tuple(key.line for key in request.keys)
-    program = (_own_code(), request.compressor, request.level)
+    program = (_own_code(), request.compressor, request.level, request.mode)
     chosen = (variant.name, variant.onboot, variant.optional, keys)
     medium = (variant.volume_id, variant.title, variant.timeout)
     digest.update(repr((program, chosen, medium)).encode())
@@ -205,9 +257,16 @@ def make_initrd(job: Job, dirs: Dirs) -> tuple[Path, int]:
         manifest=manifest.document(job.facts, roots=False),
         epoch=job.facts.epoch,
     )
-    tree = plan.root_tree(bases.assemble(job.part(name) for name in job.spec.layers), content)
+    tree = plan.root_tree(job.base.root, content)
     unpacked = plan.unpacked_size(tree)
-    place = dirs.cache_folder("initrds") / job.key
+    folder = dirs.cache_folder("initrds")
+    if request.mode == "append":
+        return _appended(job, content, folder), unpacked
+    return _packed(folder / job.key, tree, request, unpacked), unpacked
+
+
+def _packed(place: Path, tree: Tree, request: Request, unpacked: int) -> Path:
+    """Return a tree as a packed archive at ``place``, written unless it is there already."""
     sums = place.with_name(f"{place.name}.sha256")
     if not _is_as_written(place, sums):
         need_space(place.parent, unpacked, "the initrd")
@@ -217,7 +276,37 @@ def make_initrd(job: Job, dirs: Dirs) -> tuple[Path, int]:
             temporary.write_bytes(cpio.compress(buffer.getvalue(), request.compressor, request.level))
         with replacing(sums) as temporary:
             temporary.write_text(sha256_file(place))
-    return place, unpacked
+    return place
+
+
+def _appended(job: Job, content: plan.Content, folder: Path) -> Path:
+    """Return the base's initrds as they are and our own archive behind them, as one file.
+
+    Our own base's layers are packed once, and kept by the hash of what they are made from.
+    """
+    request, base = job.request, job.base
+    parts = base.initrds
+    before = base.unpacked
+    if before is None:
+        before = base.root.with_mtime(job.facts.epoch)
+        inputs = [part.package.sha256 for part in job.facts.parts if part.role == "layer"]
+        found = request.foreign.identity if request.foreign is not None else ""
+        told = repr((_own_code(), request.compressor, request.level, inputs, found))
+        key = hashlib.sha256(told.encode()).hexdigest()
+        parts = (_packed(folder / f"base-{key}", before, request, plan.unpacked_size(before)),)
+    after = plan.laid_over(base.root, content)
+    if base.unpacked is None:
+        after = after.with_mtime(job.facts.epoch)
+    segment = cpio.dumps(plan.segment(before, after))
+    place = folder / f"whole-{job.key}"
+    with replacing(place) as temporary, temporary.open("wb") as file:
+        for part in parts:
+            file.write(bytes(-file.tell() % 4))
+            file.write(plan.bytes_of(part))
+        # A lz4 member has no end of its own: a block of no bytes tells that there is no more of it.
+        file.write(bytes(-file.tell() % 4 + 4))
+        file.write(cpio.compress(segment, request.compressor, request.level))
+    return place
 
 
 def _is_as_written(file: Path, sums: Path) -> bool:
@@ -231,10 +320,19 @@ def medium_files(job: Job, initrd: Path) -> tuple[MediumFile, ...]:
     """Return every file of the medium, sorted by path."""
     variant, facts = job.request.variant, job.facts
     title = variant.title.replace("{name}", variant.name).replace("{version}", facts.version)
-    menu = plan.menu_for(title, variant.boot_codes, variant.timeout)
+    base = job.base
+    menu = plan.menu_for(title, facts.boot_codes, variant.timeout, base.starts)
+    boot = plan.boot_files(menu, base.loaders, base.kernel, initrd)
+    taken = {file.path for file in boot}
+    kept = tuple(file for file in base.keep if file.path not in taken)
     files = (
-        *plan.boot_files(menu, _loaders(job), bases.kernel_image(job.part(job.spec.kernel)), initrd),
-        *plan.cde_files(job.extensions, variant.onboot),
+        *boot,
+        *plan.cde_files(
+            job.extensions,
+            joined(base.onboot, variant.onboot),
+            tuple(file for file in kept if file.path.startswith("cde/")),
+        ),
+        *(file for file in kept if not file.path.startswith("cde/")),
         plan.MediumFile(path="manifest.json", content=manifest.document(facts)),
     )
     return tuple(sorted(files, key=lambda file: file.path))
@@ -252,20 +350,16 @@ def _lock_text(job: Job) -> str:
     return lock.dumps(found)
 
 
-def _loaders(job: Job) -> plan.Loaders:
-    return bases.loaders(job.part(job.spec.bios), job.part(job.spec.uefi))
-
-
 def _write(job: Job, outputs: Outputs, initrd: Path, unpacked: int) -> Finished:
     files = medium_files(job, initrd)
     total = sum(file.size for file in files)
     need_space(outputs.image.parent, total + _ISO_OVERHEAD, "the image")
-    variant, facts, loaders = job.request.variant, job.facts, _loaders(job)
+    variant, facts, loaders = job.request.variant, job.facts, job.base.loaders
     initrd_sha256, document = sha256_file(initrd), manifest.document(facts)
     medium = iso.IsoPlan(
         volume_id=plan.volume_id(variant.volume_id, name=variant.name, version=facts.version),
         files=tuple((file.path, file.content) for file in files),
-        mbr_code=loaders.mbr.read_bytes(),
+        mbr_code=None if loaders.mbr is None else plan.bytes_of(loaders.mbr),
         epoch=facts.epoch,
         # The manifest holds the hash of every package.
         identity=document + initrd_sha256.encode(),
@@ -280,7 +374,7 @@ def _write(job: Job, outputs: Outputs, initrd: Path, unpacked: int) -> Finished:
         )
         new.manifest.write_bytes(manifest.document_beside(facts, artefacts))
         loader = sum(file.size for file in files if "linux/" in file.path or "efiboot" in file.path)
-        kernel = bases.kernel_image(job.part(job.spec.kernel))
+        kernel = plan.size_of(job.base.kernel)
         rows = manifest.size_rows(facts, kernel, initrd.stat().st_size, unpacked, loader)
         new.sizes.write_text(manifest.size_table(rows))
         named = ((new.lock, outputs.lock), (new.manifest, outputs.manifest), (new.sizes, outputs.sizes))

@@ -1,16 +1,22 @@
-"""The packages of an image: from a workshop that builds what is missing, and from mirrors."""
+"""The packages of an image: from a workshop that builds what is missing, from files, and from mirrors."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Protocol
 
 from tcz import resolve
 from tcz.errors import ConfigError, Problem
+from tcz.metadata import decode, parse_dep, parse_info
 from tcz.model import Built, BuiltPackage, ResolvedSource
-from tcz.names import KERNEL, follows_kernel
+from tcz.names import KERNEL, follows_kernel, is_package_name
+from tcz.squashfs.image import Image
+from tcz.store import sha256_file
+from tcz.walk import plain_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from tcz.mirror.parcels import Parcel, Parcels
     from tcz.workshop import Planned, Workshop
@@ -76,6 +82,124 @@ class Own(Protocol):
         ...
 
 
+class FileSupplier:
+    """An ``image.Supplier`` and an ``Own``: .tcz files that were named come first, then recipes.
+
+    ``kernel`` is the release that ``-KERNEL`` stands for where no recipe's kernel is taken. With a mirror
+    behind it (``alone`` is false) what neither has is not its business; what the base has on its own medium
+    (``present``) is nobody's.
+    """
+
+    def __init__(
+        self, own: Own, files: Mapping[str, Path], *, kernel: str, present: frozenset[str], alone: bool
+    ) -> None:
+        """``files`` maps names of packages to where they lie."""
+        self._own = own
+        self._files = files
+        self._kernel = kernel
+        self._present = present
+        self._alone = alone
+        self._local: dict[str, tuple[BuiltPackage, Built]] = {}
+
+    def makes(self, name: str) -> bool:
+        """Tell whether a package is a file, or a recipe makes it."""
+        return name in self._files or self._own.makes(name)
+
+    def kernel(self) -> str | None:
+        """Return the release of the kernel that packages belong to, once it is known."""
+        return self._own.kernel() or self._kernel or None
+
+    def built(self, package: str) -> Built:
+        """Return the build that a package came from, or what stands for it."""
+        return self._local[package][1] if package in self._local else self._own.built(package)
+
+    def planned(self, names: Sequence[str]) -> tuple[Planned, ...]:
+        """Tell which recipes the packages lead to."""
+        known = [name for name in names if name not in self._files]
+        return self._own.planned([name for name in known if self._alone or self._own.makes(name)])
+
+    def packages(self, names: Sequence[str]) -> tuple[BuiltPackage, ...]:
+        """Return the closure of packages in load order.
+
+        Raises ``ConfigError`` for what is no package, or for what nobody has.
+        """
+        made: dict[str, BuiltPackage] = {}
+        recipes = [name for name in names if name not in self._files]
+        todo = [name for name in names if name in self._files]
+        made |= {one.name: one for one in self._own.packages(recipes)} if recipes else {}
+        absent = []
+        while todo:
+            name = plain_name(todo.pop(0), self.kernel())
+            if name in made:
+                continue
+            if name in self._files:
+                self._local[name] = local(self._files[name])
+                made[name] = self._local[name][0]
+                todo += made[name].needs
+            elif self._own.makes(name):
+                recipes.append(name)
+                made |= {one.name: one for one in self._own.packages(recipes)}
+            elif self._alone and name not in self._present:
+                absent.append(Problem(where=f"package {name}", message="no recipe makes it"))
+        if absent:
+            hint = "name a mirror with --mirror, or its file with --package ./NAME.tcz"
+            raise ConfigError("packages are missing", absent, hint=hint)
+
+        def needs(name: str) -> Sequence[str]:
+            return made[name].needs if name in made else ()
+
+        order = resolve.closure(names, needs, self.kernel()).order
+        return tuple(made[name] for name in order if name in made)
+
+
+def named(path: Path) -> str:
+    """Return the name of the package in a file. Raises ``ConfigError`` for one that is no .tcz."""
+    name = path.name.removesuffix(".tcz")
+    if not path.name.endswith(".tcz") or not is_package_name(name) or not path.is_file():
+        raise ConfigError(f"{path} is no package", hint="--package takes a name, or the path of a .tcz file")
+    return name
+
+
+def local(path: Path) -> tuple[BuiltPackage, Built]:
+    """Return the package in a .tcz file, with what its .dep and .info beside it say.
+
+    Raises ``VerifyError`` for a file that is no squashfs image.
+    """
+    name = named(path)
+    beside = {suffix: path.with_name(f"{path.name}{suffix}") for suffix in (".dep", ".info")}
+    texts = {key: decode(file.read_bytes()) if file.is_file() else "" for key, file in beside.items()}
+    info = parse_info(texts[".info"])
+    digest = sha256_file(path)
+    package = BuiltPackage(
+        name=name,
+        form="extension",
+        path=path,
+        sha256=digest,
+        size=path.stat().st_size,
+        installed=sum(row.size for row in Image(path).rows()),
+        needs=tuple(parse_dep(texts[".dep"])),
+    )
+    version = re.sub(r"\s+", " ", info.version).strip()
+    source = ResolvedSource(
+        kind="file", name=name, version=version, hash=f"sha256:{digest}", origin=path.name
+    )
+    built = Built(
+        # No recipe has a colon in its name.
+        recipe=f"file:{name}",
+        version=version,
+        build_id=digest,
+        content_id=digest,
+        folder=path.parent,
+        packages=(package,),
+        sources=(source,),
+        root=(),
+        license=info.copying_policy,
+        homepage=info.original_site,
+        summary=info.description,
+    )
+    return package, built
+
+
 class MirrorSupplier:
     """An ``image.Supplier``: what no recipe makes comes from mirrors, with all that it needs."""
 
@@ -100,7 +224,9 @@ class MirrorSupplier:
 
         Raises ``ConfigError`` for what neither a recipe makes nor a mirror has.
         """
-        kernel = None
+        if not names:
+            return ()
+        kernel = self._own.kernel()
         while True:
             found = self._closure(names, kernel)
             self._bring([name for name in found.order if not self._is_own(name)])

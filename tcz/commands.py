@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tcz.build import Settings
     from tcz.lint.report import Report
     from tcz.lint.work import Wish
+    from tcz.mirror.known import Chosen
     from tcz.model import Built, BuiltPackage, Recipe, ResolvedSource
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
@@ -74,21 +75,28 @@ def open_workshop(  # noqa: PLR0913 - all that a user may choose
 
 def _tinycore_mirrors(given: str | None, key_files: Sequence[Path], dirs: Dirs) -> tuple[Remote, ...]:
     """Return the mirrors that Tiny Core's own files come from, each with what it is verified by."""
-    from functools import partial  # noqa: PLC0415 - see open_workshop
-
-    from tcz.mirror import known, opening  # noqa: PLC0415
-    from tcz.tinycore import Remote  # noqa: PLC0415
+    from tcz.mirror import known  # noqa: PLC0415 - see open_workshop
 
     usual = os.environ.get("TCZ_MIRROR", "")
     chosen = known.chosen([given] if given else [], key_files, dirs, usual)
+    web = ("http://", "https://")
+    return remotes([one for one in chosen if given or usual or one.address.startswith(web)], dirs)
+
+
+def remotes(mirrors: Sequence[Chosen], dirs: Dirs) -> tuple[Remote, ...]:
+    """Return mirrors as those that Tiny Core's own files come from, each with what it is verified by."""
+    from functools import partial  # noqa: PLC0415 - see open_workshop
+
+    from tcz.mirror import opening  # noqa: PLC0415
+    from tcz.tinycore import Remote  # noqa: PLC0415
+
     return tuple(
         Remote(
             address=one.address,
             keys=tuple(key.name for key in one.keys),
             sums=partial(opening.sums, one, dirs) if one.keys else None,
         )
-        for one in chosen
-        if given or usual or one.address.startswith(("http://", "https://"))
+        for one in mirrors
     )
 
 

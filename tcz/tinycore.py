@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 #: The root file system alone where it can be had, else the initrd that holds it and the kernel's modules.
 _INITRDS = ("rootfs64.gz", "corepure64.gz")
+#: What is needed to boot: in one file, or in two.
+_DISTRIBUTIONS = (("vmlinuz64", "corepure64.gz"), ("vmlinuz64", "rootfs64.gz", "modules64.gz"))
+_DISTRIBUTION_PINS = ("/distribution",)
 _ARCH = "x86_64"
 _ABSENT = (404, 410)
 _TIMEOUT = (5.0, 60.0)
@@ -135,6 +138,41 @@ class Mirror:
         self._keep(pins, chosen)
         self._known[pins] = chosen
         return chosen, tuple(paths)
+
+    def distribution(self, release: str) -> dict[str, TczFile]:
+        """Fetch what a release boots: its kernel and its initrd, or the two that make it; by name.
+
+        ``Store`` has the files by their sha256. Which they were is kept as in ``fetch``. Raises
+        ``FetchError`` for a mirror without them, ``VerifyError`` where bytes are not what .md5.txt, or an
+        earlier run, says.
+        """
+        pins = self._pins(release, _DISTRIBUTION_PINS)
+        files = None if self._update else _read_files(pins)
+        files = files or self._distribution_files(release)
+        found = {}
+        with self._reporter.step(f"fetching Tiny Core {release}", total=len(files)) as step:
+            for count, file in enumerate(files):
+                step.progress(count, len(files))
+                step.detail(file.name)
+                path = self._store.sound(file.sha256) if file.sha256 else None
+                path = path or self._download(release, file)
+                found[file.name] = replace(file, sha256=path.name)
+        with replacing(pins) as temporary:
+            temporary.write_text(json.dumps([asdict(file) for file in found.values()], indent=1) + "\n")
+        return found
+
+    def _distribution_files(self, release: str) -> tuple[TczFile, ...]:
+        folder = "release/distribution_files"
+        for names in _DISTRIBUTIONS:
+            files = [self._file(release, name, f"{folder}/{name}") for name in names]
+            there = tuple(file[0] for file in files if file is not None)
+            if len(there) == len(names):
+                return there
+        raise FetchError(
+            f"the mirror has no kernel and initrd of Tiny Core {release} for {_ARCH}",
+            where=self._url(self._known_remotes()[0], release, f"{folder}/"),
+            hint=_HINT,
+        )
 
     # -- resolving ------------------------------------------------------------------------------
 
@@ -278,6 +316,16 @@ class Mirror:
                 raise FetchError(f"{file.name} could not be fetched", where=url, why=str(error)) from error
             finally:
                 Path(sink.name).unlink(missing_ok=True)
+
+
+def _read_files(file: Path) -> tuple[TczFile, ...] | None:
+    """Return the files of an earlier run; a damaged record counts as none."""
+    try:
+        files = tuple(TczFile(**one) for one in json.loads(file.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+    texts = (text for one in files for text in (one.name, one.path, one.md5, one.sha256))
+    return files if files and all(isinstance(text, str) for text in texts) else None
 
 
 def _read(file: Path) -> Chosen | None:

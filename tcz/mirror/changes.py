@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tcz.errors import CheckError, ConfigError, Problem, ToolkitError
 from tcz.mirror import config as configs
+from tcz.mirror.entries import Entries
 from tcz.mirror.examine import examine
 from tcz.mirror.model import EMPTY, listed
 from tcz.mirror.objects import Objects
@@ -98,7 +99,7 @@ def add(
         before = old.entries(branch)
         if not replacing:
             _refuse_others(found, before)
-        entries = {**before, **{one.entry.name: _joined(one.entry, before) for one in found}}
+        entries = Entries.of(before).changed(_joined(one.entry, before) for one in found)
         warnings = _missing([one.entry for one in found], entries)
         if warnings and strict:
             raise CheckError("nobody provides what some packages need", why="\n".join(warnings))
@@ -246,14 +247,14 @@ def remove(
         ]
         if unknown:
             raise ConfigError("nothing was removed", unknown)
-        entries = {name: entry for name, entry in before.items() if name not in wanted}
-        left = [need for entry in entries.values() for need in entry.needs]
+        entries = Entries.of(before).changed((), gone=wanted)
+        graph = entries.graph()
+        left = {need for needs in graph.values() for need in needs}
         lost = {need for need in left if provided(need, before) and not provided(need, entries)}
         warnings = tuple(
-            f"{file_name(name)} needs {', '.join(file_name(need) for need in entry.needs if need in lost)}"
+            f"{file_name(name)} needs {', '.join(file_name(need) for need in graph[name] if need in lost)}"
             for name in listed(entries)
-            for entry in (entries[name],)
-            if lost.intersection(entry.needs)
+            if lost.intersection(graph[name])
         )
         if warnings and not force:
             raise CheckError(

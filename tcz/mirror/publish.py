@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tcz.mirror.compose import compose, state_files
+from tcz.mirror.compose import compose, own_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,9 +42,9 @@ def publish(
     made = compose(new, replace(old, branches={}, indexes={}) if anew else old, writer.objects)
     if replace(made, serial=old.serial) == old and old.serial:
         return old
-    files = state_files(made, writer.objects)
+    files = own_files(made, writer.objects)
     files |= sign(files, writer.objects)
-    writer.publish(files, made.serial)
+    writer.follow(made, files, keep=None if anew else config.keep)
     writer.prune(config.keep)
     return made
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -59,6 +61,14 @@ class Measuring(Objects):
     def add_bytes(self, data: bytes) -> Blob:
         """Return what ``data`` would be kept as."""
         return Blob(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+
+    @contextmanager
+    def _temporary(self) -> Iterator[str]:
+        with tempfile.NamedTemporaryFile() as file:
+            yield file.name
+
+    def _keep(self, new: str, blob: Blob) -> None:
+        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +200,7 @@ def _objects(
 
 def own_texts(catalogue: Catalogue) -> dict[str, bytes]:
     """Return the files of a catalogue itself, by path."""
-    lists = {
-        branch: catalogues.list_bytes(entries.values()) for branch, entries in catalogue.branches.items()
-    }
+    lists = {branch: catalogues.list_bytes(entries) for branch, entries in catalogue.branches.items()}
     texts = {catalogues.list_path(branch): data for branch, data in lists.items()}
     return texts | {catalogues.ROOT: catalogues.root_bytes(catalogue, lists)}
 

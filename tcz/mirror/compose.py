@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from tcz.mirror.model import Blob, Branch, Catalogue, Entry
     from tcz.mirror.objects import Objects
 
+_ALL: Final = {
+    PAGE,
+    f"{indexes.PROVIDES}.zsync",
+    *(name + end for name in indexes.NAMES for end in ("", ".gz")),
+}
 _ROWS: Final[Mapping[str, Callable[[Entry], str]]] = {**indexes.LINES, PAGE: row}
 
 
@@ -45,14 +50,16 @@ def _indexes(
 ) -> dict[str, Blob]:
     order = listed(entries)
     kept = None
-    if before and all(name in files for name in (*indexes.NAMES, PAGE)):
+    if before and files.keys() >= _ALL:
         was = order if before.keys() == entries.keys() else listed(before)
         kept = Kept(files=files, order=was, changed=frozenset(entries.differing(before)))
     texts = _texts(branch, entries, order, kept, objects)
-    needs = ((name, entries.needs(name)) for name in order)
-    texts["dep.db"] = "".join(indexes.dep_record(name, some) for name, some in needs if some).encode()
     found: dict[str, Blob] = {PAGE: objects.add_bytes(texts.pop(PAGE))}
     found |= provides(entries, order, kept, objects)
+    if kept is not None and all(entries.needs(name) == before.needs(name) for name in kept.changed):
+        found |= {name: files[name] for name in ("dep.db", "dep.db.gz")}
+    else:
+        texts["dep.db"] = indexes.dep_db((name, entries.needs(name) or ()) for name in order).encode()
     for name, text in texts.items():
         found[name] = objects.add_bytes(text)
         same = found[name] == files.get(name) and f"{name}.gz" in files

@@ -75,7 +75,8 @@ class Objects:
     def read(self, blob: Blob) -> bytes:
         """Return an object's bytes; raises ``VerifyError`` where they are gone or not the right number."""
         try:
-            data = self.path(blob.sha256).read_bytes()
+            with open(self._at(blob.sha256), "rb", buffering=0) as file:  # noqa: PTH123 - see _at
+                data = file.readall()
         except FileNotFoundError:
             data = b""
         if len(data) != blob.size:

@@ -11,7 +11,7 @@ import hashlib
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import deflate
 
@@ -74,8 +74,7 @@ def _made(entries: Entries, order: Sequence[str], kept: Kept | None, objects: Ob
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(NamedTuple):
     name: str
     data: bytes
     fresh: bool

@@ -36,7 +36,7 @@ WANTED: Final = Wanted()
 class Side:
     """One way to do a job. ``run`` returns the size of its result, or ``None`` where that says nothing.
 
-    ``once`` is for one that takes minutes: it runs once and stands beside every round.
+    ``once`` is for one that takes minutes: it runs once and stands beside every round of every case.
     ``needs`` are programs of the host; ``before`` is done ahead of every run and not timed. ``counted`` is
     false where its processes are not all children of this one, so that their processor time is not to be had.
     """
@@ -126,6 +126,16 @@ def sample(side: Side) -> Sample:
     return Sample(wall=time.perf_counter() - wall, cpu=_processor() - cpu, size=size)
 
 
+_SINGLE: Final[dict[str, Sample]] = {}
+
+
+def _once(side: Side) -> Sample:
+    """Run a side the first time that it is asked for, in any case."""
+    if side.name not in _SINGLE:
+        _SINGLE[side.name] = sample(side)
+    return _SINGLE[side.name]
+
+
 def measure(case: Case, rounds: int) -> Outcome:
     """Run all sides in turn, ``rounds`` times after one unmeasured round; compare ours with each peer.
 
@@ -139,8 +149,7 @@ def measure(case: Case, rounds: int) -> Outcome:
     for side in sides:
         if not side.once:
             sample(side)
-    single = {side.name: sample(side) for side in sides if side.once}
-    table = [[single.get(side.name) or sample(side) for side in sides] for _ in range(rounds)]
+    table = [[_once(side) if side.once else sample(side) for side in sides] for _ in range(rounds)]
     ours = [row[0] for row in table]
     compared = [
         compare(peer, ours, [row[n] for row in table], counted=case.ours.counted and peer.counted)

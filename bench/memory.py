@@ -5,6 +5,7 @@ Each side is a process of its own; what it comes to is the peak of its resident 
 
 from __future__ import annotations
 
+import itertools
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -57,10 +58,11 @@ shelf.closure([sys.argv[4]])
 
 def _peak(job: str, place: Path, count: int) -> Callable[[], int]:
     root = repository.mirror(count).root
-    name = next(iter(repository.needs(count)))
+    name = max(repository.needs(count), key=lambda one: len(repository.needs(count)[one]))
+    turns = itertools.count(count)
 
     def run() -> int:
-        path = repository.put(place, name, count + 1, repository.needs(count)[name])
+        path = repository.put(place, name, next(turns), repository.needs(count)[name])
         code = _START + _JOBS[job] + _END
         argv = [sys.executable, "-c", code, str(root), str(repository.BRANCH), str(path), name]
         return int(HostRunner().run(argv).stderr.split()[-1]) << 10

@@ -42,6 +42,13 @@ class Objects:
         except FileNotFoundError:
             return False
 
+    def inode(self, blob: Blob) -> int | None:
+        """Return which file an object is; ``None`` where it is gone."""
+        try:
+            return os.stat(self._at(blob.sha256)).st_ino  # noqa: PTH116 - see _at
+        except FileNotFoundError:
+            return None
+
     def add_bytes(self, data: bytes) -> Blob:
         """Keep ``data``."""
         blob = Blob(sha256=hashlib.sha256(data).hexdigest(), size=len(data))

@@ -65,9 +65,9 @@ def listing(mirror: Mirror) -> tuple[Snapshot, ...]:
     found = []
     for name, state in mirror.snapshots().items():
         catalogue = mirror.catalogue(state)
-        entries = [entry for branch in catalogue.branches.values() for entry in branch.values()]
-        size = sum(entry.size for entry in entries)
-        found.append(Snapshot(name=name, serial=catalogue.serial, packages=len(entries), size=size))
+        size = sum(entry.size for branch in catalogue.branches.values() for entry in branch.values())
+        count = sum(map(len, catalogue.branches.values()))
+        found.append(Snapshot(name=name, serial=catalogue.serial, packages=count, size=size))
     return tuple(found)
 
 
@@ -91,8 +91,7 @@ def collect(mirror: Mirror, reporter: Reporter, *, dry_run: bool = False) -> Col
         needed = set(locked(mirror.root, config))
         states = () if dry_run else writer.prune(config.keep)
         for state in writer.states():
-            files = verify.expected_files(state, mirror.catalogue(state))
-            needed.update(blob.sha256 for blob in files.values())
+            needed.update(blob.sha256 for _, blob in verify.files_of(state, mirror.catalogue(state)))
         count = size = kept = 0
         for path in (mirror.root / "objects").glob("??/*"):
             if path.parent.name + path.name in needed:

@@ -1,10 +1,10 @@
 """The index files of thousands of packages: from nothing, made anew, and after one change (G11, G12).
 
 Peer: a shell loop that runs ``md5sum`` and ``unsquashfs -l`` on each package and puts together what they say:
-md5.db, provides.db and sizelist. *From nothing* is ``tcz mirror add`` of packages that have neither .list
-nor .zsync: it copies and hashes them, lists them, makes .list, .zsync and .tree, all index files with their
-.gz, and publishes. *Anew* is ``tcz mirror index``. *One changed* is ``tcz mirror add`` of one package that
-has other bytes than before. All of ours run within this process; starting one is the case ``startup``.
+md5.db, provides.db and sizelist. *From nothing* is ``tcz mirror add`` of packages with a .zsync and without
+.list: it copies and hashes them three times (md5, sha1, sha256), lists them, makes .list and .tree, all index
+files with their .gz, and publishes. *Anew* is ``tcz mirror index``. *One changed* is ``tcz mirror add`` of a
+package that has other bytes than before. All of ours run within this process; starting one is ``startup``.
 """
 
 from __future__ import annotations
@@ -30,8 +30,6 @@ for package in *.tcz; do
 done
 rm "$2"/*
 """
-#: A loop over more than these runs once.
-_FEW: Final = 5000
 
 
 def _loop(place: Path, count: int, goal: str) -> Side:
@@ -41,7 +39,7 @@ def _loop(place: Path, count: int, goal: str) -> Side:
         run=lambda: shell(_LOOP, folder, place),
         needs=("unsquashfs", "md5sum"),
         goal=goal,
-        once=count > _FEW,
+        once=count > repository.FEW,
     )
 
 
@@ -55,7 +53,7 @@ def _changing(place: Path, count: int) -> Side:
     def before() -> None:
         turn = next(turns)
         name = names[turn * 977 % count]
-        paths.append(repository.put(place, name, count + turn, repository.needs(count)[name]))
+        paths.append(repository.put(place, name, count + turn, count))
 
     def run() -> None:
         changes.add(mirror, [paths.pop()], repository.BRANCH, repository.QUIET, replacing=True)
@@ -80,7 +78,7 @@ def _cases(place: Path, count: int) -> Iterator[Case]:
             name=f"tcz mirror add of {count} packages",
             run=nothing,
             before=lambda: shutil.rmtree(root, ignore_errors=True),
-            once=count > _FEW,
+            once=count > repository.FEW,
         ),
         peers=(_loop(place / "loop", count, "<= 1/7"),),
     )

@@ -62,7 +62,7 @@ def _peak(job: str, place: Path, count: int) -> Callable[[], int]:
     turns = itertools.count(count)
 
     def run() -> int:
-        path = repository.put(place, name, next(turns), repository.needs(count)[name])
+        path = repository.put(place, name, next(turns), count)
         code = _START + _JOBS[job] + _END
         argv = [sys.executable, "-c", code, str(root), str(repository.BRANCH), str(path), name]
         return int(HostRunner().run(argv).stderr.split()[-1]) << 10

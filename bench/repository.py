@@ -3,7 +3,8 @@
 Names and needs are those of ``tests/data``, again with a number behind the name until there are enough.
 How many files a package has and how large they are follows a distribution with a long tail; the images are
 written by ``tcz.squashfs``. Some hundred of them differ in what they hold, the others in the moment that
-their superblock tells: enough for every package to have bytes of its own. The same in every run.
+their superblock tells: enough for every package to have bytes of its own. Up to some thousand packages are
+half a MB large on average, as Tiny Core's are; of more than that each has some ten KB. The same in every run.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench.data import EPOCH, program
+from tcz import zsync
 from tcz.metadata import Info, Md5, dep_text, info_text, md5_text
 from tcz.mirror import changes
 from tcz.mirror.config import Config
@@ -39,9 +41,12 @@ BRANCH: Final = Branch.parse("17.x/x86_64")
 QUIET: Final = SilentReporter()
 _NEEDS: Final = Path(__file__).parents[1] / "tests/data/tc13-x86_64-needs.txt.gz"
 _KINDS: Final = 600
-#: Median and spread of the number of files of a package, and of a program's bytes.
+#: Median, spread and most of the files of a package, and of its program's bytes.
 _FILES: Final = (20, 1.4, 4000)
-_BYTES: Final = (4000, 1.5, 400_000)
+_LARGE: Final = (80_000, 2.0, 20_000_000)
+_SMALL: Final = (4000, 1.5, 400_000)
+#: Repositories of more packages have small ones.
+FEW: Final = 5000
 #: Where an image tells when it was made: four bytes.
 _TIME: Final = 8
 
@@ -86,13 +91,12 @@ def _pool(seed: int) -> bytes:
     return program(500_000, seed)
 
 
-def _image(job: tuple[Path, int]) -> None:
-    """Write one of the images that the others are made from."""
-    path, kind = job
+def _image(job: tuple[Path, int, tuple[int, float, int]]) -> None:
+    """Write one of the images that the others are made from, and its .zsync."""
+    path, kind, size = job
     rng = random.Random(kind)  # noqa: S311 - not for secrets
     pool = _pool(kind % 7)
-    start = rng.randrange(50_000)
-    nodes = {f"usr/local/bin/program-{kind}": regular(pool[start : start + _tail(rng, _BYTES)], 0o755)}
+    nodes = {f"usr/local/bin/program-{kind}": regular(rng.randbytes(_tail(rng, size)), 0o755)}
     for number in range(_tail(rng, _FILES)):
         folder = f"usr/local/{('share/doc', 'lib', 'include')[number % 3]}/package-{kind}/{number % 5}"
         if number % 10 == 9:  # noqa: PLR2004
@@ -100,25 +104,31 @@ def _image(job: tuple[Path, int]) -> None:
         else:
             at = rng.randrange(400_000)
             nodes[f"{folder}/file-{number}"] = regular(pool[at : at + rng.randrange(600)])
-    write(Tree(nodes), path, SquashOptions(block=4096), epoch=EPOCH, threads=1)
+    options = SquashOptions(level=1)
+    write(Tree(nodes), path, options, epoch=EPOCH, threads=1)
+    Path(f"{path}.zsync").write_bytes(zsync.control(path, epoch=EPOCH))
 
 
 @functools.cache
-def _images() -> tuple[bytes, ...]:
-    folder = _place() / "images"
+def _images(size: tuple[int, float, int]) -> tuple[Path, ...]:
+    folder = _place() / f"images-{size[0]}"
     folder.mkdir()
     paths = [folder / str(kind) for kind in range(_KINDS)]
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        list(pool.map(_image, ((path, kind) for kind, path in enumerate(paths)), chunksize=20))
-    return tuple(path.read_bytes() for path in paths)
+        list(pool.map(_image, ((path, kind, size) for kind, path in enumerate(paths)), chunksize=10))
+    return tuple(paths)
 
 
-def put(folder: Path, name: str, number: int, wanted: tuple[str, ...]) -> Path:
-    """Write one package with its companions; ``number`` decides its content."""
-    image = bytearray(_images()[number % _KINDS])
-    image[_TIME : _TIME + 4] = (EPOCH + number // _KINDS).to_bytes(4, "little")
+def put(folder: Path, name: str, number: int, count: int) -> Path:
+    """Write a package of a repository of ``count``, with its companions; ``number`` decides its content."""
+    kind = _images(_LARGE if count <= FEW else _SMALL)[number % _KINDS]
+    image = bytearray(kind.read_bytes())
+    epoch = EPOCH + number // _KINDS
+    image[_TIME : _TIME + 4] = epoch.to_bytes(4, "little")
     path = folder / file_name(name)
     path.write_bytes(image)
+    before = zsync.Before(path=kind, control=Path(f"{kind}.zsync").read_bytes())
+    Path(f"{path}.zsync").write_bytes(zsync.control(path, epoch=epoch, before=before))
     digest = hashlib.md5(image, usedforsecurity=False).hexdigest()
     Path(f"{path}.md5.txt").write_text(md5_text(Md5(md5=digest, name=path.name)))
     info = Info(
@@ -136,7 +146,7 @@ def put(folder: Path, name: str, number: int, wanted: tuple[str, ...]) -> Path:
         current="2025/01/01 first version",
     )
     Path(f"{path}.info").write_text(info_text(info))
-    text = dep_text(wanted)
+    text = dep_text(needs(count)[name])
     if text is not None:
         Path(f"{path}.dep").write_text(text)
     return path
@@ -144,11 +154,11 @@ def put(folder: Path, name: str, number: int, wanted: tuple[str, ...]) -> Path:
 
 @functools.cache
 def folder(count: int) -> Path:
-    """Return a folder of ``count`` packages with .md5.txt, .info and .dep; nothing may be changed in it."""
+    """Return a folder of packages with .md5.txt, .info, .dep and .zsync; nothing may be changed in it."""
     made = _place() / f"packages-{count}"
     made.mkdir()
-    for number, (name, wanted) in enumerate(needs(count).items()):
-        put(made, name, number, wanted)
+    for number, name in enumerate(needs(count)):
+        put(made, name, number, count)
     return made
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -19,7 +22,7 @@ from tcz.names import KERNEL, file_name, follows_kernel, package_name
 from tcz.toml import guess
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tcz.mirror.config import Config
     from tcz.mirror.examine import Examined
@@ -118,14 +121,13 @@ def _examined(files: Sequence[Path], objects: Objects, reporter: Reporter) -> tu
     """Examine packages; raises one error for all that cannot be published."""
     found: dict[str, Examined] = {}
     errors: list[ToolkitError] = []
-    with reporter.step("examine packages", total=len(files)) as step:
-        for count, path in enumerate(files):
+    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    with reporter.step("examine packages", total=len(files)) as step, _ended(pool):
+        for count, (path, one) in enumerate(zip(files, pool.map(_tried(objects), files), strict=True)):
             step.progress(count, len(files))
             step.detail(path.name)
-            try:
-                one = examine(path, objects)
-            except ToolkitError as error:
-                errors.append(error)
+            if isinstance(one, ToolkitError):
+                errors.append(one)
                 continue
             other = found.setdefault(one.entry.name, one)
             if other.entry != one.entry:
@@ -141,6 +143,25 @@ def _examined(files: Sequence[Path], objects: Objects, reporter: Reporter) -> tu
         told.exit_code = max(error.exit_code for error in errors)
         raise told
     return tuple(found.values())
+
+
+def _tried(objects: Objects) -> Callable[[Path], Examined | ToolkitError]:
+    def tried(path: Path) -> Examined | ToolkitError:
+        try:
+            return examine(path, objects)
+        except ToolkitError as error:
+            return error
+
+    return tried
+
+
+@contextmanager
+def _ended(pool: ThreadPoolExecutor) -> Iterator[None]:
+    """End with what is under way; what waits is dropped when something goes wrong."""
+    try:
+        yield
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _refuse_others(found: Sequence[Examined], before: Mapping[str, Entry]) -> None:

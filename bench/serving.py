@@ -103,7 +103,17 @@ def cases(place: Path) -> tuple[Case, ...]:
     ours, theirs = f"http://127.0.0.1:{port}", start_nginx(place, mirror)
     log = str(place / "log")
     code = "from tcz.cli.mirror_serve import serve; serve()"
-    python = [sys.executable, "-c", code, str(mirror.root), "--listen", f"127.0.0.1:{port}", "--log", log]
+    python = [
+        sys.executable,
+        "-c",
+        code,
+        "-m",
+        str(mirror.root),
+        "--listen",
+        f"127.0.0.1:{port}",
+        "--log",
+        log,
+    ]
     _start(python, port, place / "ours")
     return (
         Case(

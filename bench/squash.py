@@ -2,70 +2,56 @@
 
 Peers: ``mksquashfs`` and ``gensquashfs`` on the same folder with the same compressor and block size, owners
 root's; with 4 KiB and gzip that is what Tiny Core's own repository asks for. The files are on disk at
-the start, as those of a build are: a generated tree (a third in small files), and the largest that a build of
-this user left in the cache.
+the start, as those of a build are: a generated tree (a third in small files), and what podman and the
+programs that it calls install.
 """
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench.data import EPOCH, root_tree
-from bench.harness import Case, Side
-from tcz import stage
-from tcz.layout import lay_out
-from tcz.paths import Dirs
+from bench.harness import Case, Side, Skipped
+from tcz.layout import lay_out, read_back
 from tcz.run import HostRunner
+from tcz.squashfs.image import Image
 from tcz.squashfs.options import SquashOptions
 from tcz.squashfs.writer import write
-from tcz.tree import FileRef, Node, Tree, directory, regular, symlink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+
+    from tcz.tree import Tree
 
 _SIZE: Final = 12 << 20
+_PODMAN: Final = ("podman-engine", "netavark", "aardvark-dns", "crun", "conmon", "passt", "shadow")
 _GOALS: Final = {4096: "about 1/2, no larger", 131072: "<= 1/4, no larger"}
 
 
 def cases(place: Path) -> tuple[Case, ...]:
     generated = place / "generated"
     lay_out(root_tree(_SIZE, 5), generated)
-    found = [*_cases(place, generated, "squash")]
-    staged = _largest_stage()
-    if staged is not None:
-        found += _cases(place, staged, "squash-staged")
-    return tuple(found)
+    return (*_cases(place, generated, "squash"), *_cases(place, _podman(place), "squash-podman"))
 
 
-def _largest_stage() -> Path | None:
-    """Return the largest folder that a build left as it installed it; ``None`` where there is none."""
-    stages = Dirs.from_env().cache / "stages"
-    if not stages.is_dir():
-        return None
-    sizes = {
-        folder: sum(path.lstat().st_size for path in folder.rglob("*")) for folder in sorted(stages.iterdir())
-    }
-    return max(sizes, key=lambda folder: sizes[folder], default=None)
-
-
-def _tree(folder: Path) -> Tree:
-    return Tree(dict(_nodes(folder)))
-
-
-def _nodes(folder: Path) -> Iterator[tuple[str, Node]]:
-    for entry in stage.scan(folder):
-        path, mode = folder / entry.path, entry.status.st_mode & 0o777
-        if path.is_symlink():
-            yield entry.path, symlink(str(path.readlink()))
-        elif path.is_dir():
-            yield entry.path, directory(mode)
-        else:
-            yield entry.path, regular(FileRef(path, 0, entry.status.st_size), mode)
+def _podman(place: Path) -> Path:
+    """Lay out what the packages of podman hold, one tree; only where they are built already."""
+    tcz = (sys.executable, "-m", "tcz", "build", *_PODMAN, "--progress", "none")
+    planned = json.loads(HostRunner().run([*tcz, "--dry-run", "--json"]).stdout)
+    missing = sorted(one["recipe"]["name"] for one in planned if not one["cached"])
+    if missing:
+        raise Skipped(f"not built yet: {' '.join(missing)}; run tcz build {' '.join(_PODMAN)} first")
+    folder = place / "podman"
+    for package in HostRunner().run(tcz).stdout.decode().splitlines():
+        lay_out(Image(Path(package)).tree(), folder)
+    return folder
 
 
 def _cases(place: Path, folder: Path, name: str) -> Iterator[Case]:
-    tree = _tree(folder)
+    tree = read_back(folder)
     for block in (4096, 131072):
         yield _case(place, tree, folder, f"{name}-{block // 1024}k", SquashOptions(block=block))
     if tree.content_size() < 2 * _SIZE:

@@ -23,6 +23,7 @@ _EXAMPLES = (
     "remaster --variant docker                        a Docker host: out/floe-docker.iso",
     "remaster --variant docker --ssh-key ~/.ssh/id_ed25519.pub --output host.iso",
     "remaster --variant ./mine.toml --package htop    your own variant, and one package more",
+    "remaster --variant docker --package mytool --mirror https://tc.example.org --mirror-key release.pub",
     "remaster --variant docker --dry-run              say what would be done",
 )
 
@@ -99,6 +100,29 @@ _BUILD_OPTIONS = (
         metavar="FILE",
         type=click.Path(path_type=Path),
         help="Take the versions of Debian packages from FILE, an image's .lock.",
+    ),
+    click.option(
+        "--mirror",
+        "mirrors",
+        metavar="MIRROR",
+        multiple=True,
+        help="Take packages that no recipe makes from MIRROR: an address, a folder or a name in config.toml "
+        "(repeatable; the first that has one counts).",
+    ),
+    click.option(
+        "--mirror-key",
+        "mirror_keys",
+        metavar="FILE",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Refuse every MIRROR that this public key has not signed (repeatable: any of them).",
+    ),
+    click.option(
+        "--mirror-branch",
+        metavar="RELEASE/ARCH",
+        default="17.x/x86_64",
+        show_default=True,
+        help="Which packages of the mirrors.",
     ),
     clikit.recipes_option,
     clikit.progress_option,

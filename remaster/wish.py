@@ -5,13 +5,14 @@ The command line parses; everything it means is here, so that it can be used and
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remaster import base as bases
 from remaster import bootcode, image, plan, sshkey, variant
-from remaster.supply import WorkshopSupplier
+from remaster.supply import MirrorSupplier, WorkshopSupplier
 from tcz import commands
 from tcz.clikit import size_text
 from tcz.errors import ConfigError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from tcz.reporting import Reporter
     from tcz.run import Runner
     from tcz.workshop import Planned
+
+    Supplier = WorkshopSupplier | MirrorSupplier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,9 @@ class Wish:
     recipe_folders: tuple[Path, ...] = ()
     update: bool = False
     lock: Path | None = None
+    mirrors: tuple[str, ...] = ()
+    mirror_keys: tuple[Path, ...] = ()
+    mirror_branch: str = "17.x/x86_64"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +108,15 @@ def output_path(wish: Wish, asked: Variant) -> Path:
     return wish.output or Path("out") / f"floe-{asked.name}.iso"
 
 
-def _supplier(
-    wish: Wish, spec: bases.BaseSpec, dirs: Dirs, runner: Runner, reporter: Reporter
-) -> WorkshopSupplier:
+def _supplier(wish: Wish, spec: bases.BaseSpec, dirs: Dirs, runner: Runner, reporter: Reporter) -> Supplier:
     from tcz import lock  # noqa: PLC0415 - only builds need it
     from tcz.build import Settings  # noqa: PLC0415
+    from tcz.mirror import known  # noqa: PLC0415
+    from tcz.mirror.model import Branch  # noqa: PLC0415
+    from tcz.mirror.parcels import Parcels  # noqa: PLC0415
+
+    branch = Branch.parse(wish.mirror_branch)
+    mirrors = known.chosen(wish.mirrors, wish.mirror_keys, dirs, os.environ.get("TCZ_MIRROR", ""))
 
     workshop = commands.open_workshop(
         dirs,
@@ -117,7 +127,8 @@ def _supplier(
         lock=None if wish.lock is None else lock.read(wish.lock),
         settings=Settings(options=spec.squashfs),
     )
-    return WorkshopSupplier(workshop)
+    own = WorkshopSupplier(workshop)
+    return MirrorSupplier(own, Parcels(mirrors, branch, dirs, runner, reporter)) if mirrors else own
 
 
 def fulfil(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Finished:

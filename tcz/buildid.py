@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tcz.squashfs.options import SquashOptions
 
 SCHEMA = 2
+#: Counts up when the same staged files come to be made other packages or companion files.
+PACKING = 1
 _NOT_BUILT = ("recipe.toml", "boot-test.sh")
 
 
@@ -123,7 +125,12 @@ def content_lines(inputs: Inputs) -> Sequence[str]:
 
 def lines(inputs: Inputs) -> Sequence[str]:
     """Return the lines that are hashed; worth reading when two ids differ unexpectedly."""
-    return [*content_lines(inputs), f"writer {WRITER}", f"squashfs {_json(inputs.options)}"]
+    return [
+        *content_lines(inputs),
+        f"writer {WRITER}",
+        f"packing {PACKING}",
+        f"squashfs {_json(inputs.options)}",
+    ]
 
 
 def stage_id(inputs: Inputs) -> str:

@@ -62,7 +62,8 @@ ONE = Surroundings(
 TWO = Surroundings(
     name="second",
     folder="another/and-deeper/two",
-    identity=Identity(uid=4321, gid=8765, hostname="elsewhere"),
+    # A user that Debian and Tiny Core know: some programs do not start without a name.
+    identity=Identity(uid=7, gid=7, hostname="elsewhere"),
     processors=None,
     umask=0o077,
     env={"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "TZ": "Pacific/Kiritimati"},
@@ -150,7 +151,9 @@ class Checker:
         if ready.inputs.recipe.build.root != "debian":
             return apart
         library = self._builder.roots.get((_CLOCK,)).path / _LIBRARY
+        # Files keep the times that they have: on a machine with another date those are the same, too.
         env = {"LD_PRELOAD": _INSIDE, "FAKETIME": f"+{days}d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        env |= {"NO_FAKE_STAT": "1", "FAKE_UTIME": "0"}
         return replace(apart, binds=(Bind(host=library, inside=_INSIDE),), env=env)
 
 

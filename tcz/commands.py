@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner
+    from tcz.tinycore import Remote
     from tcz.workshop import Planned, Workshop
 
 
@@ -41,12 +42,14 @@ def open_workshop(  # noqa: PLR0913 - all that a user may choose
     update: bool = False,
     lock: locks.Lock | None = None,
     tinycore_mirror: str | None = None,
+    tinycore_keys: Sequence[Path] = (),
     settings: Settings | None = None,
     source_mirrors: Sequence[str] = (),
 ) -> Workshop:
     """Return a workshop as the commands use it.
 
-    Mirrors may come from TCZ_DEBIAN_MIRROR and TCZ_MIRROR, and TCZ_SOURCE_MIRRORS names mirrors of release
+    Mirrors may come from TCZ_DEBIAN_MIRROR, TCZ_MIRROR and the user's configuration (``tinycore_keys`` are
+    files with keys for ``tinycore_mirror``), and TCZ_SOURCE_MIRRORS names mirrors of release
     files beside ``source_mirrors``, separated by spaces. Raises ``ConfigError`` for one that is no URL.
     """
     from tcz.deb import Pin, Pins  # noqa: PLC0415 - slow to import, and not needed for --help
@@ -64,8 +67,28 @@ def open_workshop(  # noqa: PLR0913 - all that a user may choose
         source_mirrors=_checked_mirrors(source_mirrors),
         update=update,
         lock=pins,
-        tinycore_mirror=tinycore_mirror or os.environ.get("TCZ_MIRROR") or None,
+        tinycore_mirrors=_tinycore_mirrors(tinycore_mirror, tinycore_keys, dirs),
         settings=settings,
+    )
+
+
+def _tinycore_mirrors(given: str | None, key_files: Sequence[Path], dirs: Dirs) -> tuple[Remote, ...]:
+    """Return the mirrors that Tiny Core's own files come from, each with what it is verified by."""
+    from functools import partial  # noqa: PLC0415 - see open_workshop
+
+    from tcz.mirror import known, opening  # noqa: PLC0415
+    from tcz.tinycore import Remote  # noqa: PLC0415
+
+    usual = os.environ.get("TCZ_MIRROR", "")
+    chosen = known.chosen([given] if given else [], key_files, dirs, usual)
+    return tuple(
+        Remote(
+            address=one.address,
+            keys=tuple(key.name for key in one.keys),
+            sums=partial(opening.sums, one, dirs) if one.keys else None,
+        )
+        for one in chosen
+        if given or usual or one.address.startswith(("http://", "https://"))
     )
 
 
@@ -191,33 +214,42 @@ def lint_packages(what: Sequence[str], wish: Wish, folders: Sequence[Path], repo
         what,
         wish,
         recipes=workshop.recipes,
-        built=lambda name: built_package(workshop, dirs, name),
+        built=lambda name: built_packages(workshop, dirs, name),
         runner=runner,
         reporter=reporter,
     )
 
 
-def built_package(workshop: Workshop, dirs: Dirs, name: str) -> tuple[BuiltPackage, tuple[BuiltPackage, ...]]:
-    """Return a package that was built, and those built of what it needs, itself included.
+def built_packages(
+    workshop: Workshop, dirs: Dirs, name: str
+) -> tuple[tuple[BuiltPackage, ...], tuple[BuiltPackage, ...]]:
+    """Return the extensions that a name stands for, a package's or a recipe's, and all built that they need.
 
-    Raises ``ConfigError`` for one that no recipe makes, that is no .tcz, or that is not built yet.
+    Raises ``ConfigError`` for a name that is neither, for one that is no .tcz, and what is not built yet.
     """
     from tcz import record  # noqa: PLC0415
 
-    if workshop.recipes.find_package(name) is None:
-        raise ConfigError("no such file, and no such package", hint=unknown(workshop.recipes, name).hint)
+    if workshop.recipes.find_package(name) is None and name not in workshop.recipes.names():
+        raise ConfigError("no such file, recipe or package", hint=unknown(workshop.recipes, name).hint)
+    wanted = recipe_graph.packages_named(workshop.recipes, name)
     found: list[BuiltPackage] = []
-    for planned in workshop.plan_packages([name]):
+    for planned in workshop.plan_packages(wanted):
         built = record.read(dirs.cache / "builds" / planned.build_id) if planned.cached else None
         found += built.packages if built is not None else ()
-    mine = [package for package in found if package.name == name]
-    # NAME-KERNEL is known by its stem until it is built.
-    mine += [p for p in found if name.endswith("-KERNEL") and p.name.startswith(name.removesuffix("KERNEL"))]
+    mine = tuple(package for package in found if any(_is(package, one) for one in wanted))
     if not mine:
         raise ConfigError("it is not built", hint=f"tcz build {name}")
-    if mine[0].form != "extension":
+    extensions = tuple(package for package in mine if package.form == "extension")
+    if not extensions:
         raise ConfigError("it is no .tcz", hint=f"its recipe makes it as {mine[0].form}")
-    return mine[0], tuple(found)
+    return extensions, tuple(found)
+
+
+def _is(package: BuiltPackage, name: str) -> bool:
+    """Tell whether a package has this name; NAME-KERNEL is known by its stem until it is built."""
+    return package.name == name or (
+        name.endswith("-KERNEL") and package.name.startswith(name.removesuffix("KERNEL"))
+    )
 
 
 def newest_log(dirs: Dirs, name: str) -> Path:

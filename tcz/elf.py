@@ -34,6 +34,7 @@ _WINDOW = 1 << 16
 
 _DF_1_PIE = 0x08000000
 _VER_FLG_BASE = 1
+_NAME = "the name of its interpreter"
 _PF_X = 1
 
 Kind = Literal["executable", "shared", "object", "core"]
@@ -47,6 +48,7 @@ class Elf:
     A position-independent program is an ``executable`` with ``pie`` set. ``versions_needed`` holds, per
     library, the symbol versions asked of it; ``versions_defined`` those that the file offers. ``stripped``
     says that there is neither a symbol table nor debugging information. ``signed`` is for kernel modules.
+    ``interpreter_place`` is where the interpreter's name stands: offset and room in bytes, final NUL and all.
     """
 
     machine: str
@@ -54,6 +56,7 @@ class Elf:
     little_endian: bool
     kind: Kind
     interpreter: str | None = None
+    interpreter_place: tuple[int, int] | None = None
     needed: tuple[str, ...] = ()
     soname: str | None = None
     rpath: tuple[str, ...] = ()
@@ -187,7 +190,8 @@ class _Reader:
         kinds = {section.kind for section in self._sections}
         names = {section.name for section in self._sections}
         debug = any(name.startswith((".debug_", ".zdebug_")) for name in names)
-        interpreter = self._interpreter()
+        place = self._interpreter_place()
+        interpreter = None if place is None else _text(self._data.exactly(*place, _NAME).split(b"\0", 1)[0])
         soname = next(iter(self._strings("DT_SONAME")), None)
         pie = self._header["e_type"] == "ET_DYN" and (
             any(value & _DF_1_PIE for value in tags.get("DT_FLAGS_1", ()))
@@ -201,6 +205,7 @@ class _Reader:
             little_endian=self._little,
             kind="executable" if pie else _kind(self._header["e_type"]),
             interpreter=interpreter,
+            interpreter_place=place,
             needed=tuple(dict.fromkeys(self._strings("DT_NEEDED"))),
             soname=soname,
             rpath=_folders(self._strings("DT_RPATH")),
@@ -279,13 +284,12 @@ class _Reader:
 
     # -- what the loader reads
 
-    def _interpreter(self) -> str | None:
+    def _interpreter_place(self) -> tuple[int, int] | None:
         for segment in self._segments:
             if segment.kind == "PT_INTERP":
                 if not 0 < segment.size <= _MAX_STRING:
                     raise VerifyError("ELF file: the name of its interpreter makes no sense")
-                text = self._data.exactly(segment.offset, segment.size, "the name of its interpreter")
-                return _text(text.split(b"\0", 1)[0])
+                return segment.offset, segment.size
         return None
 
     def _read_tags(self) -> dict[object, tuple[int, ...]]:

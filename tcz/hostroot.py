@@ -35,8 +35,8 @@ _TOOLS = (
 _TOP = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d")
 _FILES = {
-    "etc/passwd": "root:x:0:0:root:/build/tmp:/bin/sh\n",
-    "etc/group": "root:x:0:\n",
+    "etc/passwd": "root:x:0:0:root:/build/tmp:/bin/sh\nlp:x:7:7:lp:/build/tmp:/bin/sh\n",
+    "etc/group": "root:x:0:\nlp:x:7:\n",
     "etc/hosts": "127.0.0.1 localhost build\n",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }

@@ -9,7 +9,7 @@ import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tcz import bases, companions, divide, metadata, provides, resolve, stage, tar
+from tcz import bases, companions, divide, interpreter, metadata, provides, resolve, stage, tar
 from tcz.errors import ConfigError, Problem
 from tcz.layout import lay_out
 from tcz.model import BuiltPackage
@@ -74,18 +74,20 @@ def pack(recipe: Recipe, version: str, dest: Path, out: Path, how: Packing) -> t
     """Turn what was staged in ``dest`` into packages below ``out``: the recipe's, then those split off.
 
     libtool's .la files go, and info's index, which every package would have; ELF files are stripped
-    unless the recipe says otherwise. Raises ``ConfigError`` where files and packages do not fit
-    together, and where files need libraries that nothing brings, with all problems.
+    unless the recipe says otherwise, and programs name the loader where Tiny Core has it. Raises
+    ``ConfigError`` where files and packages do not fit together, and where files need libraries that
+    nothing brings, with all problems.
     """
     for entry in stage.scan(dest):
         if _NOT_SHIPPED.search(entry.path) and not stat.S_ISDIR(entry.status.st_mode):
             (dest / entry.path).unlink()
     shares = divide.shares(recipe, dest, stage.scan(dest))
-    if recipe.build.strip:
-        # Boot loader modules are ELF files too, and do not survive it: plain files stay as built.
-        live = [entry for share in shares if share.spec.form != "files" for entry in share.entries]
-        if strip(dest, live, how):
-            shares = divide.shares(recipe, dest, stage.scan(dest))
+    # Boot loader modules are ELF files too, and do not survive it: plain files stay as built.
+    live = [entry for share in shares if share.spec.form != "files" for entry in share.entries]
+    loaded = [entry for share in shares if share.spec.form == "extension" for entry in share.entries]
+    stripped = recipe.build.strip and strip(dest, live, how)
+    if interpreter.rename(dest, loaded) or stripped:
+        shares = divide.shares(recipe, dest, stage.scan(dest))
     products = [_product(recipe, dest, share, how) for share in shares]
     needs = _needs(products, how)
     return tuple(
@@ -214,6 +216,7 @@ def _sums(folder: Path, tree: Tree) -> Iterator[tuple[str, str]]:
 
 
 def _info(recipe: Recipe, version: str, spec: PackageSpec, path: Path, epoch: int) -> metadata.Info:
+    entry = f"{companions.day(epoch)} {version}, release {recipe.release}"
     return metadata.Info(
         title=path.name,
         description=spec.summary or recipe.summary,
@@ -225,6 +228,6 @@ def _info(recipe: Recipe, version: str, spec: PackageSpec, path: Path, epoch: in
         extension_by="tcz",
         tags=" ".join(spec.tags),
         comments=f"Built by tcz from the recipe {recipe.name}.",
-        change_log="",
-        current=f"{companions.day(epoch)} {version}, release {recipe.release}",
+        change_log=entry,
+        current=entry,
     )

@@ -67,6 +67,7 @@ def reasons(past: Past | None, present: Past) -> tuple[Reason, ...]:
         *_root(past, present, old, new),
         *_plain(old, new, "pack", "root", "the root of the tools that pack"),
         *_plain(old, new, "epoch", "packing", "the time that is written into packages"),
+        *_plain(old, new, "packing", "toolkit", "this version of tcz makes other packages: packing"),
         *_plain(old, new, "writer", "toolkit", "this version of tcz packs otherwise: squashfs writer"),
         *_fields("squashfs", old.json("squashfs"), new.json("squashfs"), "packing"),
     ]

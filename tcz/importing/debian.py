@@ -15,6 +15,7 @@ from tcz.importing.control import parse_control
 from tcz.importing.copyright import licence_of
 from tcz.importing.draft import Draft, Note, Origin
 from tcz.names import package_name
+from tcz.split import LICENCE_FOLDER
 from tcz.store import sha256_file
 from tcz.tree import Node, Tree, symlink
 
@@ -38,7 +39,6 @@ _USELESS: Final = (
 )
 #: What becomes of manuals and translations: packages of their own, part of the package, nothing.
 Docs = Literal["split", "keep", "drop"]
-_LICENCE_PLACE: Final = "usr/local/share/doc"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,12 +268,18 @@ def _place(work: _Work) -> None:
             f"now /usr/local/etc/init.d/{name}; start it with: sudo /usr/local/etc/init.d/{name} start",
         )
 
+    doc = f"usr/share/doc/{work.name}"
+    shared = before.get(doc)
+    linked = shared.read().decode(errors="surrogateescape") if shared is not None and shared.is_link else None
+
     def place(path: str) -> str:
-        doc = f"usr/share/doc/{work.name}"
+        if linked is not None and path == posixpath.normpath(posixpath.join("usr/share/doc", linked)):
+            # Another package's folder, whose texts are put there as this one's are.
+            return path.replace("usr/share/doc", LICENCE_FOLDER, 1)
         if path == doc or re.fullmatch(rf"{re.escape(doc)}/(?:copyright|NOTICE[^/]*)", path):
             node = before.get(path)
             if path != doc or (node is not None and node.is_link):
-                return path.replace("usr/share/doc", _LICENCE_PLACE, 1)
+                return path.replace("usr/share/doc", LICENCE_FOLDER, 1)
         return placing.new_place(path, prefix)
 
     nodes = dict(placing.move(before, place).items())

@@ -150,6 +150,7 @@ def _info(draft: Draft, path: Path) -> Info:
     kind = draft.origins[0].kind
     by_hand = [f"{note.where}: {note.text}" for note in draft.notes if note.verdict == "by-hand"]
     told = "\n".join(["Not translated:", *by_hand]) if by_hand else ""
+    entry = f"{companions.day(draft.epoch)} {draft.version}, imported"
     return Info(
         title=path.name,
         description=draft.summary or f"{draft.name} {draft.version}",
@@ -161,5 +162,6 @@ def _info(draft: Draft, path: Path) -> Info:
         extension_by="tcz",
         tags=" ".join(draft.tags),
         comments=f"Imported by tcz from this {kind}:\n{sources}\n{told}",
-        current=f"{companions.day(draft.epoch)} {draft.version}, imported",
+        change_log=entry,
+        current=entry,
     )

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from tcz.split import part_of
+from tcz.split import LICENCE_FOLDER, part_of
 from tcz.stage import STAFF
 from tcz.tree import Node, Tree, directory, regular, symlink
 
@@ -121,7 +121,9 @@ def divided(tree: Tree) -> dict[str, Tree]:
     for path, node in tree.items():
         if path and not node.is_dir:
             kind = part_of(path)
-            shares["main" if kind == "dev" else kind].add(path)
+            # A link for a documentation folder leads to where the licence is.
+            licence = node.is_link and posixpath.dirname(path) == LICENCE_FOLDER
+            shares["main" if kind == "dev" or licence else kind].add(path)
     parts = {}
     for name, mine in shares.items():
         others = set().union(*(paths for other, paths in shares.items() if other != name))

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 from tcz import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-#: Shared libraries in folders where the loader looks.
-_LIBRARY = re.compile(r"(?:usr/local/|usr/)?lib(?:64)?/[^/]+\.so(?:\.[^/]*)?\Z")
+_LIBRARY = re.compile(r"(.+)/([^/]+\.so(?:\.[^/]*)?)\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +49,12 @@ class Catalogue:
         return owners
 
     @cached_property
-    def _sonames(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {}
+    def _libraries(self) -> dict[str, tuple[tuple[str, str], ...]]:
+        found: dict[str, tuple[tuple[str, str], ...]] = {}
         for known in self.packages:
             for path in known.files:
-                if _LIBRARY.match(path):
-                    name = path.rpartition("/")[2]
-                    found[name] = (*found.get(name, ()), known.name)
+                if match := _LIBRARY.match(path):
+                    found[match[2]] = (*found.get(match[2], ()), (match[1], known.name))
         return found
 
     def get(self, name: str) -> Known | None:
@@ -71,9 +69,9 @@ class Catalogue:
         """Return the packages that hold a file."""
         return self._owners.get(path, ())
 
-    def with_library(self, soname: str) -> tuple[str, ...]:
-        """Return the packages that bring a shared library."""
-        return self._sonames.get(soname, ())
+    def with_library(self, soname: str, folders: Collection[str]) -> tuple[str, ...]:
+        """Return the packages that bring a shared library in one of the folders where the loader looks."""
+        return tuple(name for folder, name in self._libraries.get(soname, ()) if folder in folders)
 
     def merged(self, packages: Iterable[Known], *, complete: bool = False) -> Catalogue:
         """Return the catalogue with more packages; later ones replace earlier ones of the same name."""

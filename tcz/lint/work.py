@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from tcz.reporting import Reporter
     from tcz.run import Runner
 
-    #: Returns a built package by name, and all that it needs, itself included.
-    Built = Callable[[str], tuple[BuiltPackage, Sequence[BuiltPackage]]]
+    #: Returns the built packages that a name stands for, and all that they need, themselves included.
+    Built = Callable[[str], tuple[Sequence[BuiltPackage], Sequence[BuiltPackage]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,7 @@ class Wish:
     """The options of a run. ``checks`` are the names to run only and to leave out."""
 
     base: str = bases.DEFAULT
+    arch: str = "x86_64"
     kernel: str | None = None
     against: tuple[Path, ...] = ()
     only: tuple[str, ...] = ()
@@ -58,11 +59,11 @@ def lint(
 ) -> Report:
     """Look at packages and return what is to be told of them; with ``wish.fix`` repair them first.
 
-    Each argument is a .tcz, a folder of them, or the name of a package that a recipe made. Raises
+    Each argument is a .tcz, a folder of them, or the name of a recipe or of a package that one made. Raises
     ``ConfigError`` for arguments that are none of these, all at once.
     """
     checks = registry.chosen(wish.only, wish.skip)
-    base = bases.load(wish.base)
+    base = bases.for_architecture(bases.load(wish.base), wish.arch)
     meant, around = _meant(what, built)
     if wish.fix and not wish.dry_run:
         _refuse_ours(meant)
@@ -143,11 +144,11 @@ def _meant(what: Sequence[str], built: Built) -> tuple[tuple[Meant, ...], tuple[
                 problems.append(Problem(where=word, message="is not a file"))
         else:
             try:
-                package, needed = built(word)
+                packages, needed = built(word)
             except ConfigError as error:
                 problems.append(Problem(where=word, message=error.what, hint=error.hint))
                 continue
-            found[package.path] = Meant(path=package.path, ours=True)
+            found |= {package.path: Meant(path=package.path, ours=True) for package in packages}
             around |= dict.fromkeys(one.path for one in needed if one.form == "extension")
     if problems:
         raise ConfigError("some of what was named cannot be looked at", problems)

@@ -16,8 +16,9 @@ from tcz.mirror.entries import Entries
 from tcz.mirror.examine import examine
 from tcz.mirror.model import EMPTY, listed
 from tcz.mirror.objects import Objects
-from tcz.mirror.publish import publish, unsigned
+from tcz.mirror.publish import planned, publish, unsigned
 from tcz.mirror.repository import CONFIG, Mirror
+from tcz.mirror.verify import Measuring
 from tcz.names import KERNEL, file_name, follows_kernel, package_name
 from tcz.toml import guess
 
@@ -294,10 +295,25 @@ def remove(
     return _outcome(branch, old, made, told, warnings)
 
 
-def index(mirror: Mirror, reporter: Reporter, *, sign: Sign = unsigned) -> Outcome:
-    """Make every .tree and index file anew, and publish them where they differ from those that are shown."""
+def index(mirror: Mirror, reporter: Reporter, *, dry_run: bool = False, sign: Sign = unsigned) -> Outcome:
+    """Make every .tree and index file anew, and publish them where they differ from those that are shown.
+
+    With ``dry_run`` the warnings name the files that differ.
+    """
     config = configs.read(mirror.root)
     with mirror.writing(reporter) as writer, reporter.step("make indexes"):
         old = mirror.catalogue()
+        if dry_run:
+            warnings = _stale(mirror, config, old, sign)
+            return _outcome(", ".join(map(str, old.branches)), old, old, warnings=warnings)
         made = publish(writer, config, _complete(config, old), old=old, anew=True, sign=sign)
     return _outcome(", ".join(map(str, made.branches)), old, made)
+
+
+def _stale(mirror: Mirror, config: Config, old: Catalogue, sign: Sign) -> tuple[str, ...]:
+    """Return the files that ``index`` would publish otherwise than they are shown."""
+    new, objects = _complete(config, old), Measuring(mirror.root)
+    then = dict(old.files())
+    now = dict(planned(config, new, old=old, anew=True, sign=sign, objects=objects).files())
+    told = [f"{path} would change" for path in sorted({*then, *now}) if then.get(path) != now.get(path)]
+    return (*told, *(() if sign.stands(mirror) else ("it would be signed anew",)))

@@ -41,7 +41,7 @@ def is_remote(place: str) -> bool:
     return _REMOTE.match(place) is not None
 
 
-def publish(mirror: Mirror, place: str, runner: Runner, reporter: Reporter) -> int:
+def publish(mirror: Mirror, place: str, runner: Runner, reporter: Reporter, *, dry_run: bool = False) -> int:
     """Copy the state that a mirror shows to ``place``; return its serial.
 
     No other command changes the mirror meanwhile. Raises ``ConfigError`` for a mirror that shows nothing and
@@ -52,6 +52,8 @@ def publish(mirror: Mirror, place: str, runner: Runner, reporter: Reporter) -> i
         catalogue = mirror.catalogue(state)
         if state is None or not catalogue.serial:
             raise ConfigError(f"{mirror.root} has published nothing yet", hint="add or sync packages first")
+        if dry_run:
+            return catalogue.serial
         if is_remote(place):
             _to_rsync(state, catalogue, place, runner, reporter)
         else:

@@ -13,7 +13,7 @@ from tcz.errors import FetchError, VerifyError
 from tcz.store import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     import requests
@@ -41,6 +41,10 @@ class Place(Protocol):
 
     def below(self, path: str) -> Place:
         """Return the place of a folder here."""
+        ...
+
+    def prepare(self, paths: Sequence[str]) -> None:
+        """Learn what will be read next, as it is now: some bring it all at once. Raises ``FetchError``."""
         ...
 
     def files(self, suffix: str) -> Iterable[str] | None:
@@ -74,6 +78,9 @@ class Folder:
         """See ``Place``."""
         return Folder(self.path / path)
 
+    def prepare(self, paths: Sequence[str]) -> None:
+        """See ``Place``: nothing to do."""
+
     def files(self, suffix: str) -> Iterable[str] | None:
         """See ``Place``."""
         return sorted(path.name for path in self.path.glob(f"*{suffix}"))
@@ -92,6 +99,9 @@ class Web:
     def below(self, path: str) -> Web:
         """See ``Place``."""
         return Web(f"{self.where}/{path}", self._cache, timeout=self._timeout)
+
+    def prepare(self, paths: Sequence[str]) -> None:
+        """See ``Place``: each file is asked for when its turn comes."""
 
     def files(self, suffix: str) -> Iterable[str] | None:  # noqa: ARG002 - the protocol's
         """See ``Place``: web servers need not tell."""

@@ -8,6 +8,7 @@
     public -> states/7     the state that is shown: one rename replaces it
     snapshots/NAME         -> ../states/5, a state that stays
     tmp/                   what a writer is making; whatever lies there with no writer is a leftover
+    past.jsonl             what belonged to packages that are shown no more (see ``tcz.mirror.past``)
     incoming/              what an interrupted sync has brought so far; the next one goes on with it
 
 A writer holds the lock, makes a state in ``tmp``, has all of it written to the disk, renames it into
@@ -43,6 +44,8 @@ PUBLIC = "public"
 STATES = "states"
 SNAPSHOTS = "snapshots"
 CONFIG = "mirror.toml"
+INCOMING = "incoming"
+TMP = "tmp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +182,8 @@ class Writer:
 
     def _spare(self, keep: int) -> Path | None:
         """Return the newest state that is to be removed once there is one more."""
-        kept = {
-            path.name for path in (*self.mirror.snapshots().values(), *filter(None, [self.mirror.shown()]))
-        }
-        states = self.states()
-        old = states[: max(0, len(states) + 1 - keep)]
-        return next((state for state in reversed(old) if state.name not in kept), None)
+        old = self.old(keep - 1)
+        return old[-1] if old else None
 
     def _renewed(self, spare: Path, before: Catalogue, made: Catalogue, own: Mapping[str, Blob]) -> Path:
         # From here on it is no state any more: whatever happens, it is public as a whole or removed.
@@ -228,15 +227,19 @@ class Writer:
 
     def name(self, snapshot: str, state: Path) -> None:
         """Keep a state under a name; raises ``ConfigError`` for a name that is taken by another state."""
+        self.refuse_name(snapshot, state)
         folder = self.mirror.root / SNAPSHOTS
         folder.mkdir(exist_ok=True)
-        link = folder / snapshot
+        _replace_link(folder / snapshot, f"../{STATES}/{state.name}")
+        sync_disk(self.mirror.root)
+
+    def refuse_name(self, snapshot: str, state: Path) -> None:
+        """Raise ``ConfigError`` for a name that another state has."""
+        link = self.mirror.root / SNAPSHOTS / snapshot
         if link.is_symlink() and link.readlink().name != state.name:
             raise ConfigError(
                 f"there is a snapshot {snapshot} already", hint="snapshots never change: choose another name"
             )
-        _replace_link(link, f"../{STATES}/{state.name}")
-        sync_disk(self.mirror.root)
 
     def unname(self, snapshot: str) -> None:
         """Forget a snapshot's name; raises ``ConfigError`` for one that is not there."""
@@ -248,19 +251,23 @@ class Writer:
 
     def prune(self, keep: int) -> tuple[str, ...]:
         """Remove all but the newest ``keep`` states, those shown or named excepted; return their names."""
-        kept = self._kept()
-        states = self.states()
-        old = [state for state in states[: max(0, len(states) - keep)] if state.name not in kept]
+        old = self.old(keep)
         for state in old:
             self.remove(state)
         return tuple(state.name for state in old)
 
-    def _kept(self) -> set[str]:
-        """Return the names of the states that are shown or have a name."""
+    def old(self, keep: int, *, without: str | None = None) -> list[Path]:
+        """Return the states that ``prune`` removes, as if there were no snapshot ``without``.
+
+        Raises ``ConfigError`` where there is none.
+        """
+        named = dict(self.mirror.snapshots())
+        if without is not None and named.pop(without, None) is None:
+            raise ConfigError(f"there is no snapshot {without}", hint="tcz mirror snapshot list shows all")
         shown = self.mirror.shown()
-        return {
-            path.name for path in (*self.mirror.snapshots().values(), *([] if shown is None else [shown]))
-        }
+        kept = {state.name for state in (*named.values(), shown) if state is not None}
+        states = self.states()
+        return [state for state in states[: max(0, len(states) - keep)] if state.name not in kept]
 
     def remove(self, state: Path) -> None:
         """Remove a state: out of sight in one step, then file by file."""

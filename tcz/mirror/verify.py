@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final, Literal
 from tcz import metadata
 from tcz.errors import ToolkitError, VerifyError
 from tcz.mirror import catalogue as catalogues
+from tcz.mirror import config as configs
 from tcz.mirror.compose import compose
 from tcz.mirror.entries import Entries
 from tcz.mirror.model import EMPTY, Blob
 from tcz.mirror.objects import Objects
-from tcz.mirror.repository import PUBLIC, SNAPSHOTS, STATES
+from tcz.mirror.repository import INCOMING, PUBLIC, SNAPSHOTS, STATES, TMP
 from tcz.names import file_name
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tcz.mirror.repository import Mirror
     from tcz.reporting import Reporter
 
-    Kind = Literal["object", "state", "file", "index", "snapshot"]
+    Kind = Literal["object", "state", "file", "index", "snapshot", "signature"]
 
 _BLOCK: Final = 1 << 20
 #: Objects that are under way at a time.
@@ -47,7 +48,10 @@ class Damage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """The result of a verification: what was looked at, and what is wrong."""
+    """The result of a verification: what was looked at, and what is wrong.
+
+    ``leftovers`` tell of what a command that was ended early has left; it harms nobody.
+    """
 
     serial: int
     states: int
@@ -55,6 +59,7 @@ class Verified:
     objects: int
     bytes: int
     damage: tuple[Damage, ...]
+    leftovers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,7 @@ def survey(mirror: Mirror, reporter: Reporter) -> Survey:
             files += expected.count
     damage += _links(mirror)
     shown = mirror.shown()
+    damage += _signatures(mirror, states, shown)
     now = states.get(shown) if shown is not None else None
     if now is not None and not broken:
         damage += _indexes(mirror, now)
@@ -119,6 +125,7 @@ def survey(mirror: Mirror, reporter: Reporter) -> Survey:
         objects=total,
         bytes=size,
         damage=tuple(damage),
+        leftovers=tuple(_leftovers(mirror.root)),
     )
     return Survey(found=found, catalogues=states)
 
@@ -242,7 +249,6 @@ def files_of(state: Path, catalogue: Catalogue) -> Iterator[tuple[str, Blob]]:
     texts = own_texts(catalogue)
     signature = state / catalogues.SIGNATURE
     if signature.is_file():
-        # Whether it is right is for whoever has the key.
         texts[catalogues.SIGNATURE] = signature.read_bytes()
     for path, data in texts.items():
         yield path, Blob(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
@@ -329,6 +335,28 @@ def _links(mirror: Mirror) -> Iterator[Damage]:
             yield Damage(kind="snapshot", path=f"{SNAPSHOTS}/{name}", message=message)
 
 
+def _signatures(mirror: Mirror, states: Mapping[Path, Catalogue], shown: Path | None) -> Iterator[Damage]:
+    config = configs.read(mirror.root)
+    if config.keys:
+        from tcz.mirror import signatures  # noqa: PLC0415 - few mirrors need cryptography
+
+        for state, fault in signatures.faults(states, config, shown):
+            path = f"{STATES}/{state.name}/{catalogues.SIGNATURE}"
+            yield Damage(kind="signature", path=path, message=fault)
+
+
+def _leftovers(root: Path) -> Iterator[str]:
+    """Tell of files that wait for a sync to go on, and of those that the next command that writes removes."""
+    for name, what in (
+        (INCOMING, "tcz mirror sync goes on with them"),
+        (TMP, "the next change removes them"),
+    ):
+        files = [path for path in (root / name).rglob("*") if path.is_file()]
+        if files:
+            size = sum(path.stat().st_size for path in files)
+            yield f"{name}/: {len(files)} files, {size} bytes, of a command that was ended: {what}"
+
+
 def _indexes(mirror: Mirror, catalogue: Catalogue) -> Iterator[Damage]:
     """Make the indexes of the shown state anew, and compare."""
     if not catalogue.serial:
@@ -370,5 +398,6 @@ def lines(found: Verified) -> Iterator[str]:
     """Return a result as lines."""
     for one in found.damage:
         yield f"{one.path}: {one.message}"
+    yield from found.leftovers
     looked = f"{found.objects} objects, {found.bytes} bytes, {found.files} files in {found.states} states"
     yield f"{looked}: {f'{len(found.damage)} are wrong' if found.damage else 'all right'}"

@@ -92,6 +92,17 @@ def test_a_real_program_with_what_it_needs(tmp_path: Path) -> None:
 
 
 @pytest.mark.build
+def test_nothing_to_complain_about(tmp_path: Path) -> None:
+    """libncursesw6 has its licence in the folder of libtinfo6, and neither lies below /usr/local/lib."""
+    tcz("import", "htop", "--output", tmp_path)
+    reports = json.loads(tcz("lint", *sorted(tmp_path.glob("*.tcz")), "--json"))
+    assert {"htop", "libncursesw6", "libtinfo6"} <= {one["name"] for one in reports["packages"]}
+    found = [one for package in reports["packages"] for one in package["findings"]]
+    assert found
+    assert [one for one in found if one["level"] == "error"] == []
+
+
+@pytest.mark.build
 def test_closure_for_another_base(tmp_path: Path) -> None:
     """What the two bases have differs, and a dry run writes nothing."""
     plan = {}

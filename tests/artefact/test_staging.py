@@ -73,8 +73,9 @@ chmod 4755 usr/local/bin/greet-helper usr/local/bin/greet-other
 PROGRAM = HEAD.format(name="greet", build='needs.recipes = ["libgreet"]') + '[[package]]\nname = "greet"\n'
 PROGRAM_SH = """\
 mkdir -p "$DEST/usr/local/bin" "$DEST/usr/local/share/doc/greet"
-cc -o "$DEST/usr/local/bin/greet" main.c -I/build/needs/libgreet-dev/usr/local/include \\
+cc -g -o "$DEST/usr/local/bin/greet" main.c -I/build/needs/libgreet-dev/usr/local/include \\
     /build/needs/libgreet/usr/local/lib/libgreet.so.1
+chmod 555 "$DEST/usr/local/bin/greet"
 echo mine >"$DEST/usr/local/share/doc/greet/COPYING"
 """
 SOURCES = {
@@ -166,6 +167,17 @@ def test_library_and_program(bench: Any, recipes: Path, tmp_path: Path) -> None:
     }
     # What comes with the program itself is kept as it is.
     assert "usr/local/share/doc/greet/COPYING" in _files(program)
+
+    taken_out = tmp_path / "program"
+    subprocess.run(
+        ["unsquashfs", "-q", "-n", "-d", taken_out, program.path], check=True, stdout=subprocess.DEVNULL
+    )
+    headers = subprocess.run(
+        ["readelf", "-lS", taken_out / "usr/local/bin/greet"], check=True, capture_output=True, text=True
+    ).stdout
+    assert "[Requesting program interpreter: /lib/ld-linux-x86-64.so.2]" in headers
+    assert ".debug" not in headers
+    assert _listing(program)["usr/local/bin/greet"] == "-rwxr-xr-x 0/0"
 
     unpacked = tmp_path / "dev"
     subprocess.run(

@@ -252,7 +252,7 @@ def test_mutated_images(tmp_path_factory: pytest.TempPathFactory, place: int, va
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["nosuch"], "nosuch: no such file, and no such package"),
+        (["nosuch"], "nosuch: no such file, recipe or package"),
         (["gone/x.tcz"], "gone/x.tcz: is not a file"),
         (["."], ".: holds no .tcz files"),
         (["thing.tcz", "--base", "flow"], "did you mean 'floe'?"),

@@ -217,10 +217,10 @@ def test_two_writers_wait_for_each_other(home: Home) -> None:
     with mirror.writing(QUIET):
         running.append(home.start("tcz", "mirror", "index", "-m", mirror.root))
         before = mirror.catalogue().serial
-        time.sleep(1)
+        said = [one.stderr.readline() for one in running]
         assert mirror.catalogue().serial == before
     told = [one.communicate(timeout=60) for one in running]
     assert [one.returncode for one in running] == [0, 0, 0], told
     assert sorted(mirror.catalogue().entries(BRANCH)) == ["a", "b"]
-    assert any("waiting for another command" in err for _, err in told)
+    assert all("waiting for another command" in line for line in said), said
     assert verify(mirror, QUIET).damage == ()

@@ -138,6 +138,10 @@ def elf(*flags: str, **options: str) -> dict[str, Node]:
     return {"usr/local/bin/prog": regular(program(*flags, **options), 0o755)}
 
 
+def startup(script: bytes) -> dict[str, Node]:
+    return {SCRIPT: replace(MINE, data=b"#!/bin/sh\n" + script), "usr/local/tce.installed": STAFF_FOLDER}
+
+
 def old_libc(version: tuple[int, ...]) -> Context:
     return replace(context(), base=replace(bases.load("floe"), glibc=version))
 
@@ -271,9 +275,15 @@ CASES: dict[str, Case] = {
     # programs
     "elf-damaged": case([package({"usr/local/bin/x": regular(b"\x7fELF" + b"\1" * 60, 0o755)})], []),
     "elf-interpreter": Case(
-        bad=[(package(elf("-s")), CORE), (package(elf("-s")), STRICT)],
+        bad=[
+            (package(elf("-s")), CORE),
+            (package(elf("-s")), STRICT),
+            (package(elf("-s") | startup(b"[ -e /lib64 ] || ln -s lib /lib64x\n")), CORE),
+            (package(elf("-s") | startup(b"[ -e /lib64 ] || ln -s lib /lib64\n")), STRICT),
+        ],
         good=[
             (package(elf("-s")), context()),
+            (package(elf("-s") | startup(b"[ -e /lib64 ] || ln -s lib /lib64\n")), CORE),
             (package(elf("-s", "-static")), CORE),
             (package(elf("-s", "-Wl,--dynamic-linker=/lib/ld-linux-x86-64.so.2")), CORE),
         ],

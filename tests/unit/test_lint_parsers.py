@@ -231,7 +231,8 @@ def test_catalogue() -> None:
             Known(name="c"),
         )
     )
-    assert found.with_library("liba.so.1") == ("a",)
+    assert found.with_library("liba.so.1", ("lib", "usr/local/lib")) == ("a",)
+    assert found.with_library("liba.so.1", ("usr/lib",)) == ()
     assert found.owners("usr/local/bin/b") == ("b",)
     assert found.closure(("a",), None).order == ("b", "a")
     assert [missing.name for missing in found.closure(("c",), None).missing] == ["c"]

@@ -11,9 +11,9 @@ import pytest
 
 from tcz.errors import CheckError, ConfigError, FetchError, ToolkitError, VerifyError
 from tcz.mirror import bring, changes
-from tcz.mirror.bring import INCOMING
 from tcz.mirror.config import Config
 from tcz.mirror.model import Branch
+from tcz.mirror.repository import INCOMING
 from tcz.mirror.sync import Synced, Wish, brought_before, sync
 from tcz.mirror.upstream import FolderUpstream, RsyncUpstream, Upstream, WebUpstream, open_upstream
 from tcz.reporting import SilentReporter

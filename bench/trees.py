@@ -41,7 +41,7 @@ def _cases(place: Path, count: int) -> Iterator[Case]:
             closure([name], graph.get)
 
     peers = (Side(name="reading every .dep", run=reading, goal="<= 2"),)
-    yield Case(name=f"closures-{count}", ours=Side(name="all closures", run=closures), peers=peers)
+    yield Case(name=f"all-closures-{count}", ours=Side(name="all closures", run=closures), peers=peers)
 
     def trees() -> None:
         with_trees(entries, {}, Measuring(place))

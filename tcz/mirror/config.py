@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from tcz import toml
 from tcz.errors import ConfigError
 from tcz.mirror.model import ARCHITECTURES, Branch
-from tcz.mirror.objects import sync_disk, sync_folder
 from tcz.mirror.repository import CONFIG
 from tcz.store import replacing
 
@@ -200,7 +199,7 @@ def add_key(root: Path, key: str) -> Config:
     array = tomlkit.array()
     array.extend([*(one for one in config.keys if one != key), key])
     document["signing"]["keys"] = array
-    with replacing(root / CONFIG) as temporary:
+    with replacing(root / CONFIG, lasting=True) as temporary:
         temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
     return read(root)
 
@@ -216,8 +215,5 @@ def _listed(texts: Sequence[str]) -> str:
 
 def write(root: Path, config: Config) -> None:
     """Write the configuration of the mirror in ``root``, in one step."""
-    with replacing(root / CONFIG) as temporary:
+    with replacing(root / CONFIG, lasting=True) as temporary:
         temporary.write_text(dumps(config), encoding="utf-8")
-        # Without this there could be a mirror with an empty configuration after a power cut.
-        sync_disk(root)
-    sync_folder(root)

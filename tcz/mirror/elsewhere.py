@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Final
 from tcz.errors import ConfigError, FetchError
 from tcz.mirror import catalogue as catalogues
 from tcz.mirror.model import EMPTY
-from tcz.mirror.objects import sync_disk, sync_folder
+from tcz.mirror.objects import sync_disk
 from tcz.run import CommandError
+from tcz.store import sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -108,7 +109,7 @@ def _to_folder(state: Path, catalogue: Catalogue, folder: Path, reporter: Report
         whole = folder.with_name(new.name.replace(_NEW, f".{catalogue.serial}-"))
         new.rename(whole)
         # The link must not outlive a power cut that the copy does not.
-        sync_folder(folder.parent)
+        sync(folder.parent)
         link = folder.with_name(f".{folder.name}.link")
         link.unlink(missing_ok=True)
         link.symlink_to(whole.name)
@@ -187,7 +188,7 @@ def _begin(folder: Path, paths: Iterable[str]) -> None:
     new.write_text("".join(f"{path}\n" for path in sorted(paths)))
     sync_disk(folder)
     new.replace(folder / _BUSY)
-    sync_folder(folder)
+    sync(folder)
 
 
 def _beside(target: Path) -> Path:

@@ -187,5 +187,5 @@ class KeyRing:
 
 
 def _write(file: Path, data: bytes) -> None:
-    with replacing(file) as new:
+    with replacing(file, lasting=True) as new:
         new.write_bytes(data)

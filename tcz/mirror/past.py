@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tcz.mirror.entries import Entries
 from tcz.store import replacing
 
 if TYPE_CHECKING:
@@ -35,10 +36,10 @@ class Gone:
 def gone(old: Catalogue, new: Catalogue) -> Iterator[Gone]:
     """Return the packages of ``old`` whose bytes ``new`` does not show under their names."""
     for branch, entries in old.branches.items():
-        now = new.entries(branch)
-        for name, entry in entries.items() if entries is not now else ():
-            other = now.get(name)
-            if other is entry or (other is not None and other.sha256 == entry.sha256):
+        before, now = Entries.of(entries), Entries.of(new.entries(branch))
+        for name in sorted(before.differing(now) & before.keys()):
+            entry, other = before[name], now.get(name)
+            if other is not None and other.sha256 == entry.sha256:
                 continue
             files = tuple((suffix, blob.sha256) for suffix, blob in sorted(entry.files.items()))
             yield Gone(branch=str(branch), name=name, sha256=entry.sha256, files=files)
@@ -68,7 +69,7 @@ def read(root: Path) -> tuple[Gone, ...]:
 
 def forget(root: Path, stay: Iterable[Gone]) -> None:
     """Remember these packages only."""
-    with replacing(root / FILE) as new:
+    with replacing(root / FILE, lasting=True) as new:
         new.write_text("".join(map(_line, stay)), encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from tcz.errors import ConfigError
 from tcz.mirror import catalogue as catalogues
 from tcz.mirror import past
-from tcz.mirror.compose import compose, state_files
+from tcz.mirror.compose import compose, own_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,10 +98,10 @@ def publish(
     made = planned(config, new, old=old, anew=anew, sign=sign, objects=writer.objects)
     if replace(made, serial=old.serial) == old and old.serial and sign.stands(writer.mirror):
         return old
-    files = state_files(made, writer.objects)
+    files = own_files(made, writer.objects)
     files |= sign(files, writer.objects)
     past.note(writer.mirror.root, past.gone(old, made))
-    writer.publish(files, made.serial)
+    writer.follow(made, files, keep=None if anew else config.keep)
     writer.prune(config.keep)
     return made
 

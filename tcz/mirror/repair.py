@@ -195,16 +195,16 @@ def _link(mirror: Mirror, survey: Survey, wanted: Mapping[str, Blob]) -> int:
     (mirror.root / "tmp").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=mirror.root / "tmp") as folder:
         for state, catalogue in survey.catalogues.items():
-            expected = work.expected_files(state, catalogue)
-            for one in work.wrong_files(mirror, state, expected):
-                target = state / one
-                if one not in expected:
+            wrong = list(work.wrong_files(mirror, state, work.files_of(state, catalogue)))
+            for path, blob in sorted(wrong, key=lambda one: one[1] is not None):
+                target = state / path
+                if blob is None:
                     target.unlink()
-                elif expected[one].sha256 in wanted:
+                elif blob.sha256 in wanted:
                     continue
                 else:
                     new = Path(folder) / "file"
-                    mirror.objects.link(expected[one], new)
+                    mirror.objects.link(blob, new)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     new.replace(target)
                 count += 1

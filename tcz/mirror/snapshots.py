@@ -74,9 +74,9 @@ def listing(mirror: Mirror) -> tuple[Snapshot, ...]:
 
 def _told(mirror: Mirror, name: str, state: Path) -> Snapshot:
     catalogue = mirror.catalogue(state)
-    entries = [entry for branch in catalogue.branches.values() for entry in branch.values()]
-    size = sum(entry.size for entry in entries)
-    return Snapshot(name=name, serial=catalogue.serial, packages=len(entries), size=size)
+    size = sum(entry.size for branch in catalogue.branches.values() for entry in branch.values())
+    count = sum(map(len, catalogue.branches.values()))
+    return Snapshot(name=name, serial=catalogue.serial, packages=count, size=size)
 
 
 def remove(mirror: Mirror, name: str, reporter: Reporter, *, dry_run: bool = False) -> tuple[str, ...]:
@@ -103,8 +103,7 @@ def collect(mirror: Mirror, reporter: Reporter, *, dry_run: bool = False) -> Col
         needed = set(named)
         states = () if dry_run else writer.prune(config.keep)
         for state in writer.states():
-            files = verify.expected_files(state, mirror.catalogue(state))
-            needed.update(blob.sha256 for blob in files.values())
+            needed.update(blob.sha256 for _, blob in verify.files_of(state, mirror.catalogue(state)))
         known = past.read(mirror.root)
         needed.update(sha256 for one in known if one.sha256 in named for _, sha256 in one.files)
         stay = [one for one in known if one.sha256 in needed]

@@ -88,11 +88,15 @@ def status(mirror: Mirror) -> Status:
 
 
 def _branch(name: str, entries: Mapping[str, Entry]) -> BranchStatus:
+    size = installed = 0
+    for entry in entries.values():
+        size += entry.size
+        installed += entry.installed
     return BranchStatus(
         branch=name,
         packages=len(entries),
-        size=sum(entry.size for entry in entries.values()),
-        installed=sum(entry.installed for entry in entries.values()),
+        size=size,
+        installed=installed,
         warnings=tuple(_warnings(entries)),
     )
 

@@ -16,6 +16,7 @@ from tcz import resolve
 from tcz.errors import CheckError, ConfigError, FetchError, Problem, ToolkitError, VerifyError
 from tcz.mirror import config as configs
 from tcz.mirror.bring import ORIGIN, Bringer, Want, wanted
+from tcz.mirror.entries import Entries
 from tcz.mirror.model import listed
 from tcz.mirror.publish import publish, unsigned
 from tcz.mirror.several import whose
@@ -100,7 +101,8 @@ def sync(
         if dry_run:
             return _synced(branch, old, old, changed, same, warnings)
         changed, same, warnings = _settled(work, (changed, same, warnings), upstream.where)
-        new = old.with_branch(branch, {**old.entries(branch), **work.bringer.brought_of(changed)})
+        entries = Entries.of(old.entries(branch)).changed(work.bringer.brought_of(changed).values())
+        new = old.with_branch(branch, entries)
         made = publish(writer, config, new, old=old, sign=sign) if changed else old
         work.bringer.forget()
     return _synced(branch, old, made, changed, same, warnings)

@@ -103,7 +103,7 @@ class Seen:
                 hint="ask who runs the mirror: somebody else may hold its key",
             )
         if checked.serial > serial:
-            with replacing(self._file(checked.key)) as new:
+            with replacing(self._file(checked.key), lasting=True) as new:
                 new.write_text(f"{checked.serial} {checked.sha256} {checked.title}\n")
 
     def revoked(self) -> frozenset[str]:
@@ -117,7 +117,7 @@ class Seen:
         """Remember revoked keys, whether or not a mirror goes on listing them."""
         known = self.revoked()
         if not names <= known:
-            with replacing(self._folder / "revoked") as new:
+            with replacing(self._folder / "revoked", lasting=True) as new:
                 new.write_text("".join(f"{name}\n" for name in sorted(names | known)))
 
     def adopted(self, keys: Iterable[PublicKey]) -> tuple[PublicKey, ...]:
@@ -134,7 +134,7 @@ class Seen:
         known = self.adopted([key])
         new = tuple(dict.fromkeys((*known, *(one for one in following if one != key))))
         if new != known:
-            with replacing(self._file(key).with_suffix(".successors")) as file:
+            with replacing(self._file(key).with_suffix(".successors"), lasting=True) as file:
                 file.write_text("".join(f"{one.text().splitlines()[-1]}\n" for one in new))
 
     def _file(self, key: PublicKey) -> Path:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from tcz.errors import ConfigError, VerifyError
 from tcz.fetch import AbsentError, Downloads
 from tcz.mirror import catalogue as catalogues
+from tcz.mirror.entries import Entries
 from tcz.mirror.place import Folder, Web
 from tcz.mirror.rsync import Rsync
 from tcz.mirror.trust import Seen
@@ -305,4 +306,4 @@ def _promised(base: Place | None, branch: Branch) -> Mapping[str, Entry] | None:
             raise VerifyError("a list that the catalogue names is missing", where=f"{base.where}/{path}")
         return data
 
-    return catalogues.parse(root, read).entries(branch)
+    return catalogues.parse(root, read, Entries.read).entries(branch)

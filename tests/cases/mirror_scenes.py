@@ -15,17 +15,18 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tcz.mirror.keyring
 import tcz.mirror_commands  # noqa: F401 - what commands import when they run: a kill shall meet their work
 from tcz import cli
 from tcz.errors import ConfigError
-from tcz.mirror import changes, elsewhere, snapshots
+from tcz.mirror import changes, elsewhere, signing, snapshots
 from tcz.mirror.config import Config
+from tcz.mirror.keyring import KeyRing
 from tcz.mirror.repair import repair
 from tcz.mirror.repository import Mirror
 from tcz.mirror.sync import Wish, sync
 from tcz.mirror.upstream import FolderUpstream
 from tcz.mirror.verify import verify
+from tcz.paths import Dirs
 from tcz.run import HostRunner
 from tests.cases.commandline import Home
 from tests.unit import powercut
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 #: The mirror, and the folder beside it where a copy of it is shown.
 FOLDER = "m"
+HOME = "home"
 DAY = date(2026, 1, 1)
 PLACE = "www/tc"
 #: What is removed already cannot be removed once more.
@@ -108,6 +110,15 @@ def _shown_by_a_link(mirror: Mirror) -> None:
     _added(mirror)
 
 
+def _ring(mirror: Mirror) -> KeyRing:
+    return KeyRing(Dirs.from_env({"HOME": str(mirror.root.parent / HOME)}))
+
+
+def _indexed(mirror: Mirror) -> None:
+    """What a user does next: in a mirror that is signed by now, with its key."""
+    changes.index(mirror, QUIET, sign=signing.signing(mirror, _ring(mirror)))
+
+
 def _nothing(mirror: Mirror) -> None:
     shutil.rmtree(mirror.root)
     mirror.root.mkdir()
@@ -134,7 +145,7 @@ SCENES = {
     "repair --drop": Scene(
         ("repair", "--drop"), lambda m: repair(m, QUIET, drop=True), before=_damage, damaged=True
     ),
-    "sign": Scene(("sign",), lambda m: changes.index(m, QUIET)),
+    "sign": Scene(("sign",), lambda m: signing.sign(m, _ring(m), None, QUIET)),
     "publish to a link": Scene(
         ("publish", "--to", f"../{PLACE}"), _shown_at, before=_shown_by_a_link, elsewhere=True
     ),
@@ -210,7 +221,7 @@ class Stage:
                 if not error.what.startswith(_DONE):
                     raise
         else:
-            changes.index(self.mirror, QUIET)
+            _indexed(self.mirror)
         assert verify(self.mirror, QUIET).damage == ()
         assert self.mirror.catalogue().serial
         if self.scene.elsewhere:
@@ -255,7 +266,7 @@ def staged(name: str) -> Iterator[Stage]:
         put(top / "theirs/17.x/x86_64/tcz", "y")
         index(top / "theirs/17.x/x86_64/tcz")
         (top / PLACE).parent.mkdir()
-        home = Home(top / "home")
+        home = Home(top / HOME)
         made = home.tcz("mirror", "keys", "new", "key")
         assert made.returncode == 0, made.stderr
         stage = Stage(name, top, home)

@@ -100,7 +100,8 @@ def test_keys_of_minisign_are_read(tmp_path: Path) -> None:
     key = SecretKey.parse((tmp_path / "k").read_text(), "k")
     assert key.public == PublicKey.parse((tmp_path / "k.pub").read_text())
     assert key.public == PublicKey.parse((tmp_path / "k.pub").read_text().splitlines()[1])
-    assert key.public.name in (tmp_path / "k.pub").read_text()
+    # minisign leaves zeros out at the beginning of the number.
+    assert key.public.name.lstrip("0") in (tmp_path / "k.pub").read_text()
     assert SecretKey.parse(key.text(), "k") == key
     assert "seed" not in repr(key)
 

@@ -24,6 +24,7 @@ _TRACED = (
 )
 _CALL = re.compile(r"(\d+) +(\w+)\((.*)\) += (-?\d+|\?)")
 _UNFINISHED = re.compile(r"(\d+) +(\w+\(.*) <unfinished \.\.\.>\Z")
+_CLOSE = re.compile(r"close\((\d+)")
 _RESUMED = re.compile(r"(\d+) +<\.\.\. \w+ resumed>(.*)\Z")
 #: Calls that change files and that the player does not know.
 _UNKNOWN = frozenset(("writev", "pwritev", "fallocate", "creat", "copy_file_range"))
@@ -52,14 +53,21 @@ def _calls(out: Path) -> Iterator[tuple[str, str, list[str], int]]:
             line = raw.rstrip("\n")
             unfinished = _UNFINISHED.match(line)
             if unfinished:
-                begun[unfinished[1]] = unfinished[2]
+                process, call = unfinished[1], unfinished[2]
+                if closed := _CLOSE.match(call):
+                    # From now on another thread may be given the number, and be told of before this ends.
+                    yield process, "close", [closed[1]], 0
+                begun[process] = call
                 continue
             resumed = _RESUMED.match(line)
             if resumed:
-                line = f"{resumed[1]} {begun.pop(resumed[1])}{resumed[2]}"
-            call = _CALL.match(line)
-            if call and call[4] != "?" and int(call[4]) >= 0:
-                yield call[1], call[2], call[3].split(", "), int(call[4])
+                call = begun.pop(resumed[1])
+                if _CLOSE.match(call):
+                    continue
+                line = f"{resumed[1]} {call}{resumed[2]}"
+            found = _CALL.match(line)
+            if found and found[4] != "?" and int(found[4]) >= 0:
+                yield found[1], found[2], found[3].split(", "), int(found[4])
 
 
 @dataclass

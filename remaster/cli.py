@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from remaster.kernel_commands import kernel
 from tcz import __version__, clikit
 
 if TYPE_CHECKING:
@@ -211,6 +212,9 @@ def boot_codes(name: str | None, as_json: bool) -> None:
             for code in wanted
         ]
         _lines(clikit.columns(rows))
+
+
+cli.add_command(kernel)
 
 
 @cli.group("variant")

@@ -15,18 +15,23 @@ from typing import TYPE_CHECKING, Final, Protocol
 import remaster
 import tcz
 from remaster import base as bases
-from remaster import iso, manifest, plan
+from remaster import formats, iso, manifest, plan
 from remaster.manifest import Artefact, Facts, Part
 from remaster.outputs import Outputs, Records, sums_text
 from tcz import cpio, lock, record
 from tcz.errors import ConfigError, VerifyError
 from tcz.paths import need_space
+from tcz.run import HostRunner
+from tcz.squashfs import image as squashfs
 from tcz.store import replacing, sha256_file
+from tcz.tree import Tree, regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from remaster.base import BaseSpec
+    from remaster.formats import Format, ImageContent
+    from remaster.menu import Menu
     from remaster.plan import MediumFile
     from remaster.sshkey import PublicKey
     from remaster.variant import Variant
@@ -34,9 +39,8 @@ if TYPE_CHECKING:
     from tcz.model import Built, BuiltPackage
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
+    from tcz.run import Runner
 
-#: Room for boot catalogue, directories and padding on the medium.
-_ISO_OVERHEAD: Final = 4 << 20
 #: Libraries whose version decides the bytes of an image.
 _DECIDING_LIBRARIES: Final = ("deflate", "pycdlib", "zstandard")
 
@@ -63,6 +67,7 @@ class Request:
     keys: tuple[PublicKey, ...] = ()
     compressor: Compression = "zstd"
     level: int | None = None
+    formats: tuple[Format, ...] = formats.named(())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +109,10 @@ def prepare(request: Request, supplier: Supplier) -> Job:
     spec = bases.load(request.base, variant.kernel)
     wanted = (*variant.onboot, *variant.optional)
     # One question for all, so that the modules belong to the kernel.
-    supplied = supplier.packages((*spec.packages(), *wanted))
+    extra = tuple(dict.fromkeys(name for one in request.formats for name in one.packages))
+    supplied = supplier.packages((*spec.packages(), *extra, *wanted))
     roles = dict.fromkeys(spec.layers, "layer") | {spec.kernel: "kernel"}
-    roles |= {spec.bios: "loader", spec.uefi: "loader"}
+    roles |= {spec.bios: "loader", spec.uefi: "loader"} | dict.fromkeys(extra, "loader")
     by_name = {package.name: package for package in supplied}
     basic = [(role, by_name[name]) for name, role in roles.items() if name in by_name]
     if len(basic) != len(roles):
@@ -152,9 +158,10 @@ def _key(request: Request, facts: Facts) -> str:
     variant = request.variant
     digest = hashlib.sha256()
     keys = tuple(key.line for key in request.keys)
-    program = (_own_code(), request.compressor, request.level)
+    names = tuple(one.name for one in request.formats)
+    program = (_own_code(), request.compressor, request.level, names)
     chosen = (variant.name, variant.onboot, variant.optional, keys)
-    medium = (variant.volume_id, variant.title, variant.timeout)
+    medium = (variant.volume_id, variant.title, variant.timeout, variant.data_label, variant.data_mib)
     digest.update(repr((program, chosen, medium)).encode())
     for spec in variant.files:
         digest.update(repr((spec.path, spec.mode, spec.owner, spec.content)).encode())
@@ -166,20 +173,28 @@ def _own_code() -> str:
     """Return the hash of this program: another version may write other bytes."""
     digest = hashlib.sha256()
     for package in (remaster, tcz):
-        for file in sorted(Path(str(package.__file__)).parent.glob("*.py")):
+        for file in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
             digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
-def make(job: Job, dirs: Dirs, reporter: Reporter) -> Finished:
-    """Write the image unless it is there unchanged.
+def outputs_of(request: Request) -> Outputs:
+    """Return every path that a request leads to."""
+    written = formats.targets(request.output, request.formats)
+    images = tuple(path for _, paths in written for path in paths)
+    return Outputs.at(request.output, images, stem=formats.stem(request.output).name)
+
+
+def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None) -> Finished:
+    """Write the image in all its formats unless it is there unchanged.
 
     Raises ``NoSpaceError`` before anything is written when the disk is too full; whatever goes wrong,
     files that were there stay as they were.
     """
-    outputs = Outputs.at(job.request.output)
-    if outputs.image.is_dir():
-        raise ConfigError(f"{outputs.image} is a folder; the output is a file such as out/x.iso")
+    outputs = outputs_of(job.request)
+    for path in outputs.images:
+        if path.is_dir():
+            raise ConfigError(f"{path} is a folder; the output is a file such as out/x.iso")
     records = Records(dirs.cache_folder("images"))
     sha256 = records.unchanged(outputs, job.key)
     if sha256 is not None:
@@ -189,23 +204,26 @@ def make(job: Job, dirs: Dirs, reporter: Reporter) -> Finished:
         record.check(built)
     with reporter.step("initrd"):
         initrd, unpacked = make_initrd(job, dirs)
-    with reporter.step("ISO"):
-        finished = _write(job, outputs, initrd, unpacked)
+    finished = _write(job, outputs, initrd, unpacked, reporter, runner or HostRunner())
     records.remember(outputs, job.key, finished.sha256)
     return finished
+
+
+def _root(job: Job) -> Tree:
+    content = plan.Content(
+        services=job.request.variant.services,
+        files=job.request.variant.files,
+        keys=job.request.keys,
+        manifest=manifest.document(job.facts, roots=False),
+        epoch=job.facts.epoch,
+    )
+    return plan.root_tree(bases.assemble(job.part(name) for name in job.spec.layers), content)
 
 
 def make_initrd(job: Job, dirs: Dirs) -> tuple[Path, int]:
     """Return the initrd, kept in the cache by the hash of its inputs, and its size unpacked."""
     request = job.request
-    content = plan.Content(
-        services=request.variant.services,
-        files=request.variant.files,
-        keys=request.keys,
-        manifest=manifest.document(job.facts, roots=False),
-        epoch=job.facts.epoch,
-    )
-    tree = plan.root_tree(bases.assemble(job.part(name) for name in job.spec.layers), content)
+    tree = _root(job)
     unpacked = plan.unpacked_size(tree)
     place = dirs.cache_folder("initrds") / job.key
     sums = place.with_name(f"{place.name}.sha256")
@@ -227,13 +245,17 @@ def _is_as_written(file: Path, sums: Path) -> bool:
         return False
 
 
+def _menu(job: Job) -> Menu:
+    variant = job.request.variant
+    title = variant.title.replace("{name}", variant.name).replace("{version}", job.facts.version)
+    return plan.menu_for(title, variant.boot_codes, variant.timeout)
+
+
 def medium_files(job: Job, initrd: Path) -> tuple[MediumFile, ...]:
     """Return every file of the medium, sorted by path."""
     variant, facts = job.request.variant, job.facts
-    title = variant.title.replace("{name}", variant.name).replace("{version}", facts.version)
-    menu = plan.menu_for(title, variant.boot_codes, variant.timeout)
     files = (
-        *plan.boot_files(menu, _loaders(job), bases.kernel_image(job.part(job.spec.kernel)), initrd),
+        *plan.boot_files(_menu(job), _loaders(job), bases.kernel_image(job.part(job.spec.kernel)), initrd),
         *plan.cde_files(job.extensions, variant.onboot),
         plan.MediumFile(path="manifest.json", content=manifest.document(facts)),
     )
@@ -256,40 +278,116 @@ def _loaders(job: Job) -> plan.Loaders:
     return bases.loaders(job.part(job.spec.bios), job.part(job.spec.uefi))
 
 
-def _write(job: Job, outputs: Outputs, initrd: Path, unpacked: int) -> Finished:
-    files = medium_files(job, initrd)
-    total = sum(file.size for file in files)
-    need_space(outputs.image.parent, total + _ISO_OVERHEAD, "the image")
+def _whole(job: Job) -> Tree:
+    """Return the root with all that is loaded at boot unpacked in it, and the marks that loading leaves."""
+    packages = {package.name: package for package in job.extensions}
+    loaded: dict[str, None] = {}
+
+    def visit(wanted: str) -> None:
+        # The name of a kernel's package ends with its release.
+        start = wanted.removesuffix("KERNEL") if wanted.endswith("-KERNEL") else None
+        for name in packages:
+            if (name == wanted or (start and name.startswith(start))) and name not in loaded:
+                loaded[name] = None
+                for need in packages[name].needs:
+                    visit(need)
+
+    for name in job.request.variant.onboot:
+        visit(name)
+    tree = _root(job)
+    for name in (name for name in packages if name in loaded):
+        mark = {f"usr/local/tce.installed/{name}": regular(b"")}
+        tree = tree.overlay(Tree(mark)).overlay(squashfs.read(packages[name].path))
+    return tree.with_mtime(job.facts.epoch)
+
+
+def _content(job: Job, initrd: Path, runner: Runner) -> ImageContent:
     variant, facts, loaders = job.request.variant, job.facts, _loaders(job)
-    initrd_sha256, document = sha256_file(initrd), manifest.document(facts)
+    # The manifest holds the hash of every package.
+    identity = manifest.document(facts) + sha256_file(initrd).encode()
     medium = iso.IsoPlan(
         volume_id=plan.volume_id(variant.volume_id, name=variant.name, version=facts.version),
-        files=tuple((file.path, file.content) for file in files),
+        files=tuple((file.path, file.content) for file in medium_files(job, initrd)),
         mbr_code=loaders.mbr.read_bytes(),
         epoch=facts.epoch,
-        # The manifest holds the hash of every package.
-        identity=document + initrd_sha256.encode(),
+        identity=identity,
     )
+    return formats.ImageContent(
+        iso=medium,
+        menu=_menu(job),
+        root=lambda: _root(job),
+        whole=lambda: _whole(job),
+        identity=identity,
+        epoch=facts.epoch,
+        runner=runner,
+        disk=_disk_parts(job),
+    )
+
+
+def _disk_parts(job: Job) -> formats.DiskParts | None:
+    if not any(one.packages for one in job.request.formats):
+        return None
+    variant = job.request.variant
+    bios, uefi = job.part("grub-bios"), job.part("grub-efi")
+    return formats.DiskParts(
+        boot=bases.named_file(bios, "boot.img"),
+        core=bases.named_file(bios, "core.img"),
+        efi=bases.named_file(uefi, "BOOTX64.EFI"),
+        data_label=variant.data_label,
+        data_size=variant.data_mib << 20,
+    )
+
+
+def _write(
+    job: Job, outputs: Outputs, initrd: Path, unpacked: int, reporter: Reporter, runner: Runner
+) -> Finished:
+    content, facts = _content(job, initrd, runner), job.facts
+    chosen = job.request.formats
+    need_space(outputs.image.absolute().parent, formats.space(content, chosen), "the image")
     with outputs.replacing() as new:
-        iso.write_iso(medium, new.image)
-        sha256, size = sha256_file(new.image), new.image.stat().st_size
-        new.lock.write_text(_lock_text(job))
-        artefacts = (
-            Artefact(name=outputs.image.name, size=size, sha256=sha256),
-            Artefact(name="initrd", size=initrd.stat().st_size, sha256=initrd_sha256),
+        left = new.images
+        for one, paths in formats.targets(job.request.output, chosen):
+            with reporter.step(one.title):
+                one.write(content, left[: len(paths)])
+            left = left[len(paths) :]
+        artefacts = tuple(
+            Artefact(name=final.name, size=path.stat().st_size, sha256=sha256_file(path))
+            for path, final in zip(new.images, outputs.images, strict=True)
         )
-        new.manifest.write_bytes(manifest.document_beside(facts, artefacts))
-        loader = sum(file.size for file in files if "linux/" in file.path or "efiboot" in file.path)
-        kernel = bases.kernel_image(job.part(job.spec.kernel))
-        rows = manifest.size_rows(facts, kernel, initrd.stat().st_size, unpacked, loader)
-        new.sizes.write_text(manifest.size_table(rows))
+        new.lock.write_text(_lock_text(job))
+        packed = Artefact(name="initrd", size=initrd.stat().st_size, sha256=sha256_file(initrd))
+        new.manifest.write_bytes(manifest.document_beside(facts, (*artefacts, packed)))
+        _write_sizes(job, new.sizes, initrd, unpacked)
         named = ((new.lock, outputs.lock), (new.manifest, outputs.manifest), (new.sizes, outputs.sizes))
-        sums = ((sha256, outputs.image.name), *((sha256_file(path), final.name) for path, final in named))
+        base = outputs.sums.parent
+        sums = (
+            *(
+                (made.sha256, path.relative_to(base).as_posix())
+                for made, path in zip(artefacts, outputs.images, strict=True)
+            ),
+            *((sha256_file(path), final.name) for path, final in named),
+        )
         new.sums.write_text(sums_text(sums))
     return Finished(
         outputs=outputs,
-        sha256=sha256,
-        size=size,
+        sha256=artefacts[0].sha256,
+        size=artefacts[0].size,
         changed=True,
-        least_memory=plan.least_memory(unpacked, initrd.stat().st_size),
+        least_memory=_least_memory(job, initrd, unpacked),
     )
+
+
+def _write_sizes(job: Job, target: Path, initrd: Path, unpacked: int) -> None:
+    files = medium_files(job, initrd)
+    loader = sum(file.size for file in files if "linux/" in file.path or "efiboot" in file.path)
+    kernel = bases.kernel_image(job.part(job.spec.kernel))
+    rows = manifest.size_rows(job.facts, kernel, initrd.stat().st_size, unpacked, loader)
+    target.write_text(manifest.size_table(rows))
+
+
+def _least_memory(job: Job, initrd: Path, unpacked: int) -> int:
+    """Return what the greediest format needs: over the network the extensions are in the initrd."""
+    extra = 0
+    if any(one.in_memory for one in job.request.formats):
+        extra = sum(package.size for package in job.extensions)
+    return plan.least_memory(unpacked + extra, initrd.stat().st_size + extra)

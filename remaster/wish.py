@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remaster import base as bases
-from remaster import bootcode, image, plan, sshkey, variant
+from remaster import bootcode, formats, image, plan, sshkey, variant
 from remaster.supply import WorkshopSupplier
 from tcz import commands
 from tcz.clikit import size_text
@@ -34,6 +34,7 @@ class Wish:
     variant: str
     base: str | None = None
     output: Path | None = None
+    formats: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     ssh_keys: tuple[Path, ...] = ()
@@ -94,12 +95,16 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
         keys=keys,
         compressor=wish.compressor,
         level=wish.level,
+        formats=formats.named(wish.formats),
     )
 
 
 def output_path(wish: Wish, asked: Variant) -> Path:
-    """Return the image's path: as given, else out/floe-VARIANT.iso below the current folder."""
-    return wish.output or Path("out") / f"floe-{asked.name}.iso"
+    """Return the image's path: as given, else out/floe-VARIANT.iso below the current folder.
+
+    Each format has its own suffix.
+    """
+    return wish.output or Path("out") / f"floe-{asked.name}{formats.named(wish.formats)[0].suffix}"
 
 
 def _supplier(
@@ -125,7 +130,7 @@ def fulfil(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Finish
     asked = request(wish, dirs, reporter)
     spec = bases.load(asked.base, asked.variant.kernel)
     supplier = _supplier(wish, spec, dirs, runner, reporter)
-    return image.make(image.prepare(asked, supplier), dirs, reporter)
+    return image.make(image.prepare(asked, supplier), dirs, reporter, runner)
 
 
 def outline(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Outline:
@@ -185,7 +190,10 @@ def finished_lines(finished: Finished) -> tuple[str, ...]:
     head = f"{outputs.image}: {size_text(finished.size)}, sha256 {finished.sha256}"
     if not finished.changed:
         return (head, "nothing has changed since it was made")
-    lines = [head, f"beside it: {', '.join(path.name for path in outputs.all()[1:])}"]
+    lines = [head]
+    lines += [f"{path}: {size_text(path.stat().st_size)}" for path in outputs.images[1:]]
+    beside = outputs.all()[len(outputs.images) :]
+    lines.append(f"beside it: {', '.join(path.name for path in beside)}")
     if finished.least_memory is not None:
         lines.append(f"needs at least {finished.least_memory >> 20} MiB of memory to boot")
     return tuple(lines)
@@ -223,6 +231,8 @@ class Shown:
     volume_id: str
     title: str
     timeout: int
+    data_label: str
+    data_mib: int
 
 
 def shown(asked: Variant) -> Shown:
@@ -240,6 +250,8 @@ def shown(asked: Variant) -> Shown:
         volume_id=asked.volume_id,
         title=asked.title,
         timeout=asked.timeout,
+        data_label=asked.data_label,
+        data_mib=asked.data_mib,
     )
 
 
@@ -255,4 +267,5 @@ def variant_lines(asked: Variant) -> tuple[str, ...]:
         f"  services     {' '.join(asked.services) or 'none'}",
         f"  files        {' '.join(f'/{file.path}' for file in asked.files) or 'none'}",
         f"  volume id    {asked.volume_id}",
+        f"  data disk    {asked.data_label}, {asked.data_mib} MiB",
     )

@@ -27,7 +27,9 @@ _ITSELF: Final = "lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0,nodiscar
 _PATHS: Final = "/usr/sbin:/sbin"
 
 
-def make(file: Path, size: int, *, label: str, guid: uuid.UUID, seed: uuid.UUID, epoch: int, runner: Runner) -> None:
+def make(
+    file: Path, size: int, *, label: str, guid: uuid.UUID, seed: uuid.UUID, epoch: int, runner: Runner
+) -> None:
     """Write the file system to ``file``, ``size`` bytes long with holes.
 
     Raises ``MissingToolError`` without mke2fs, ``ToolkitError`` with what it says where it fails.

@@ -257,7 +257,7 @@ def _folder_bytes(
         data = _record(b".".ljust(11), _FOLDER, folder.cluster, 0, stamp)
         data += _record(b"..".ljust(11), _FOLDER, above, 0, stamp)
     for name, entry in entries_for([*folder.folders, *folder.files]).items():
-        long, short = entry[:-_ENTRY], entry[-_ENTRY:-_ENTRY + 11]
+        long, short = entry[:-_ENTRY], entry[-_ENTRY : -_ENTRY + 11]
         if name in folder.folders:
             data += long + _record(short, _FOLDER, folder.folders[name].cluster, 0, stamp)
         else:

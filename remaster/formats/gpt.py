@@ -64,7 +64,9 @@ def tables(
     last = size // SECTOR - 1
     usable = (2 + _TABLE_SECTORS, last - _TABLE_SECTORS - 1)
     if size % SECTOR or len(code) > _CODE or len(partitions) > _ENTRIES:
-        raise ToolkitError(f"no partition table can be made for {size} bytes and {len(partitions)} partitions")
+        raise ToolkitError(
+            f"no partition table can be made for {size} bytes and {len(partitions)} partitions"
+        )
     entries = _entries(partitions, usable)
     check = zlib.crc32(entries)
 

@@ -42,7 +42,9 @@ def boot_code(boot: bytes, core_sector: int) -> bytes:
         or boot[_BOOT_DRIVE] != _FROM_BIOS
         or boot[_DRIVE_CHECK] not in (_JUMP, _NOPS[0])
     ):
-        raise VerifyError("this is not the boot.img of GRUB for BIOS", hint="it comes from the recipe grub-bios")
+        raise VerifyError(
+            "this is not the boot.img of GRUB for BIOS", hint="it comes from the recipe grub-bios"
+        )
     code = bytearray(boot[:_CODE_END])
     struct.pack_into("<Q", code, _KERNEL_SECTOR, core_sector)
     # As grub-bios-setup does on hard disks: some BIOSes tell a wrong drive, which this then corrects.

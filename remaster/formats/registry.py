@@ -25,14 +25,20 @@ _OVERHEAD: Final = 4 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """A format. Where ``files`` is not empty, the output is a folder with these; else it is one file."""
+    """A format. Where ``files`` is not empty, the output is a folder with these; else it is one file.
+
+    ``packages`` are those whose files the writer needs. With ``in_memory`` the machine has the extensions
+    in memory, not on a medium.
+    """
 
     name: str
+    title: str
     summary: str
     suffix: str
     write: Writer
     packages: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    in_memory: bool = False
 
     def targets(self, path: Path) -> tuple[Path, ...]:
         """Return the files that are written for an output at ``path``."""
@@ -63,12 +69,14 @@ FORMATS: Final = {
     for one in (
         Format(
             name="iso",
+            title="ISO",
             summary="a CD image that starts from USB sticks and disks as well",
             suffix=".iso",
             write=_write_iso,
         ),
         Format(
             name="disk",
+            title="disk",
             summary="a raw disk with a partition for data",
             suffix=".img",
             write=_write_disk,
@@ -76,6 +84,7 @@ FORMATS: Final = {
         ),
         Format(
             name="qcow2",
+            title="qcow2",
             summary="the same disk for QEMU",
             suffix=".qcow2",
             write=_write_qcow2,
@@ -83,13 +92,16 @@ FORMATS: Final = {
         ),
         Format(
             name="netboot",
+            title="netboot",
             summary="a folder with kernel, initrd, command line and an iPXE script",
             suffix=".netboot",
             write=netboot.write,
             files=netboot.FILES,
+            in_memory=True,
         ),
         Format(
             name="tar",
+            title="tar",
             summary="the root file system with its extensions, for podman import",
             suffix=".tar",
             write=_write_tar,

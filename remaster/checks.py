@@ -29,7 +29,7 @@ _ANSWER: Final = 120.0
 _POWER_OFF: Final = 120.0
 _SHOWN: Final = 30
 _SELF_TEST: Final = "/usr/local/sbin/container-host-test"
-_LISTS: Final = "/tmp/builtin/onboot.lst /mnt/*/cde/onboot.lst"
+_LISTS: Final = "/tmp/builtin/onboot.lst /mnt/*/cde/onboot.lst"  # noqa: S108 - of the machine looked at
 _NOT_LOADED: Final = (
     f"for list in {_LISTS}; do [ -f $list ] && sed 's/#.*//; s/\\.tcz *$//' $list; done | sort -u | "
     'while read -r name; do name=$(echo "$name" | sed "s/KERNEL$/$(uname -r)/"); '
@@ -38,7 +38,8 @@ _NOT_LOADED: Final = (
 #: The base's own busybox with what it is linked to makes the smallest image.
 _CONTAINER: Final = (
     "d=$(mktemp -d) && mkdir $d/bin && cp /bin/busybox $d/bin/ && "
-    "for f in $(ldd /bin/busybox 2>/dev/null | grep -o '/[^ )]*'); do cp --parents -L $f $d 2>/dev/null; done; "
+    "for f in $(ldd /bin/busybox 2>/dev/null | grep -o '/[^ )]*'); do "
+    "mkdir -p $d${{f%/*}} && cp -L $f $d$f; done; "
     "tar -C $d -cf $d.tar . && sudo {engine} import $d.tar remaster-check >/dev/null && "
     "sudo {engine} run --rm remaster-check /bin/busybox echo in a container; s=$?; "
     "sudo {engine} rmi remaster-check >/dev/null; rm -rf $d $d.tar; (exit $s)"

@@ -286,10 +286,10 @@ def _whole(job: Job) -> Tree:
     def visit(wanted: str) -> None:
         # The name of a kernel's package ends with its release.
         start = wanted.removesuffix("KERNEL") if wanted.endswith("-KERNEL") else None
-        for name in packages:
+        for name, package in packages.items():
             if (name == wanted or (start and name.startswith(start))) and name not in loaded:
                 loaded[name] = None
-                for need in packages[name].needs:
+                for need in package.needs:
                     visit(need)
 
     for name in job.request.variant.onboot:

@@ -69,9 +69,7 @@ def data_disk(text: str | None) -> Iterator[Path | None]:
             try:
                 file.truncate(size)
             except OSError as error:
-                raise ConfigError(
-                    f"--disk {text}: no file of this size can be made", why=str(error)
-                ) from error
+                raise ConfigError(f"--disk {text}: no file of this size can be made: {error}") from error
         yield disk
 
 

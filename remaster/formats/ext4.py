@@ -10,7 +10,6 @@ import os
 import tempfile
 from typing import TYPE_CHECKING, Final
 
-
 if TYPE_CHECKING:
     import uuid
     from pathlib import Path

@@ -77,10 +77,10 @@ def _counts(file: BinaryIO, used: int) -> tuple[int, int]:
     blocks = tables = 0
     while True:
         total = used + blocks + tables
-        need = -(-total // _PER_BLOCK), -(-(-(-total // _PER_BLOCK)) // _PER_TABLE)
-        if need == (blocks, tables):
+        need = -(-total // _PER_BLOCK)
+        if blocks == need and tables == -(-need // _PER_TABLE):
             break
-        blocks, tables = need
+        blocks, tables = need, -(-need // _PER_TABLE)
     counts = struct.pack(">H", 1) * total
     _put(file, counts)
     places = [(used + number) * _CLUSTER for number in range(blocks)]

@@ -23,7 +23,6 @@ _FEATURES: Final = (
     "large_file,huge_file,dir_nlink,extra_isize,metadata_csum"
 )
 _ITSELF: Final = "lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0,nodiscard"
-_PATHS: Final = "/usr/sbin:/sbin"
 
 
 def make(
@@ -39,7 +38,7 @@ def make(
         config.write("[defaults]\n")
         config.flush()
         env = {
-            "PATH": f"{os.environ.get('PATH', os.defpath)}:{_PATHS}",
+            "PATH": os.environ.get("PATH", os.defpath),
             "E2FSPROGS_FAKE_TIME": str(max(epoch, 1)),
             "MKE2FS_CONFIG": config.name,
             "LC_ALL": "C",

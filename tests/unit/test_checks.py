@@ -24,7 +24,11 @@ def test_promises_are_read_from_a_manifest() -> None:
 
 def test_lines_tell_what_went_wrong() -> None:
     assert proof.line(GOOD) == "ok    boots (1.2 s)"
-    assert proof.line(BAD).splitlines() == ["FAIL  service sshd (2.0 s)", "      status 3", "      sshd: stopped"]
+    assert proof.line(BAD).splitlines() == [
+        "FAIL  service sshd (2.0 s)",
+        "      status 3",
+        "      sshd: stopped",
+    ]
 
 
 def test_a_failure_ends_with_its_code() -> None:

@@ -37,13 +37,13 @@ def test_the_core_is_told_where_the_rest_of_it_is() -> None:
 
 @pytest.mark.parametrize("boot", [b"", bytes(512), boot_img()[:-1], boot_img()[:-2] + b"ab"])
 def test_what_is_no_boot_sector_is_refused(boot: bytes) -> None:
-    with pytest.raises(VerifyError, match="boot.img"):
+    with pytest.raises(VerifyError, match=r"boot\.img"):
         grubdisk.boot_code(boot, 1)
 
 
 @pytest.mark.parametrize("core", [b"", bytes(40_000), core_img(1000), core_img(1 << 20)])
 def test_what_is_no_core_is_refused(core: bytes) -> None:
-    with pytest.raises(VerifyError, match="core.img"):
+    with pytest.raises(VerifyError, match=r"core\.img"):
         grubdisk.core_image(core, 1)
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -8,6 +8,9 @@ from remaster import live
 from remaster.started import Hardware, kind_of, size_in, spec_for
 from remaster.vm import Wiring, qemu_argv
 from tcz.errors import ConfigError, VerifyError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def made(folder: Path, kind: str) -> Path:
@@ -91,7 +94,15 @@ def test_a_data_disk_by_size_is_gone_and_a_file_keeps_all(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("8G", 8 << 30), ("64m", 64 << 20), ("1KiB", 1024), ("2TB", 2 << 40), ("8", None), ("G", None), ("-1G", None)],
+    [
+        ("8G", 8 << 30),
+        ("64m", 64 << 20),
+        ("1KiB", 1024),
+        ("2TB", 2 << 40),
+        ("8", None),
+        ("G", None),
+        ("-1G", None),
+    ],
 )
 def test_sizes(text: str, size: int | None) -> None:
     assert size_in(text) == size

@@ -45,7 +45,7 @@ def sh(machine: Machine, command: str) -> str:
     return said
 
 
-def tested(*words: object) -> tuple[int, dict[str, Any]]:
+def outcomes_of(*words: object) -> tuple[int, dict[str, Any]]:
     """Run ``remaster test``; return its status and what it tells."""
     argv = [sys.executable, "-m", "remaster", "test", "--json", *(str(word) for word in words)]
     done = subprocess.run(argv, check=False, stdout=subprocess.PIPE)
@@ -74,7 +74,7 @@ def test_a_qcow2_disk_by_uefi(images: Path, tmp_path: Path) -> None:
     junit = tmp_path / "results.xml"
     qcow2 = images.with_suffix(".qcow2")
     before = qcow2.stat().st_mtime_ns
-    status, told = tested(qcow2, "--uefi", "--memory", MEMORY_MIB, "--junit", junit)
+    status, told = outcomes_of(qcow2, "--uefi", "--memory", MEMORY_MIB, "--junit", junit)
     assert status == 0, told
     assert told["passed"]
     assert told["firmware"] == "uefi"
@@ -97,7 +97,7 @@ def test_over_the_network(images: Path) -> None:
         assert "initrd=initrd" in sh(machine, "cat /proc/cmdline")
         sh(machine, f"test -e /usr/local/tce.installed/{EXTENSION}")
         assert f"/tmp/tcloop/{EXTENSION} " in sh(machine, "cat /proc/mounts")
-        assert sh(machine, "stat -c '%a %g' /tmp/builtin /tmp").split() == ["775", "50", "1777", "0"]
+        assert sh(machine, "stat -c '%a %g' /tmp/builtin /tmp").split() == ["775", "50", "1777", "50"]
         assert sh(machine, "cat /run/floe/self-test").strip() == "ok"
 
 
@@ -105,7 +105,7 @@ def test_what_does_not_boot_fails_the_test(tmp_path: Path) -> None:
     """A boot sector that only halts."""
     image = tmp_path / "halt.img"
     image.write_bytes(b"\xfa\xf4\xeb\xfd".ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
-    status, told = tested(image, "--timeout", 3, "--junit", tmp_path / "x.xml")
+    status, told = outcomes_of(image, "--timeout", 3, "--junit", tmp_path / "x.xml")
     assert status == 9
     assert [outcome["name"] for outcome in told["outcomes"]] == ["boots to a prompt"]
     assert "within 3 s" in told["outcomes"][0]["why"]

@@ -69,6 +69,10 @@ class Request:
     level: int | None = None
     formats: tuple[Format, ...] = formats.named(())
 
+    def format_packages(self) -> tuple[str, ...]:
+        """Return the packages whose files the writers of the formats need."""
+        return tuple(dict.fromkeys(name for one in self.formats for name in one.packages))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -109,7 +113,7 @@ def prepare(request: Request, supplier: Supplier) -> Job:
     spec = bases.load(request.base, variant.kernel)
     wanted = (*variant.onboot, *variant.optional)
     # One question for all, so that the modules belong to the kernel.
-    extra = tuple(dict.fromkeys(name for one in request.formats for name in one.packages))
+    extra = request.format_packages()
     supplied = supplier.packages((*spec.packages(), *extra, *wanted))
     roles = dict.fromkeys(spec.layers, "layer") | {spec.kernel: "kernel"}
     roles |= {spec.bios: "loader", spec.uefi: "loader"} | dict.fromkeys(extra, "loader")
@@ -325,7 +329,7 @@ def _content(job: Job, initrd: Path, runner: Runner) -> ImageContent:
 
 
 def _disk_parts(job: Job) -> formats.DiskParts | None:
-    if not any(one.packages for one in job.request.formats):
+    if not job.request.format_packages():
         return None
     variant = job.request.variant
     bios, uefi = job.part("grub-bios"), job.part("grub-efi")

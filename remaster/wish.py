@@ -54,6 +54,7 @@ class Outline:
     base: str
     why: str
     output: Path
+    formats: tuple[str, ...]
     boot_codes: tuple[str, ...]
     services: tuple[str, ...]
     files: tuple[str, ...]
@@ -138,7 +139,7 @@ def outline(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Outli
     asked = request(wish, dirs, reporter)
     spec = bases.load(asked.base, asked.variant.kernel)
     supplier = _supplier(wish, spec, dirs, runner, reporter)
-    names = (*spec.packages(), *asked.variant.onboot, *asked.variant.optional)
+    names = (*spec.packages(), *asked.format_packages(), *asked.variant.onboot, *asked.variant.optional)
     planned = supplier.planned(names)
     sizes = None
     if all(one.cached for one in planned):
@@ -153,6 +154,7 @@ def outline(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Outli
         base=asked.base,
         why=bases.choose(wish.base, dirs).why,
         output=asked.output,
+        formats=tuple(one.name for one in asked.formats),
         boot_codes=asked.variant.boot_codes,
         services=asked.variant.services,
         files=tuple(f"/{file.path}" for file in asked.variant.files),
@@ -165,6 +167,7 @@ def outline_lines(told: Outline) -> tuple[str, ...]:
     """Return the outline as text."""
     lines = [
         f"image       {told.output}",
+        f"formats     {' '.join(told.formats)}",
         f"variant     {told.variant} on {told.base} ({told.why})",
         f"boot codes  {' '.join(told.boot_codes)}",
         f"services    {' '.join(told.services) or 'none'}",

@@ -131,6 +131,16 @@ def trees(draw: st.DrawFn) -> dict[str, bytes]:
     return files
 
 
+@given(trees())
+@settings(max_examples=6, deadline=None)
+def test_room_is_enough(files: dict[str, bytes]) -> None:
+    pairs = (*files.items(), *((f"many/{number}.tcz.md5.txt", b"x") for number in range(3000)))
+    for more in ((), (("big", bytes(64 * MIB)),)):
+        whole = (*pairs, *more)
+        size = gpt.aligned(fat.room(whole))
+        fat.build(fat.FatPlan(size=size, files=whole, label="X", serial=1, epoch=0))
+
+
 def fat_image(folder: Path, files: dict[str, bytes], size: int = fat.SMALLEST) -> Path:
     image = folder / "fat"
     plan = fat.FatPlan(

@@ -40,7 +40,7 @@ boot-test: ## the tests that boot machines
 	$(BIN)/pytest -m boot tests
 
 bench: ## time the main jobs beside named peers and print the ratios
-	@tools/setup.sh test
+	@tools/setup.sh bench
 	$(BIN)/python -m bench
 
 clean: ## remove what was made in this checkout (the cache in the home folder stays)

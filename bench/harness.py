@@ -21,10 +21,22 @@ if TYPE_CHECKING:
 _LEAST_CPU: Final = 0.001
 
 
+@dataclass(slots=True, kw_only=True)
+class Wanted:
+    """What the command line asks for: how many packages, and how many bytes."""
+
+    packages: tuple[int, ...] = (3000, 30_000)
+    size: int = 1_000_000_000
+
+
+WANTED: Final = Wanted()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
     """One way to do a job. ``run`` returns the size of its result, or ``None`` where that says nothing.
 
+    ``once`` is for one that takes minutes: it runs once and stands beside every round of every case.
     ``needs`` are programs of the host; ``before`` is done ahead of every run and not timed. ``counted`` is
     false where its processes are not all children of this one, so that their processor time is not to be had.
     """
@@ -35,6 +47,7 @@ class Side:
     before: Callable[[], object] | None = None
     goal: str = ""
     counted: bool = True
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +126,16 @@ def sample(side: Side) -> Sample:
     return Sample(wall=time.perf_counter() - wall, cpu=_processor() - cpu, size=size)
 
 
+_SINGLE: Final[dict[str, Sample]] = {}
+
+
+def _once(side: Side) -> Sample:
+    """Run a side the first time that it is asked for, in any case."""
+    if side.name not in _SINGLE:
+        _SINGLE[side.name] = sample(side)
+    return _SINGLE[side.name]
+
+
 def measure(case: Case, rounds: int) -> Outcome:
     """Run all sides in turn, ``rounds`` times after one unmeasured round; compare ours with each peer.
 
@@ -124,8 +147,9 @@ def measure(case: Case, rounds: int) -> Outcome:
     absent = tuple(f"{peer.name}: {missing(peer)} not installed" for peer in case.peers if missing(peer))
     sides = (case.ours, *present)
     for side in sides:
-        sample(side)
-    table = [[sample(side) for side in sides] for _ in range(rounds)]
+        if not side.once:
+            sample(side)
+    table = [[_once(side) if side.once else sample(side) for side in sides] for _ in range(rounds)]
     ours = [row[0] for row in table]
     compared = [
         compare(peer, ours, [row[n] for row in table], counted=case.ours.counted and peer.counted)
@@ -168,7 +192,7 @@ def lines(outcome: Outcome) -> Iterator[str]:
         goal = f"  (goal {one.goal})" if one.goal else ""
         yield (
             f"    {one.wall:8.3g} x {one.peer} [{one.low:.3g}-{one.high:.3g}]{cpu};"
-            f" {one.seconds:.3f} s{_bytes(one.size)}{goal}"
+            f" {one.seconds:.3f} s{_bytes(one.size)}{_share(outcome.size, one.size)}{goal}"
         )
     for reason in outcome.skipped:
         yield f"    skipped: {reason}"
@@ -176,3 +200,7 @@ def lines(outcome: Outcome) -> Iterator[str]:
 
 def _bytes(size: int | None) -> str:
     return "" if size is None else f", {size:,} bytes"
+
+
+def _share(ours: int | None, theirs: int | None) -> str:
+    return f" ({ours / theirs:.3g} x)" if ours is not None and theirs else ""

@@ -71,30 +71,50 @@ def _start(argv: Sequence[str], port: int, log: Path) -> None:
     raise Skipped(f"{argv[0]} does not start: {log.read_text(errors='replace')}")
 
 
-def _many(port: int) -> Callable[[], None]:
-    url = f"http://127.0.0.1:{port}/small.tcz.dep"
+def _many(base: str) -> Callable[[], None]:
+    url = f"{base}/small.tcz.dep"
     return lambda: shell(f"ab -q -k -n {_REQUESTS} -c 16 {url} | grep -q 'Failed requests: *0$'")
 
 
-def _one(port: int) -> Callable[[], None]:
-    return lambda: shell(f"curl -sf http://127.0.0.1:{port}/large.tcz >/dev/null")
+def _one(base: str) -> Callable[[], None]:
+    return lambda: shell(f"curl -sf {base}/large.tcz >/dev/null")
+
+
+def start_nginx(place: Path, mirror: Mirror) -> str:
+    """Serve a mirror with nginx in a new folder, until this program ends; return its address."""
+    place.mkdir(exist_ok=True)
+    port = _port()
+    user = "user root;\n" if os.getuid() == 0 else ""
+    (place / "nginx.conf").write_text(_NGINX.format(folder=place, user=user))
+    public = mirror.public.absolute()
+    (place / "mirror.conf").write_text(configuration(public, listen=(f"127.0.0.1:{port}",)))
+    argv = ["nginx", "-p", str(place), "-e", str(place / "error.log"), "-c", str(place / "nginx.conf")]
+    _start(argv, port, place / "log")
+    return f"http://127.0.0.1:{port}"
 
 
 def cases(place: Path) -> tuple[Case, ...]:
     """Start both servers; they end with this program."""
-    if HostRunner().which("nginx") is None:
-        raise Skipped("nginx not installed")
+    lacking = [program for program in ("nginx", "ab", "curl") if HostRunner().which(program) is None]
+    if lacking:
+        raise Skipped(f"{', '.join(lacking)} not installed; tools/setup.sh bench installs what is missing")
     mirror = _mirror(place / "m")
-    ours, theirs = _port(), _port()
-    user = "user root;\n" if os.getuid() == 0 else ""
-    (place / "nginx.conf").write_text(_NGINX.format(folder=place, user=user))
-    (place / "mirror.conf").write_text(configuration(mirror.public, listen=(f"127.0.0.1:{theirs}",)))
+    port = _port()
+    ours, theirs = f"http://127.0.0.1:{port}", start_nginx(place, mirror)
     log = str(place / "log")
     code = "from tcz.cli.mirror_serve import serve; serve()"
-    python = [sys.executable, "-c", code, str(mirror.root), "--listen", f"127.0.0.1:{ours}", "--log", log]
-    _start(python, ours, place / "ours")
-    nginx = ["nginx", "-p", str(place), "-e", str(place / "error.log"), "-c", str(place / "nginx.conf")]
-    _start(nginx, theirs, place / "theirs")
+    python = [
+        sys.executable,
+        "-c",
+        code,
+        "-m",
+        str(mirror.root),
+        "--listen",
+        f"127.0.0.1:{port}",
+        "--log",
+        log,
+    ]
+    _start(python, port, place / "ours")
     return (
         Case(
             name="serving-small",

@@ -1,16 +1,18 @@
 """Bases: what an image's root file system is made from before anything of its own is laid over it.
 
-Today there is one, floe: layers (tar files built from recipes) laid over each other in the order of
-bases/floe.toml. CorePure64 is known by name, so that asking for it gets an answer.
+``Base`` is what an image is built upon, whoever made it. There are two makers: ``floe`` lays layers (tar
+files built from recipes) over each other in the order of bases/floe.toml; ``remaster.foreign`` takes what
+it finds in an image or in files of Tiny Core, or of anybody who remastered it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from remaster.plan import Loaders
+from remaster.plan import Loaders, MediumFile, Source, Starts
 from tcz import tar, toml
 from tcz.errors import ConfigError, VerifyError
 from tcz.squashfs.options import COMPRESSORS, SquashOptions
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
 SHIPPED: Final = Path(__file__).parent / "bases"
 DEFAULT: Final = "floe"
-_FOREIGN: Final = ("corepure64", "tinycore", "core", "dcore")
+#: Releases that can be fetched from a mirror of Tiny Core.
+_RELEASE = re.compile(r"corepure64-([1-9]\d{0,2}\.x)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +43,27 @@ class BaseSpec:
     squashfs: SquashOptions
 
     def packages(self) -> tuple[str, ...]:
-        """Return every package the base needs."""
-        return (*self.layers, self.kernel, self.bios, self.uefi)
+        """Return every package the base needs; what it has itself is empty."""
+        return tuple(name for name in (*self.layers, self.kernel, self.bios, self.uefi) if name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What an image is built upon.
+
+    ``root`` has the edits made. ``keep`` are files of the base's medium that stay, ``onboot`` what it
+    loads at boot itself. ``initrds`` are the base's own, byte for byte, and ``unpacked`` is the tree that
+    they make: where they are there, an image can leave them as they are and append to them.
+    """
+
+    root: Tree
+    kernel: Source
+    loaders: Loaders
+    starts: Starts = field(default_factory=Starts)
+    keep: tuple[MediumFile, ...] = ()
+    onboot: tuple[str, ...] = ()
+    initrds: tuple[Source, ...] = ()
+    unpacked: Tree | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,19 +106,37 @@ def _configured(config: Path) -> str:
     return value
 
 
+def release_of(name: str) -> str | None:
+    """Return the release that a base such as ``corepure64-17.x`` names."""
+    found = _RELEASE.fullmatch(name)
+    return found[1] if found else None
+
+
+def is_foreign(name: str) -> bool:
+    """Tell a base that is not one of ours: a file, a folder, several files, a release of Tiny Core."""
+    if name in names():
+        return False
+    return release_of(name) is not None or "/" in name or any(Path(part).exists() for part in name.split(","))
+
+
 def _check_known(choice: Choice) -> None:
     if choice.name in names():
         return
-    is_file = "/" in choice.name or choice.name.lower().endswith((".iso", ".gz"))
-    if is_file or choice.name.lower().startswith(_FOREIGN):
-        raise ConfigError(
-            f"the base {choice.name} ({choice.why}) cannot be built upon: this version builds on floe only",
-            hint="--base floe",
-        )
+    if is_foreign(choice.name):
+        absent = [part for part in choice.name.split(",") if not Path(part).exists()]
+        if release_of(choice.name) is None and absent:
+            raise ConfigError(f"there is no base at {', '.join(absent)} ({choice.why})", hint=_HINT)
+        return
     raise ConfigError(
         f"there is no base {choice.name!r} ({choice.why})",
-        hint=toml.guess(choice.name, names()) or f"bases: {', '.join(names())}",
+        hint=toml.guess(choice.name, (*names(), "corepure64-17.x")) or _HINT,
     )
+
+
+_HINT: Final = (
+    "a base is floe, an ISO image, a folder, files such as rootfs64.gz,modules64.gz,vmlinuz64, "
+    "or a release such as corepure64-17.x"
+)
 
 
 def load(name: str, kernel: str) -> BaseSpec:
@@ -151,6 +191,15 @@ def assemble(layers: Iterable[BuiltPackage], read: Callable[[Path], Tree] = tar.
     return tree
 
 
+def floe(spec: BaseSpec, part: Callable[[str], BuiltPackage]) -> Base:
+    """Make a base of our own: layers over each other, kernel and boot loaders from packages."""
+    return Base(
+        root=assemble(part(name) for name in spec.layers),
+        kernel=kernel_image(part(spec.kernel)),
+        loaders=loaders(part(spec.bios), part(spec.uefi)),
+    )
+
+
 def kernel_image(package: BuiltPackage) -> Path:
     """Return the kernel image of a ``files`` package."""
     return _file(package, "vmlinuz", "vmlinuz64", "bzImage")
@@ -158,12 +207,18 @@ def kernel_image(package: BuiltPackage) -> Path:
 
 def loaders(bios: BuiltPackage, uefi: BuiltPackage) -> Loaders:
     """Return the boot loaders' files."""
-    return Loaders(
-        isolinux_bin=_file(bios, "isolinux.bin"),
-        ldlinux=_file(bios, "ldlinux.c32"),
-        mbr=_file(bios, "isohdpfx.bin"),
-        efi_image=_file(uefi, "efiboot.img"),
-    )
+    isolinux, ldlinux, mbr = bios_files(bios)
+    return Loaders(isolinux_bin=isolinux, ldlinux=ldlinux, mbr=mbr, efi_image=efi_image(uefi))
+
+
+def bios_files(package: BuiltPackage) -> tuple[Path, Path, Path]:
+    """Return isolinux.bin, ldlinux.c32 and the MBR's code."""
+    return _file(package, "isolinux.bin"), _file(package, "ldlinux.c32"), _file(package, "isohdpfx.bin")
+
+
+def efi_image(package: BuiltPackage) -> Path:
+    """Return the EFI system partition."""
+    return _file(package, "efiboot.img")
 
 
 def named_file(package: BuiltPackage, name: str) -> Path:

@@ -26,6 +26,7 @@ _EXAMPLES = (
     "remaster --variant docker --ssh-key ~/.ssh/id_ed25519.pub --output host.iso",
     "remaster --variant ./mine.toml --package htop    your own variant, and one package more",
     "remaster --variant docker --format disk,qcow2    a disk with room for data: out/floe-docker.img, .qcow2",
+    "remaster --variant docker --package mytool --mirror https://tc.example.org --mirror-key release.pub",
     "remaster --variant docker --dry-run              say what would be done",
 )
 
@@ -57,7 +58,16 @@ _BUILD_OPTIONS = (
         help="What kind of image: a name (`remaster variant list`) or the path of your own file.",
     ),
     click.option(
-        "--base", metavar="NAME", help="What to build upon; floe unless your configuration says otherwise."
+        "--base",
+        metavar="NAME|PATH",
+        help="What to build upon: floe, an ISO image, a folder, files with commas between them, or "
+        "corepure64-17.x; floe unless your configuration says otherwise.",
+    ),
+    click.option(
+        "--kernel",
+        metavar="PACKAGE|base",
+        help="The package that brings the kernel; base keeps that of the base.  [default: the variant's "
+        "for containers, else the base's]",
     ),
     click.option(
         "--output",
@@ -101,12 +111,17 @@ _BUILD_OPTIONS = (
     click.option(
         "--initrd-compressor",
         "compressor",
-        type=click.Choice(["gzip", "zstd", "xz", "none"]),
-        default="zstd",
-        show_default=True,
-        help="How the initrd is packed.",
+        type=click.Choice(["gzip", "zstd", "xz", "lz4", "none"]),
+        help="How the initrd is packed.  [default: zstd; what a base's own kernel is known to read]",
     ),
     click.option("--initrd-level", "level", type=int, metavar="N", help="How hard it is packed."),
+    click.option(
+        "--initrd-mode",
+        type=click.Choice(["repack", "append"]),
+        default="repack",
+        show_default=True,
+        help="Write one archive, or leave the base's as it is and put another one behind it.",
+    ),
     click.option("--dry-run", is_flag=True, help="Say what would be done, and build nothing."),
     click.option(
         "--update", is_flag=True, help="Take the newest Debian packages instead of those taken last time."
@@ -116,6 +131,28 @@ _BUILD_OPTIONS = (
         metavar="FILE",
         type=click.Path(path_type=Path),
         help="Take the versions of Debian packages from FILE, an image's .lock.",
+    ),
+    click.option(
+        "--mirror",
+        "mirrors",
+        metavar="MIRROR",
+        multiple=True,
+        help="Take packages that no recipe makes, and releases of Tiny Core, from MIRROR: an address, a "
+        "folder or a name in config.toml "
+        "(repeatable; the first that has one counts).",
+    ),
+    click.option(
+        "--mirror-key",
+        "mirror_keys",
+        metavar="FILE",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Refuse every MIRROR that this public key has not signed (repeatable: any of them).",
+    ),
+    click.option(
+        "--mirror-branch",
+        metavar="RELEASE/ARCH",
+        help="Which packages of the mirrors.  [default: those of the base's release, 17.x/x86_64 for floe]",
     ),
     clikit.recipes_option,
     clikit.progress_option,
@@ -278,21 +315,90 @@ def variant_lint(files: tuple[str, ...], recipe_folders: tuple[Path, ...]) -> No
         click.echo(f"{file}: nothing to complain about")
 
 
-@cli.command(codes=[5], examples=["remaster inspect out/floe-docker.iso"])
-@click.argument("image", metavar="ISO", type=click.Path(path_type=Path))
-@click.option("--manifest", is_flag=True, help="Write the whole manifest.")
+@cli.command(
+    codes=[5],
+    examples=[
+        "remaster inspect out/floe-docker.iso",
+        "remaster inspect CorePure64-17.0.iso --json",
+        "remaster inspect corepure64.gz                   an initrd: its members, its root",
+    ],
+)
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("--manifest", is_flag=True, help="Write the whole manifest of an image that remaster made.")
 @clikit.json_option
 def inspect(image: Path, manifest: bool, as_json: bool) -> None:
-    """Tell what is in an image, from the image alone."""
-    from remaster import inspect as inspection
+    """Tell what IMAGE is, by looking into it.
 
-    found = inspection.inspect(image)
-    if manifest:
-        click.echo(found.manifest, nl=False)
+    IMAGE is an ISO image of any make, an initrd, or a folder of files or with a root file system.
+    """
+    from remaster.survey import look, text
+    from tcz.errors import VerifyError
+
+    found = look.survey(image)
+    if manifest and found.manifest is None:
+        raise VerifyError("this image has no manifest: remaster did not make it", where=str(image))
+    if manifest and found.manifest is not None:
+        click.echo(found.manifest.text, nl=False)
     elif as_json:
         clikit.echo_json(found)
     else:
-        _lines(inspection.lines(found))
+        _lines(text.lines(found))
+
+
+@cli.command(
+    codes=[5],
+    examples=[
+        "remaster diff old.iso new.iso",
+        "remaster diff CorePure64-16.1.iso CorePure64-17.0.iso --json",
+    ],
+)
+@click.argument("first", metavar="A", type=click.Path(path_type=Path))
+@click.argument("second", metavar="B", type=click.Path(path_type=Path))
+@clikit.json_option
+@click.pass_context
+def diff(ctx: click.Context, first: Path, second: Path, as_json: bool) -> None:
+    """Compare two images: facts, boot entries, files, packages and what is in them.
+
+    As with diff(1), the exit code is 0 when they are the same and 1 when they differ. Times are not
+    compared.
+    """
+    from remaster import differ
+
+    found = differ.compare(first, second)
+    clikit.echo_json(found) if as_json else _lines(differ.lines(found))
+    ctx.exit(0 if found.same else 1)
+
+
+@cli.command(
+    codes=[5, 7],
+    examples=[
+        "remaster extract CorePure64-17.0.iso --output unpacked          medium and root",
+        "remaster extract out/floe-docker.iso docker-engine -o unpacked  a package",
+        "remaster build --variant linux --base unpacked                  and the way back",
+    ],
+)
+@click.argument("image", type=click.Path(path_type=Path))
+@click.argument("part", required=False)
+@click.option(
+    "--output", "-o", metavar="DIR", required=True, type=click.Path(path_type=Path), help="Where it goes."
+)
+@clikit.json_option
+def extract(image: Path, part: str | None, output: Path, as_json: bool) -> None:
+    """Unpack IMAGE, or PART of it: root, medium, or the name of a package.
+
+    No privileges are needed: owners, modes and devices are recorded in a file beside each folder, which
+    `--base DIR` reads. Nothing outside of DIR is written.
+    """
+    from remaster import extract as extraction
+
+    parts = extraction.extract(image, part, output)
+    if as_json:
+        clikit.echo_json(parts)
+    else:
+        _lines(
+            f"{one.folder}: {one.entries} entries, {clikit.size_text(one.size)}; owners in {one.owners.name}"
+            for one in parts
+        )
 
 
 @cli.command(codes=[6])

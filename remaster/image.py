@@ -7,32 +7,29 @@ is the hash of all of them, and an image whose key has not changed is not writte
 from __future__ import annotations
 
 import hashlib
-import io
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-import remaster
 import tcz
 from remaster import base as bases
-from remaster import formats, iso, manifest, plan
-from remaster.manifest import Artefact, Facts, Part
+from remaster import contents, foreign, formats, libccheck, manifest, plan
+from remaster.initrds import make_initrd, own_code
+from remaster.manifest import Artefact, Facts, Origin, Part
 from remaster.outputs import Outputs, Records, sums_text
-from tcz import cpio, lock, record
+from remaster.variant import override
+from tcz import lock, record
 from tcz.errors import ConfigError, VerifyError
 from tcz.paths import need_space
 from tcz.run import HostRunner
-from tcz.squashfs import image as squashfs
-from tcz.store import replacing, sha256_file
-from tcz.tree import Tree, regular
+from tcz.store import sha256_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
-    from remaster.base import BaseSpec
-    from remaster.formats import Format, ImageContent
-    from remaster.menu import Menu
-    from remaster.plan import MediumFile
+    from remaster.base import Base, BaseSpec
+    from remaster.foreign import Foreign
+    from remaster.formats import Format
     from remaster.sshkey import PublicKey
     from remaster.variant import Variant
     from tcz.compress import Compression
@@ -40,6 +37,8 @@ if TYPE_CHECKING:
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner
+
+InitrdMode = Literal["repack", "append"]
 
 #: Libraries whose version decides the bytes of an image.
 _DECIDING_LIBRARIES: Final = ("deflate", "pycdlib", "zstandard")
@@ -67,11 +66,20 @@ class Request:
     keys: tuple[PublicKey, ...] = ()
     compressor: Compression = "zstd"
     level: int | None = None
+    #: What the base is where it is not one of ours, and which packages it still needs.
+    foreign: Foreign | None = None
+    spec: BaseSpec | None = None
+    #: ``repack`` writes one archive; ``append`` leaves the base's bytes alone and puts another behind.
+    mode: InitrdMode = "repack"
     formats: tuple[Format, ...] = formats.named(())
 
     def format_packages(self) -> tuple[str, ...]:
         """Return the packages whose files the writers of the formats need."""
         return tuple(dict.fromkeys(name for one in self.formats for name in one.packages))
+
+    def needs(self) -> BaseSpec:
+        """Return which packages the base is made of."""
+        return self.spec or bases.load(self.base, self.variant.kernel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +90,8 @@ class Job:
     spec: BaseSpec
     facts: Facts
     key: str
+    base: Base
+    notes: tuple[str, ...] = ()
 
     def part(self, name: str) -> BuiltPackage:
         """Return a package of the job by name."""
@@ -110,13 +120,14 @@ class Finished:
 def prepare(request: Request, supplier: Supplier) -> Job:
     """Get every package of a request, building what is missing."""
     variant = request.variant
-    spec = bases.load(request.base, variant.kernel)
+    spec = request.needs()
     wanted = (*variant.onboot, *variant.optional)
     # One question for all, so that the modules belong to the kernel.
     extra = request.format_packages()
     supplied = supplier.packages((*spec.packages(), *extra, *wanted))
     roles = dict.fromkeys(spec.layers, "layer") | {spec.kernel: "kernel"}
     roles |= {spec.bios: "loader", spec.uefi: "loader"} | dict.fromkeys(extra, "loader")
+    roles.pop("", None)
     by_name = {package.name: package for package in supplied}
     basic = [(role, by_name[name]) for name, role in roles.items() if name in by_name]
     if len(basic) != len(roles):
@@ -134,7 +145,42 @@ def prepare(request: Request, supplier: Supplier) -> Job:
         parts=parts,
         epoch=plan.EPOCH,
     )
-    return Job(request=request, spec=spec, facts=facts, key=_key(request, facts))
+    if request.foreign is None:
+        base = bases.floe(spec, by_name.__getitem__)
+        return Job(request=request, spec=spec, facts=facts, key=_key(request, facts), base=base)
+    made = foreign.make(request.foreign, spec, variant, by_name.__getitem__)
+    libc = request.foreign.examined.survey.libc
+    libccheck.check("" if libc is None else libc.value, request.foreign.architecture, others)
+    facts = replace(
+        facts,
+        boot_codes=override(made.base.starts.words, variant.boot_codes),
+        origin=_origin(request.foreign, made),
+    )
+    return Job(
+        request=request,
+        spec=spec,
+        facts=facts,
+        key=_key(request, facts),
+        base=made.base,
+        notes=(*made.notes, *_left(request)),
+    )
+
+
+def _left(request: Request) -> Iterator[str]:
+    """Tell what an archive that is appended cannot take away."""
+    if request.mode == "append" and request.foreign is not None and request.needs().kernel:
+        yield f"the modules of the base's kernel {request.foreign.kernel} stay in the initrd, of no use"
+
+
+def _origin(found: Foreign, made: foreign.Made) -> Origin:
+    survey = found.examined.survey
+    return Origin(
+        release=found.release,
+        kernel=made.kernel,
+        identity=found.identity,
+        libc="" if survey.libc is None else survey.libc.value,
+        edits=tuple((done.name, done.files) for done in made.done),
+    )
 
 
 def _only_extensions(others: Sequence[BuiltPackage], wanted: Sequence[str], basic: Iterable[str]) -> None:
@@ -163,22 +209,13 @@ def _key(request: Request, facts: Facts) -> str:
     digest = hashlib.sha256()
     keys = tuple(key.line for key in request.keys)
     names = tuple(one.name for one in request.formats)
-    program = (_own_code(), request.compressor, request.level, names)
+    program = (own_code(), request.compressor, request.level, request.mode, names)
     chosen = (variant.name, variant.onboot, variant.optional, keys)
     medium = (variant.volume_id, variant.title, variant.timeout, variant.data_label, variant.data_mib)
     digest.update(repr((program, chosen, medium)).encode())
     for spec in variant.files:
         digest.update(repr((spec.path, spec.mode, spec.owner, spec.content)).encode())
     digest.update(manifest.document(facts))
-    return digest.hexdigest()
-
-
-def _own_code() -> str:
-    """Return the hash of this program: another version may write other bytes."""
-    digest = hashlib.sha256()
-    for package in (remaster, tcz):
-        for file in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
-            digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
@@ -213,59 +250,6 @@ def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None)
     return finished
 
 
-def _root(job: Job) -> Tree:
-    content = plan.Content(
-        services=job.request.variant.services,
-        files=job.request.variant.files,
-        keys=job.request.keys,
-        manifest=manifest.document(job.facts, roots=False),
-        epoch=job.facts.epoch,
-    )
-    return plan.root_tree(bases.assemble(job.part(name) for name in job.spec.layers), content)
-
-
-def make_initrd(job: Job, dirs: Dirs) -> tuple[Path, int]:
-    """Return the initrd, kept in the cache by the hash of its inputs, and its size unpacked."""
-    request = job.request
-    tree = _root(job)
-    unpacked = plan.unpacked_size(tree)
-    place = dirs.cache_folder("initrds") / job.key
-    sums = place.with_name(f"{place.name}.sha256")
-    if not _is_as_written(place, sums):
-        need_space(place.parent, unpacked, "the initrd")
-        buffer = io.BytesIO()
-        cpio.write(tree, file=buffer)
-        with replacing(place) as temporary:
-            temporary.write_bytes(cpio.compress(buffer.getvalue(), request.compressor, request.level))
-        with replacing(sums) as temporary:
-            temporary.write_text(sha256_file(place))
-    return place, unpacked
-
-
-def _is_as_written(file: Path, sums: Path) -> bool:
-    try:
-        return sums.read_bytes() == sha256_file(file).encode()
-    except OSError:
-        return False
-
-
-def _menu(job: Job) -> Menu:
-    variant = job.request.variant
-    title = variant.title.replace("{name}", variant.name).replace("{version}", job.facts.version)
-    return plan.menu_for(title, variant.boot_codes, variant.timeout)
-
-
-def medium_files(job: Job, initrd: Path) -> tuple[MediumFile, ...]:
-    """Return every file of the medium, sorted by path."""
-    variant, facts = job.request.variant, job.facts
-    files = (
-        *plan.boot_files(_menu(job), _loaders(job), bases.kernel_image(job.part(job.spec.kernel)), initrd),
-        *plan.cde_files(job.extensions, variant.onboot),
-        plan.MediumFile(path="manifest.json", content=manifest.document(facts)),
-    )
-    return tuple(sorted(files, key=lambda file: file.path))
-
-
 def _lock_text(job: Job) -> str:
     from importlib import metadata  # noqa: PLC0415 - slow to import, and only a new image needs it
 
@@ -278,74 +262,10 @@ def _lock_text(job: Job) -> str:
     return lock.dumps(found)
 
 
-def _loaders(job: Job) -> plan.Loaders:
-    return bases.loaders(job.part(job.spec.bios), job.part(job.spec.uefi))
-
-
-def _whole(job: Job) -> Tree:
-    """Return the root with all that is loaded at boot unpacked in it, and the marks that loading leaves."""
-    packages = {package.name: package for package in job.extensions}
-    loaded: dict[str, None] = {}
-
-    def visit(wanted: str) -> None:
-        # The name of a kernel's package ends with its release.
-        start = wanted.removesuffix("KERNEL") if wanted.endswith("-KERNEL") else None
-        for name, package in packages.items():
-            if (name == wanted or (start and name.startswith(start))) and name not in loaded:
-                loaded[name] = None
-                for need in package.needs:
-                    visit(need)
-
-    for name in job.request.variant.onboot:
-        visit(name)
-    tree = _root(job)
-    for name in (name for name in packages if name in loaded):
-        mark = {f"usr/local/tce.installed/{name}": regular(b"")}
-        tree = tree.overlay(Tree(mark)).overlay(squashfs.read(packages[name].path))
-    return tree.with_mtime(job.facts.epoch)
-
-
-def _content(job: Job, initrd: Path, runner: Runner) -> ImageContent:
-    variant, facts, loaders = job.request.variant, job.facts, _loaders(job)
-    # The manifest holds the hash of every package.
-    identity = manifest.document(facts) + sha256_file(initrd).encode()
-    medium = iso.IsoPlan(
-        volume_id=plan.volume_id(variant.volume_id, name=variant.name, version=facts.version),
-        files=tuple((file.path, file.content) for file in medium_files(job, initrd)),
-        mbr_code=loaders.mbr.read_bytes(),
-        epoch=facts.epoch,
-        identity=identity,
-    )
-    return formats.ImageContent(
-        iso=medium,
-        menu=_menu(job),
-        root=lambda: _root(job),
-        whole=lambda: _whole(job),
-        identity=identity,
-        epoch=facts.epoch,
-        runner=runner,
-        disk=_disk_parts(job),
-    )
-
-
-def _disk_parts(job: Job) -> formats.DiskParts | None:
-    if not job.request.format_packages():
-        return None
-    variant = job.request.variant
-    bios, uefi = job.part("grub-bios"), job.part("grub-efi")
-    return formats.DiskParts(
-        boot=bases.named_file(bios, "boot.img"),
-        core=bases.named_file(bios, "core.img"),
-        efi=bases.named_file(uefi, "BOOTX64.EFI"),
-        data_label=variant.data_label,
-        data_size=variant.data_mib << 20,
-    )
-
-
 def _write(
     job: Job, outputs: Outputs, initrd: Path, unpacked: int, reporter: Reporter, runner: Runner
 ) -> Finished:
-    content, facts = _content(job, initrd, runner), job.facts
+    content, facts = contents.content(job, initrd, runner), job.facts
     chosen = job.request.formats
     need_space(outputs.image.absolute().parent, formats.space(content, chosen), "the image")
     with outputs.replacing() as new:
@@ -382,9 +302,9 @@ def _write(
 
 
 def _write_sizes(job: Job, target: Path, initrd: Path, unpacked: int) -> None:
-    files = medium_files(job, initrd)
+    files = contents.medium_files(job, initrd)
     loader = sum(file.size for file in files if "linux/" in file.path or "efiboot" in file.path)
-    kernel = bases.kernel_image(job.part(job.spec.kernel))
+    kernel = plan.size_of(job.base.kernel)
     rows = manifest.size_rows(job.facts, kernel, initrd.stat().st_size, unpacked, loader)
     target.write_text(manifest.size_table(rows))
 

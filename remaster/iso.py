@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from remaster import hybrid
 from tcz.errors import ToolkitError, VerifyError
 from tcz.store import replacing
-from tcz.tree import safe_path
+from tcz.tree import FileRef, safe_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,9 +41,9 @@ _clock_lock = Lock()
 class IsoPlan:
     """What an image is made of.
 
-    ``files`` pairs paths inside the image (``boot/vmlinuz64``, case kept) with bytes or with a file
-    that is copied. ``isolinux_bin``, ``boot_catalog`` and ``efi_image`` are paths inside the image;
-    the first and the last must be among ``files``, ``None`` leaves that way of booting out.
+    ``files`` pairs paths inside the image (``boot/vmlinuz64``, case kept) with bytes, or with a file or a
+    region of one that is copied. ``isolinux_bin``, ``boot_catalog`` and ``efi_image`` are paths inside the
+    image; the first and the last must be among ``files``, ``None`` leaves that way of booting out.
     ``mbr_code`` is isohdpfx.bin; with ``None`` the image starts from CD only. ``epoch`` is the time
     of everything in it. ``identity`` tells this image from others and decides its disk's id; without it
     the whole image is read once more to be hashed. ``volume_id`` keeps its case and has at most 32
@@ -51,7 +51,7 @@ class IsoPlan:
     """
 
     volume_id: str
-    files: tuple[tuple[str, Path | bytes], ...]
+    files: tuple[tuple[str, Path | FileRef | bytes], ...]
     epoch: int
     isolinux_bin: str | None = "boot/isolinux/isolinux.bin"
     boot_catalog: str = "boot/isolinux/boot.cat"
@@ -69,10 +69,14 @@ class _Content(io.RawIOBase):
 
     mode = "rb"
 
-    def __init__(self, source: Path | bytes) -> None:
+    def __init__(self, source: Path | FileRef | bytes) -> None:
         super().__init__()
-        self._source = source
-        self._size = source.stat().st_size if isinstance(source, Path) else len(source)
+        self._start = 0
+        if isinstance(source, FileRef):
+            self._start, self._size, source = source.offset, source.size, source.path
+        else:
+            self._size = source.stat().st_size if isinstance(source, Path) else len(source)
+        self._source: Path | bytes = source
         self._at = 0
         self._file: BinaryIO | None = None
 
@@ -99,7 +103,7 @@ class _Content(io.RawIOBase):
         if self._file is None:
             source = self._source
             self._file = source.open("rb", buffering=0) if isinstance(source, Path) else io.BytesIO(source)
-        self._file.seek(self._at)
+        self._file.seek(self._start + self._at)
         filled = 0
         while filled < wanted:
             part = self._file.read(wanted - filled)
@@ -131,8 +135,8 @@ def _fixed_time(epoch: int) -> Iterator[None]:
                 module.time = time
 
 
-def _checked(plan: IsoPlan) -> dict[str, Path | bytes]:
-    files: dict[str, Path | bytes] = {}
+def _checked(plan: IsoPlan) -> dict[str, Path | FileRef | bytes]:
+    files: dict[str, Path | FileRef | bytes] = {}
     for raw, source in plan.files:
         path = safe_path(raw)
         if not path or path in files or path == safe_path(plan.boot_catalog):
@@ -187,7 +191,7 @@ def _folders(paths: list[str]) -> list[str]:
     return sorted(found - {"."})
 
 
-def _fill(iso: Any, plan: IsoPlan, files: dict[str, Path | bytes], names: _Names) -> None:  # noqa: ANN401
+def _fill(iso: Any, plan: IsoPlan, files: dict[str, Path | FileRef | bytes], names: _Names) -> None:  # noqa: ANN401
     catalog = safe_path(plan.boot_catalog)
     paths = [*files, catalog] if plan.isolinux_bin or plan.efi_image else [*files]
     for folder in _folders(paths):
@@ -227,7 +231,9 @@ def _block(iso: Any, names: _Names, path: str) -> int:  # noqa: ANN401
     return int(iso.get_record(iso_path=names.plain[safe_path(path)]).extent_location())
 
 
-def _master(plan: IsoPlan, files: dict[str, Path | bytes], output: Path) -> tuple[int | None, int | None]:
+def _master(
+    plan: IsoPlan, files: dict[str, Path | FileRef | bytes], output: Path
+) -> tuple[int | None, int | None]:
     """Write the file system; return the blocks of isolinux.bin and of the EFI image."""
     import pycdlib  # noqa: PLC0415 - slow to import, and most commands write no image
     from pycdlib.pycdlibexception import PyCdlibException  # noqa: PLC0415
@@ -256,15 +262,17 @@ def _master(plan: IsoPlan, files: dict[str, Path | bytes], output: Path) -> tupl
     return places[0], places[1]
 
 
-def _head(source: Path | bytes, size: int) -> bytes:
-    if isinstance(source, bytes):
-        return source[:size]
-    with source.open("rb") as file:
-        return file.read(size)
+def _head(source: Path | FileRef | bytes, size: int) -> bytes:
+    with _Content(source) as content:
+        return content.read(size) or b""
 
 
 def _make_hybrid(
-    plan: IsoPlan, files: dict[str, Path | bytes], output: Path, isolinux: int, efi_block: int | None
+    plan: IsoPlan,
+    files: dict[str, Path | FileRef | bytes],
+    output: Path,
+    isolinux: int,
+    efi_block: int | None,
 ) -> None:
     efi = None
     if plan.efi_image is not None and efi_block is not None:

@@ -15,7 +15,6 @@ import tcz
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from tcz.model import Built, BuiltPackage, ResolvedSource
 
@@ -34,6 +33,17 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A base that is not ours: what it is, a hash of all of it, and the edits with the files they changed."""
+
+    release: str
+    kernel: str
+    libc: str
+    identity: str
+    edits: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """All that the manifest tells."""
 
@@ -44,6 +54,13 @@ class Facts:
     services: tuple[str, ...]
     parts: tuple[Part, ...]
     epoch: int
+    origin: Origin | None = None
+
+    @property
+    def kernel(self) -> str | None:
+        """The version of the kernel: of its package, or as the base's own image tells it."""
+        own = next((part.built.version for part in self.parts if part.role == "kernel"), None)
+        return self.origin.kernel if own is None and self.origin is not None else own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,13 +143,21 @@ def _value(facts: Facts, *, roots: bool) -> _Json:
         "variant": facts.variant,
         "version": facts.version,
         "base": facts.base,
-        "kernel": next((p.built.version for p in facts.parts if p.role == "kernel"), None),
+        "kernel": facts.kernel,
         "epoch": facts.epoch,
         "boot-codes": list(facts.boot_codes),
         "services": list(facts.services),
         "packages": [_package(part) for part in facts.parts],
         "recipes": [_recipe(one) for one in built],
     }
+    if facts.origin is not None:
+        value["origin"] = {
+            "release": facts.origin.release,
+            "kernel": facts.origin.kernel,
+            "libc": facts.origin.libc,
+            "sha256": facts.origin.identity,
+        }
+        value["edits"] = [{"name": name, "files": list(files)} for name, files in facts.origin.edits]
     if roots:
         distinct = {root_digest(one.root): one.root for one in built if one.root}
         value["build-roots"] = [
@@ -162,11 +187,10 @@ class SizeRow:
     installed: int
 
 
-def size_rows(facts: Facts, kernel: Path, initrd: int, unpacked: int, loader: int) -> tuple[SizeRow, ...]:
+def size_rows(facts: Facts, kernel: int, initrd: int, unpacked: int, loader: int) -> tuple[SizeRow, ...]:
     """Return what takes how much of the image: boot files first, then packages, the largest first."""
-    version = next((part.built.version for part in facts.parts if part.role == "kernel"), "")
     boot = (
-        SizeRow(name="kernel", version=version, size=kernel.stat().st_size, installed=0),
+        SizeRow(name="kernel", version=facts.kernel or "", size=kernel, installed=0),
         SizeRow(name="initrd", version="", size=initrd, installed=unpacked),
         SizeRow(name="boot loaders", version="", size=loader, installed=0),
     )

@@ -37,8 +37,8 @@ class Menu:
     initrd: str = INITRD_PATH
 
 
-def entries_for(words: tuple[str, ...]) -> tuple[Entry, ...]:
-    """Return the entries every image has, made from the command line of the normal one.
+def entries_for(words: tuple[str, ...], label: str = "floe") -> tuple[Entry, ...]:
+    """Return the entries every image has, made from the command line of the normal one, ``label``.
 
     ``debug`` prints all that the kernel has to say; ``safe`` loads no extension from a disk,
     restores no backup and starts no graphics mode.
@@ -48,7 +48,7 @@ def entries_for(words: tuple[str, ...]) -> tuple[Entry, ...]:
     safe = tuple(word for word in words if word.partition("=")[0] not in ("tce", "restore", "protect"))
     extra = tuple(word for word in ("base", "norestore", "nomodeset") if word not in safe)
     return (
-        Entry(label="floe", title="Start", words=words),
+        Entry(label=label, title="Start", words=words),
         Entry(label="debug", title="Start with every kernel message", words=(*loud, "loglevel=7")),
         Entry(label="safe", title="Start without extensions and backup from disks", words=(*safe, *extra)),
     )

@@ -7,13 +7,13 @@ files cost no memory.
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
 
 from remaster import hooks
 from remaster.menu import INITRD_PATH, KERNEL_PATH, Menu, boot_msg, entries_for, grub_cfg, isolinux_cfg
 from tcz.errors import ConfigError, Problem
-from tcz.tree import Node, Tree, directory, regular
+from tcz.tree import FileRef, Node, Tree, directory, regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,6 +27,22 @@ MIB = 1 << 20
 #: The time of everything in an image: 2025-01-01T00:00:00Z.
 EPOCH = 1735689600
 _VOLUME_ID_LIMIT = 32
+#: A file's content: where it lies, a region of a file (of another image), or the bytes.
+Source: TypeAlias = "Path | FileRef | bytes"
+
+
+def size_of(source: Source) -> int:
+    """Return how many bytes a source has."""
+    if isinstance(source, bytes):
+        return len(source)
+    return source.size if isinstance(source, FileRef) else source.stat().st_size
+
+
+def bytes_of(source: Source) -> bytes:
+    """Return all of a source."""
+    if isinstance(source, bytes):
+        return source
+    return source.read() if isinstance(source, FileRef) else source.read_bytes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +61,12 @@ class MediumFile:
     """One file of the medium: its path there, and its bytes or where they lie."""
 
     path: str
-    content: Path | bytes
+    content: Source
 
     @property
     def size(self) -> int:
         """Bytes of content."""
-        return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
+        return size_of(self.content)
 
 
 def overlay(base: Tree, content: Content) -> Tree:
@@ -165,10 +181,33 @@ def _with_parents(own: dict[str, Node], base: Tree, epoch: int) -> Tree:
 
 def root_tree(base: Tree, content: Content) -> Tree:
     """Return the initrd's tree: the base, the image's own layer over it, every time the epoch."""
-    tree = base.overlay(overlay(base, content)).with_mtime(content.epoch)
+    return laid_over(base, content).with_mtime(content.epoch)
+
+
+def laid_over(base: Tree, content: Content) -> Tree:
+    """Return the base with the image's own layer over it; what the base has keeps its times."""
+    tree = base.overlay(overlay(base, content))
     if "init" not in tree:
         raise ConfigError("the base has no /init, so it cannot boot", hint="check the base's list of layers")
     return tree
+
+
+def segment(before: Tree, after: Tree) -> Tree:
+    """Return what must be laid over ``before`` to make it ``after``, as an archive of its own.
+
+    Folders on the way are repeated as they are, for an entry of a folder sets owner and mode. What is
+    gone from ``after`` stays: an archive cannot take anything away.
+    """
+    nodes = {path: node for path, node in after.items() if path and before.get(path) != node}
+    for path, node in list(nodes.items()):
+        if node.link is not None and node.link not in nodes:
+            shared = after[node.link]
+            nodes[path] = replace(node, link=None, data=shared.data)
+        parent = path
+        while parent:
+            parent = parent.rpartition("/")[0]
+            nodes.setdefault(parent, after[parent])
+    return Tree(nodes)
 
 
 def unpacked_size(tree: Tree) -> int:
@@ -189,55 +228,96 @@ def least_memory(unpacked: int, initrd: int) -> int:
     return (need + step - 1) // step * step
 
 
-def cde_files(packages: Sequence[BuiltPackage], onboot: Sequence[str]) -> tuple[MediumFile, ...]:
+def cde_files(
+    packages: Sequence[BuiltPackage], onboot: Sequence[str], kept: Sequence[MediumFile] = ()
+) -> tuple[MediumFile, ...]:
     """Return the files below /cde: each package with its .dep and .md5.txt, and onboot.lst.
 
-    ``onboot`` names what is loaded at boot; what those need is found through their .dep files.
+    ``onboot`` names what is loaded at boot; what those need is found through their .dep files. ``kept``
+    are files that the base's medium has there: a package of ours takes the place of one of its name.
     """
     files = [MediumFile(path="cde/onboot.lst", content=hooks.onboot_text(onboot).encode())]
+    ours = set()
     for package in packages:
         if package.form != "extension":
             continue
+        ours.add(f"cde/optional/{package.name}.tcz")
         for suffix in ("", ".dep", ".md5.txt"):
             file = package.path.with_name(package.path.name + suffix)
             if suffix == "" or file.is_file():
                 files.append(MediumFile(path=f"cde/optional/{package.name}.tcz{suffix}", content=file))
+    replaced = {"cde/onboot.lst"}
+    files += [
+        file
+        for file in kept
+        if file.path not in replaced and f"{file.path.partition('.tcz')[0]}.tcz" not in ours
+    ]
     return tuple(files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaders:
-    """The boot loaders' files: for isolinux ``isolinux_bin`` and ``ldlinux``, for UEFI a FAT image."""
+    """The boot loaders' files: for isolinux ``isolinux_bin`` and ``ldlinux``, for UEFI a FAT image.
 
-    isolinux_bin: Path
-    ldlinux: Path
-    mbr: Path
-    efi_image: Path
+    An isolinux before 5 has no ``ldlinux``; without ``mbr`` an image starts from CD only. ``grub_cfg`` is
+    where the GRUB in the FAT image looks for its menu.
+    """
+
+    isolinux_bin: Source
+    ldlinux: Source | None
+    mbr: Source | None
+    efi_image: Source
+    grub_cfg: str = "boot/grub/grub.cfg"
 
 
-def boot_files(menu: Menu, loaders: Loaders, kernel: Path, initrd: Path) -> tuple[MediumFile, ...]:
+def boot_files(menu: Menu, loaders: Loaders, kernel: Source, initrd: Path) -> tuple[MediumFile, ...]:
     """Return the files of the medium that boot it."""
-    return (
-        MediumFile(path=KERNEL_PATH.lstrip("/"), content=kernel),
-        MediumFile(path=INITRD_PATH.lstrip("/"), content=initrd),
+    files = [
+        MediumFile(path=menu.kernel.lstrip("/"), content=kernel),
+        MediumFile(path=menu.initrd.lstrip("/"), content=initrd),
         MediumFile(path="boot/isolinux/isolinux.bin", content=loaders.isolinux_bin),
-        MediumFile(path="boot/isolinux/ldlinux.c32", content=loaders.ldlinux),
         MediumFile(path="boot/isolinux/isolinux.cfg", content=isolinux_cfg(menu).encode()),
         MediumFile(path="boot/isolinux/boot.msg", content=boot_msg(menu).encode()),
-        MediumFile(path="boot/grub/grub.cfg", content=grub_cfg(menu).encode()),
+        MediumFile(path=loaders.grub_cfg, content=grub_cfg(menu).encode()),
         MediumFile(path="EFI/BOOT/efiboot.img", content=loaders.efi_image),
+    ]
+    if loaders.ldlinux is not None:
+        files.append(MediumFile(path="boot/isolinux/ldlinux.c32", content=loaders.ldlinux))
+    return tuple(files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Starts:
+    """What a menu starts: paths of kernel and initrd, the name of the first entry, words of the base."""
+
+    kernel: str = KERNEL_PATH
+    initrd: str = INITRD_PATH
+    label: str = "floe"
+    words: tuple[str, ...] = field(default=())
+
+
+def menu_for(title: str, words: tuple[str, ...], timeout: int, starts: Starts | None = None) -> Menu:
+    """Return the menu of an image. Its serial line is the one that a ``console=ttyS`` word names."""
+    starts = starts or Starts()
+    return Menu(
+        title=title,
+        entries=entries_for(words, starts.label),
+        timeout=timeout,
+        serial=serial_line(words),
+        kernel=starts.kernel,
+        initrd=starts.initrd,
     )
 
 
-def menu_for(title: str, words: tuple[str, ...], timeout: int) -> Menu:
-    """Return the menu of an image. Its serial line is the one that a ``console=ttyS`` word names."""
+def serial_line(words: Sequence[str]) -> tuple[int, int] | None:
+    """Return port and speed of the serial line that a ``console=ttyS`` word names."""
     serial = None
     for word in words:
         if word.startswith("console=ttyS"):
             port, _, speed = word.removeprefix("console=ttyS").partition(",")
             digits = "".join(char for char in speed.partition("n")[0] if char.isdecimal())
             serial = (int(port or "0"), int(digits or "9600"))
-    return Menu(title=title, entries=entries_for(words), timeout=timeout, serial=serial)
+    return serial
 
 
 def volume_id(template: str, *, name: str, version: str) -> str:

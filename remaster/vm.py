@@ -53,13 +53,12 @@ class MachineError(CheckError):
 class MachineSpec:
     """A machine to be.
 
-    It boots ``kernel`` directly when that is given, else over the network from the folder ``tftp`` (its
-    boot.ipxe), else from ``cdrom`` or ``disk`` (with ``usb`` the disk is a USB stick, else a virtio disk).
-    ``extra_disks`` are further raw virtio disks. ``data_disk`` is one that keeps what is written to it.
-    Disks are raw or qcow2, which is found by looking. ``forwards`` pairs ports of the host's loopback
-    with ports of the guest. With ``restrict`` the guest reaches nothing beyond those; otherwise 10.0.2.2
-    is the host's loopback.
-    A reboot of the guest ends the machine unless ``reboot`` is true.
+    It boots ``kernel`` when that is given, else over the network from the folder ``tftp`` (its boot.ipxe),
+    else from ``cdrom`` or ``disk`` (with ``usb`` a USB stick, else virtio). ``extra_disks`` are further raw
+    virtio disks, ``data_disk`` one that keeps what is written. Disks are raw or qcow2, found by looking.
+    ``forwards`` pairs ports of the host's loopback with those of the guest. With ``restrict`` the guest
+    reaches nothing beyond those; otherwise 10.0.2.2 is the host's loopback. A reboot of the guest ends
+    the machine unless ``reboot`` is true.
     """
 
     memory_mib: int = 512

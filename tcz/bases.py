@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import stat
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -26,6 +26,14 @@ DEFAULT: Final = "floe"
 _FOLDER: Final = Path(__file__).parent / "data" / "bases"
 _LINE = re.compile(r"([-dlcbps])([-rwxsStT]{9}) (\d+) (\d+) (.+)")
 _KINDS = {"-": stat.S_IFREG, "d": stat.S_IFDIR, "l": stat.S_IFLNK}
+#: By architecture: what ELF files call it, and its dynamic loader.
+_MACHINES: Final = {
+    "x86": ("386", "ld-linux.so.2"),
+    "x86_64": ("x86_64", "ld-linux-x86-64.so.2"),
+    "armv6": ("arm", "ld-linux-armhf.so.3"),
+    "armv7": ("arm", "ld-linux-armhf.so.3"),
+    "aarch64": ("aarch64", "ld-linux-aarch64.so.1"),
+}
 _SONAME = re.compile(r"(?:ld-linux.*|lib.+)\.so(?:\.[0-9.]+)?\Z")
 
 
@@ -34,7 +42,8 @@ class Base:
     """A base. ``libraries`` are the folders where its loader looks; files of ``tree`` have no content.
 
     ``compressors`` and ``largest_block`` are what its loader mounts. ``own_listing`` is false where the
-    paths are those of another release that stands in for it.
+    paths are those of another release that stands in for it. ``machine`` is what its programs are for, as
+    ``tcz.elf`` calls it.
     """
 
     name: str
@@ -47,6 +56,7 @@ class Base:
     compressors: tuple[str, ...] = ("gzip", "xz", "lzo", "lz4", "zstd")
     largest_block: int = 1 << 20
     own_listing: bool = True
+    machine: str = "x86_64"
 
     @cached_property
     def sonames(self) -> frozenset[str]:
@@ -111,6 +121,23 @@ def load(name: str) -> Base:
         largest_block=facts.get("largest-block", 1 << 20),
         own_listing=listed == name,
     )
+
+
+def for_architecture(base: Base, arch: str) -> Base:
+    """Return a base of x86_64 as it is for another architecture of Tiny Core, as far as that is known.
+
+    Tiny Core builds its bases from the same sources: files, users and libraries have the same names, but
+    for the dynamic loader. Raises ``ConfigError`` for an unknown architecture.
+    """
+    if arch not in _MACHINES:
+        raise ConfigError(f"there is no architecture {arch!r}", hint=f"one of: {', '.join(_MACHINES)}")
+    machine, loader = _MACHINES[arch]
+    if machine == base.machine:
+        return base
+    theirs = f"lib/{_MACHINES['x86_64'][1]}"
+    nodes = {f"lib/{loader}" if path == theirs else path: node for path, node in base.tree.items()}
+    name = f"{base.name} ({arch})"
+    return replace(base, name=name, machine=machine, tree=Tree(nodes), own_listing=False)
 
 
 def listing(tree: Tree) -> str:

@@ -130,6 +130,8 @@ def _told(error: OSError) -> ToolkitError | None:
     """Return what to say of a fault of the machine; ``None`` for one that tells of a mistake of ours."""
     where = None if error.filename is None else os.fsdecode(error.filename)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        # Of two files the second one is written.
+        where = where if error.filename2 is None else os.fsdecode(error.filename2)
         return NoSpaceError("the disk is full", where=where, hint="free some space, then run again")
     if where is not None and error.errno in _OF_THE_MACHINE:
         return ToolkitError(

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from tcz.build import Settings
     from tcz.lint.report import Report
     from tcz.lint.work import Wish
+    from tcz.mirror.known import Chosen
     from tcz.model import Built, BuiltPackage, Recipe, ResolvedSource
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner
+    from tcz.tinycore import Remote
     from tcz.workshop import Planned, Workshop
 
 
@@ -41,12 +43,14 @@ def open_workshop(  # noqa: PLR0913 - all that a user may choose
     update: bool = False,
     lock: locks.Lock | None = None,
     tinycore_mirror: str | None = None,
+    tinycore_keys: Sequence[Path] = (),
     settings: Settings | None = None,
     source_mirrors: Sequence[str] = (),
 ) -> Workshop:
     """Return a workshop as the commands use it.
 
-    Mirrors may come from TCZ_DEBIAN_MIRROR and TCZ_MIRROR, and TCZ_SOURCE_MIRRORS names mirrors of release
+    Mirrors may come from TCZ_DEBIAN_MIRROR, TCZ_MIRROR and the user's configuration (``tinycore_keys`` are
+    files with keys for ``tinycore_mirror``), and TCZ_SOURCE_MIRRORS names mirrors of release
     files beside ``source_mirrors``, separated by spaces. Raises ``ConfigError`` for one that is no URL.
     """
     from tcz.deb import Pin, Pins  # noqa: PLC0415 - slow to import, and not needed for --help
@@ -64,8 +68,35 @@ def open_workshop(  # noqa: PLR0913 - all that a user may choose
         source_mirrors=_checked_mirrors(source_mirrors),
         update=update,
         lock=pins,
-        tinycore_mirror=tinycore_mirror or os.environ.get("TCZ_MIRROR") or None,
+        tinycore_mirrors=_tinycore_mirrors(tinycore_mirror, tinycore_keys, dirs),
         settings=settings,
+    )
+
+
+def _tinycore_mirrors(given: str | None, key_files: Sequence[Path], dirs: Dirs) -> tuple[Remote, ...]:
+    """Return the mirrors that Tiny Core's own files come from, each with what it is verified by."""
+    from tcz.mirror import known  # noqa: PLC0415 - see open_workshop
+
+    usual = os.environ.get("TCZ_MIRROR", "")
+    chosen = known.chosen([given] if given else [], key_files, dirs, usual)
+    web = ("http://", "https://")
+    return remotes([one for one in chosen if given or usual or one.address.startswith(web)], dirs)
+
+
+def remotes(mirrors: Sequence[Chosen], dirs: Dirs) -> tuple[Remote, ...]:
+    """Return mirrors as those that Tiny Core's own files come from, each with what it is verified by."""
+    from functools import partial  # noqa: PLC0415 - see open_workshop
+
+    from tcz.mirror import opening  # noqa: PLC0415
+    from tcz.tinycore import Remote  # noqa: PLC0415
+
+    return tuple(
+        Remote(
+            address=one.address,
+            keys=tuple(key.name for key in one.keys),
+            sums=partial(opening.sums, one, dirs) if one.keys else None,
+        )
+        for one in mirrors
     )
 
 

@@ -2,105 +2,84 @@
 
 Format and semantics: the kernel's Documentation/driver-api/early-userspace/buffer-format.rst and
 init/initramfs.c. An initrd is any sequence of members, plain or compressed; each decompresses to
-one or several newc archives (magic 070701, or 070702 with a checksum), NUL padded.
+one or several archives, NUL padded.
 """
 
 from __future__ import annotations
 
-import stat
-import struct
-from binascii import Error as HexError
-from binascii import unhexlify
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from tcz.compress import DEFAULT_LIMIT, Compression, compress, expand
+from tcz.compress import DEFAULT_LIMIT, Compression, compress, expand, kind
+from tcz.cpio_entries import FIELD_MAX, PATH_MAX, TRAILER, Format, parse
 from tcz.errors import ToolkitError, VerifyError
-from tcz.rootfs import Entry, RootFs, bad, encoded
+from tcz.rootfs import RootFs, bad, encoded
 from tcz.tree import FileRef, Node, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Compression", "compress", "dumps", "read", "write"]
+__all__ = ["Archive", "Compression", "Loaded", "Member", "compress", "dumps", "load", "read", "write"]
 
-_HEADER: Final = 110
-_TRAILER: Final = "TRAILER!!!"
-_PATH_MAX: Final = 4096
-_FIELD_MAX: Final = 0xFFFFFFFF
 _BLOCK: Final = 1 << 20
-_TYPES: Final = frozenset(
-    {stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK}
-)
+_MICROCODE: Final = "kernel/x86/microcode/"
 
 
 # -- reading --------------------------------------------------------------------------------------
 
 
-def _padded(offset: int) -> int:
-    return (offset + 3) & ~3
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """One archive: ``offset`` counts from the first unpacked byte of its member."""
+
+    offset: int
+    size: int
+    format: Format
+    entries: int
+    #: Processor microcode, which the kernel takes before it unpacks anything.
+    microcode: bool = False
 
 
-def _cut(data: bytes, start: int, size: int, what: str, header: int) -> bytes:
-    part = data[start : start + size]
-    if len(part) != size:
-        raise bad(header, f"{what} is truncated: {size} bytes announced, {len(part)} there")
-    return part
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One piece of an initrd: where it lies, how it is packed, and the archives in it.
+
+    Plain archives one after the other are a member each; ``unpacked`` counts NUL padding within.
+    """
+
+    offset: int
+    size: int
+    compressor: str
+    unpacked: int
+    archives: tuple[Archive, ...]
+
+    @property
+    def entries(self) -> int:
+        """How many entries there are, trailers not counted."""
+        return sum(archive.entries for archive in self.archives)
 
 
-def _entry(data: bytes, offset: int) -> tuple[Entry, int]:
-    """Parse the header, name and content at ``offset``; return the entry and the next offset."""
-    header = _cut(data, offset, _HEADER, "the header", offset)
-    magic = header[:6]
-    if magic not in (b"070701", b"070702"):
-        raise bad(offset, f"no newc header: {magic!r}")
-    try:
-        values = struct.unpack(">13I", unhexlify(header[6:]))
-    except HexError as error:
-        raise bad(offset, "a header field is not hexadecimal") from error
-    ino, mode, uid, gid, nlink, mtime, size, major, minor, rmajor, rminor, namesize, check = values
-    if not 1 < namesize <= _PATH_MAX:
-        raise bad(offset, f"a name of {namesize} bytes")
-    raw = _cut(data, offset + _HEADER, namesize, "the name", offset)
-    if raw.find(0) != namesize - 1:
-        raise bad(offset, f"the name does not end where it should: {raw[:80]!r}")
-    name = raw[:-1].decode(errors="surrogateescape")
-    start = _padded(offset + _HEADER + namesize)
-    body = _cut(data, start, size, f"the content of {name!r}", offset)
-    if magic == b"070702" and body and stat.S_ISREG(mode) and sum(body) & _FIELD_MAX != check:
-        raise bad(offset, f"wrong checksum for {name!r}")
-    if name != _TRAILER:
-        body = _checked_body(offset, name, mode, body)
-    entry = Entry(
-        offset, name, (major, minor, ino), mode & 0xFFFF, uid, gid, nlink, mtime, (rmajor, rminor), body
-    )
-    return entry, _padded(start + size)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """An initrd read: the tree that the kernel would make of it, and the shape it came in."""
+
+    tree: Tree
+    members: tuple[Member, ...]
 
 
-def _checked_body(offset: int, name: str, mode: int, body: bytes) -> bytes:
-    kind = stat.S_IFMT(mode)
-    if kind not in _TYPES:
-        raise bad(offset, f"{name!r} has no known file type: mode {mode:o}")
-    if kind == stat.S_IFLNK:
-        target = body.partition(b"\0")[0]
-        if not target or len(body) > _PATH_MAX:
-            raise bad(offset, f"the symbolic link {name!r} has a target of {len(body)} bytes")
-        return target
-    if body and kind != stat.S_IFREG:
-        raise bad(offset, f"{name!r} has content and is no file")
-    return body
-
-
-def _archive(root: RootFs, data: bytes, offset: int) -> int:
-    """Apply the archive at ``offset``; return the offset behind its trailer."""
+def _archive(root: RootFs, data: bytes, offset: int) -> Archive:
+    """Apply the archive at ``offset``."""
+    start, count, microcode = offset, 0, False
     while True:
         if offset >= len(data):
-            raise bad(offset, f"the archive ends without {_TRAILER}")
-        entry, offset = _entry(data, offset)
-        if entry.name == _TRAILER:
+            raise bad(offset, f"the archive ends without {TRAILER}")
+        entry, offset, form = parse(data, offset)
+        if entry.name == TRAILER:
             root.end_of_archive()
-            return offset
+            return Archive(offset=start, size=offset - start, format=form, entries=count, microcode=microcode)
+        count += 1
+        microcode = microcode or entry.name.startswith(_MICROCODE)
         root.add(entry)
 
 
@@ -112,7 +91,12 @@ def _skip_nuls(data: bytes, offset: int) -> int:
 
 
 def read(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Tree:
-    """Return the tree that the kernel would make of an initrd.
+    """Return the tree that the kernel would make of an initrd; see ``load``."""
+    return load(data, limit=limit).tree
+
+
+def load(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Loaded:
+    """Return the tree that the kernel would make of an initrd, and the initrd's shape.
 
     Every member and every archive is read; later entries replace earlier ones, a file lands where
     the symbolic links of its path lead, and a directory entry over a directory sets its mode and
@@ -121,32 +105,42 @@ def read(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Tree:
     offset; inside a compressed member it counts from that member's first unpacked byte.
     """
     root = RootFs()
-    offset, found = _skip_nuls(data, 0), False
+    members: list[Member] = []
+    offset = _skip_nuls(data, 0)
     while offset < len(data):
-        found = True
+        start = offset
         if data[offset : offset + 1] == b"0" and offset % 4 == 0:
-            offset = _archive(root, data, offset)
+            archive = replace(_archive(root, data, offset), offset=0)
+            offset += archive.size
+            name, unpacked = "none", archive.size
+            archives: tuple[Archive, ...] = (archive,)
         else:
-            start = offset
+            name = kind(data, offset) or "none"
             plain, offset = expand(data, offset, limit=limit)
             limit -= len(plain)
-            _packed(root, plain, start)
+            unpacked, archives = len(plain), _packed(root, plain, start)
+        members.append(
+            Member(offset=start, size=offset - start, compressor=name, unpacked=unpacked, archives=archives)
+        )
         offset = _skip_nuls(data, offset)
-    if not found:
+    if not members:
         raise VerifyError("not an initrd: it holds no archive")
-    return root.tree()
+    return Loaded(tree=root.tree(), members=tuple(members))
 
 
-def _packed(root: RootFs, plain: bytes, start: int) -> None:
+def _packed(root: RootFs, plain: bytes, start: int) -> tuple[Archive, ...]:
+    archives = []
     try:
         offset = _skip_nuls(plain, 0)
         while offset < len(plain):
             if offset % 4:
                 raise bad(offset, "the next archive does not start at a multiple of 4")
-            offset = _skip_nuls(plain, _archive(root, plain, offset))
+            archives.append(_archive(root, plain, offset))
+            offset = _skip_nuls(plain, offset + archives[-1].size)
     except VerifyError as error:
         error.where = f"compressed member at offset {start}"
         raise
+    return tuple(archives)
 
 
 # -- writing --------------------------------------------------------------------------------------
@@ -186,7 +180,7 @@ def _blocks(node: Node, name: str) -> Iterator[bytes]:
 def _header(sink: _Sink, name: str, node: Node, *, ino: int, nlink: int, size: int) -> None:
     raw = encoded(name) + b"\0"
     fields = (ino, node.mode, node.uid, node.gid, nlink, node.mtime, size, 0, 0, *node.rdev, len(raw), 0)
-    if len(raw) > _PATH_MAX or not all(0 <= value <= _FIELD_MAX for value in fields):
+    if len(raw) > PATH_MAX or not all(0 <= value <= FIELD_MAX for value in fields):
         raise ToolkitError(f"{name!r} does not fit the newc format", why=f"size {size}, time {node.mtime}")
     sink.put(b"070701" + b"%08X" * 13 % fields + raw)
     sink.pad(4)
@@ -222,8 +216,8 @@ def write(tree: Tree, *, file: BinaryIO, root: bool = False, pad: int = 512) -> 
     inodes: dict[str, int] = {}
     sink = _Sink(file)
     for path, node in tree.items():
-        if path == _TRAILER:
-            raise ToolkitError(f"no file can be named {_TRAILER} in a newc archive")
+        if path == TRAILER:
+            raise ToolkitError(f"no file can be named {TRAILER} in a newc archive")
         if not path and not root:
             continue
         holder = node.link or path
@@ -238,7 +232,7 @@ def write(tree: Tree, *, file: BinaryIO, root: bool = False, pad: int = 512) -> 
             for block in _blocks(shared, path):
                 sink.put(block)
             sink.pad(4)
-    _header(sink, _TRAILER, Node(mode=0), ino=0, nlink=1, size=0)
+    _header(sink, TRAILER, Node(mode=0), ino=0, nlink=1, size=0)
     sink.pad(max(4, pad))
     return sink.size
 

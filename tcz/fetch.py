@@ -7,6 +7,7 @@ import os
 import tempfile
 import time
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -29,10 +30,16 @@ _TOO_MANY = 429
 _FAILURE = 400
 _ABSENT = (404, 410)
 _SERVER_FAILURE = 500
+#: A server that wants to be left alone for longer is asked again by whoever runs the command again.
+LONGEST_WAIT = 60.0
 
 
 class _TryAgainError(Exception):
-    """An attempt failed in a way that another may not."""
+    """An attempt failed in a way that another may not; ``after`` are the seconds that the server asks for."""
+
+    def __init__(self, why: str, after: float = 0.0) -> None:
+        super().__init__(why)
+        self.after = after
 
 
 class AbsentError(FetchError):
@@ -151,6 +158,7 @@ class Downloads:
         pause = self._pause
         reached = host in self._alive
         for attempt in range(1, self._attempts + 1):
+            after = 0.0
             try:
                 self._attempt(url, part, step, limit)
             except (requests.ConnectionError, requests.Timeout) as error:
@@ -158,6 +166,7 @@ class Downloads:
                 reached = reached or part.tell() > 0
             except (_TryAgainError, requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 why = _cause(error)
+                after = getattr(error, "after", 0.0)
                 reached = True
             else:
                 self._alive.add(host)
@@ -165,8 +174,9 @@ class Downloads:
             # A host that does not answer at all is given a second chance, not a third.
             if attempt == self._attempts or (not reached and attempt > 1):
                 break
-            step.detail(f"{why}; trying again in {pause:.0f} s")
-            time.sleep(pause)
+            wait = max(pause, after)
+            step.detail(f"{why}; trying again in {wait:.0f} s")
+            time.sleep(wait)
             pause *= 2
         if not reached:
             self._dead[host] = f"{host}: {why}"
@@ -186,7 +196,8 @@ class Downloads:
                 _restart(part)
                 raise _TryAgainError("the server refused to resume")
             if answer.status_code >= _SERVER_FAILURE or answer.status_code == _TOO_MANY:
-                raise _TryAgainError(f"HTTP status {answer.status_code} {answer.reason}")
+                told = answer.headers.get("Retry-After", "")
+                raise _TryAgainError(f"HTTP status {answer.status_code} {answer.reason}", retry_after(told))
             if answer.status_code >= _FAILURE:
                 kind = AbsentError if answer.status_code in _ABSENT else FetchError
                 raise kind(
@@ -213,6 +224,20 @@ class Downloads:
             step.progress(part.tell(), total, "B")
         if total is not None and part.tell() != total:
             raise _TryAgainError(f"the connection ended after {part.tell()} of {total} bytes")
+
+
+def retry_after(told: str, now: float | None = None) -> float:
+    """Return the seconds to wait that a server asks for, ``0`` for none; never more than ``LONGEST_WAIT``.
+
+    ``Retry-After`` (RFC 9110, 10.2.3) holds seconds or a date.
+    """
+    if told.strip().isdecimal() and told.isascii():
+        return min(float(told[:9]), LONGEST_WAIT)
+    try:
+        when = parsedate_to_datetime(told).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(max(when - (time.time() if now is None else now), 0.0), LONGEST_WAIT)
 
 
 def _restart(part: IO[bytes]) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _MD5 = re.compile(r"([0-9a-f]{32})  (\S+)\n\Z")
 _MD5_LOOSE = re.compile(r"([0-9a-fA-F]{32})\s+\*?(?:\./)?(\S+)")
+_START = re.compile(r"\A(?:\./|/)+")
 _COLUMN = 16
 _KIB_SHOWN = 1000
 
@@ -100,8 +101,14 @@ def list_text(paths: Iterable[str]) -> str:
 
 def parse_list(text: str) -> tuple[str, ...]:
     """Return the paths of a .list file in any of the three styles in use, sorted."""
-    found = {re.sub(r"\A(?:\./|/)+", "", line.strip()) for line in text.split("\n")}
-    return tuple(sorted(found - {""}, key=lambda path: path.encode(errors="surrogateescape")))
+    lines = {line.strip() for line in text.split("\n")}
+    found = {_START.sub("", line) if line.startswith((".", "/")) else line for line in lines} - {""}
+    # The order of code points is that of bytes, but where a byte is no text.
+    return tuple(sorted(found, key=None if text.isascii() else _bytes))
+
+
+def _bytes(path: str) -> bytes:
+    return path.encode(errors="surrogateescape")
 
 
 # -- .info ----------------------------------------------------------------------------------------

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tcz import bases, commands
 from tcz.errors import CheckError, ConfigError, Problem
 from tcz.mirror import changes
 from tcz.mirror import config as configs
+from tcz.mirror.publish import unsigned
 from tcz.mirror.repository import Mirror
 from tcz.names import SUFFIX
 
@@ -18,8 +19,15 @@ if TYPE_CHECKING:
 
     from tcz.mirror.changes import Outcome
     from tcz.mirror.model import Branch
+    from tcz.mirror.publish import Sign
     from tcz.model import Built
     from tcz.reporting import Reporter
+
+
+#: What cannot be told of packages for the Raspberry Pi, whose C library may be another.
+_UNSURE: Final = dict.fromkeys(
+    ("armv6", "armv7", "aarch64"), ("elf-interpreter", "elf-libc-version", "elf-library")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +52,13 @@ class _Found:
 
 
 def add(
-    root: Path, what: Sequence[str], wish: AddWish, recipes: Sequence[Path], reporter: Reporter
+    root: Path,
+    what: Sequence[str],
+    wish: AddWish,
+    recipes: Sequence[Path],
+    reporter: Reporter,
+    *,
+    sign: Sign = unsigned,
 ) -> Outcome:
     """Publish files, folders of packages, and what recipes have made.
 
@@ -53,24 +67,34 @@ def add(
     """
     mirror = Mirror.open(root)
     branch = configs.read(root).branch(wish.branch)
-    return _publish(mirror, branch, _meant(what, wish, recipes, reporter), wish, recipes, reporter)
+    found = _meant(what, wish, recipes, reporter)
+    if wish.lint:
+        _lint(mirror, branch, found, wish, recipes, reporter)
+    return _publish(mirror, branch, found, wish, reporter, sign)
 
 
 def publish_builds(
-    root: Path, builds: Sequence[Built], wish: AddWish, recipes: Sequence[Path], reporter: Reporter
+    root: Path,
+    builds: Sequence[Built],
+    wish: AddWish,
+    recipes: Sequence[Path],
+    reporter: Reporter,
+    *,
+    sign: Sign = unsigned,
 ) -> Outcome:
     """Publish the extensions of finished builds, as ``add`` does."""
     mirror = Mirror.open(root)
     branch = configs.read(root).branch(wish.branch)
     files = [package.path for built in builds for package in built.packages if package.form == "extension"]
-    return _publish(mirror, branch, _Found(files=tuple(dict.fromkeys(files))), wish, recipes, reporter)
+    found = _Found(files=tuple(dict.fromkeys(files)))
+    if wish.lint:
+        _lint(mirror, branch, found, wish, recipes, reporter)
+    return _publish(mirror, branch, found, wish, reporter, sign)
 
 
 def _publish(
-    mirror: Mirror, branch: Branch, found: _Found, wish: AddWish, recipes: Sequence[Path], reporter: Reporter
+    mirror: Mirror, branch: Branch, found: _Found, wish: AddWish, reporter: Reporter, sign: Sign
 ) -> Outcome:
-    if wish.lint:
-        _lint(mirror, branch, found, wish, recipes, reporter)
     return changes.add(
         mirror,
         found.files,
@@ -79,6 +103,7 @@ def _publish(
         replacing=wish.replacing,
         strict=wish.strict,
         dry_run=wish.dry_run,
+        sign=sign,
     )
 
 
@@ -136,14 +161,18 @@ def _lint(
     if base is None:
         reporter.warn(f"lint knows no base for {branch}: packages are added as they are (--base names one)")
         return
+    if branch.arch in _UNSURE:
+        left = ", ".join(_UNSURE[branch.arch])
+        reporter.note(f"lint holds packages of {branch} against {base}, and leaves out {left}")
     shown = mirror.public / branch.folder
     report = commands.lint_packages(
         [str(path) for path in found.files],
         # What nobody provides is told by ``changes.add``, which knows what is added at the same time.
         Wish(
             base=base,
+            arch=branch.arch,
             against=(*([shown] if shown.is_dir() else []), *found.around),
-            skip=("dep-unknown",),
+            skip=("dep-unknown", *_UNSURE.get(branch.arch, ())),
             level="error",
         ),
         recipes,
@@ -169,6 +198,6 @@ def _paths(paths: Iterable[str]) -> str:
 
 
 def _base(branch: Branch) -> str | None:
-    """Return the base that a branch's packages are loaded on, if lint knows it."""
+    """Return the base of a branch's release, if lint knows it: the one of 64 bit is like all others."""
     name = f"corepure64-{branch.release}"
-    return name if branch.arch == "x86_64" and name in bases.names() else None
+    return name if name in bases.names() else None

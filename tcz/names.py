@@ -17,7 +17,10 @@ PackageName = NewType("PackageName", str)
 SUFFIX = ".tcz"
 KERNEL = "-KERNEL"
 
-_GRAMMAR = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*\Z")
+#: So that every file beside a package, a temporary one too, has a name that file systems take.
+LONGEST = 200
+
+_GRAMMAR = re.compile(rf"[A-Za-z0-9][A-Za-z0-9+._-]{{0,{LONGEST - 1}}}\Z")
 
 
 def is_package_name(raw: str) -> bool:
@@ -30,8 +33,9 @@ def package_name(raw: str) -> PackageName:
     name = raw.removesuffix(SUFFIX)
     if not is_package_name(name):
         raise ConfigError(
-            f"{raw!r} is not a package name",
-            hint="a name starts with a letter or a digit and holds letters, digits and + . _ - only",
+            f"{raw[:80]!r} is not a package name",
+            hint="a name starts with a letter or a digit and holds letters, digits and + . _ - only, "
+            f"{LONGEST} at most",
         )
     return PackageName(name)
 

@@ -33,15 +33,26 @@ def cache_file(mirror: str, branch: str) -> str | None:
 
 
 def signature(mirror: str, branch: str) -> str | None:
-    """Return what differs whenever the mirror does; ``None`` for what cannot be told apart so."""
+    """Return what differs whenever the mirror does; ``None`` for what cannot be told apart so.
+
+    The user's configuration is part of it: a key may have become known that the mirror is verified with.
+    """
+    keys = _stat(_configuration())
     seen = _stat(f"{mirror}/{_CATALOGUE}")
     if seen:
-        return seen
+        return f"{seen},{keys}"
     folder = f"{mirror}/{branch}/tcz" if branch else mirror
     told = [_stat(f"{folder}/{name}") for name in _TELLING]
     if not (told[0] or told[1]):
         return None
-    return ",".join(told)
+    return ",".join((*told, keys))
+
+
+def _configuration() -> str:
+    base = os.environ.get("XDG_CONFIG_HOME", "")
+    if not base.startswith("/"):
+        base = os.path.join(os.environ.get("HOME") or "", ".config")  # noqa: PTH118 - see the module
+    return f"{base}/tcz/config.toml"
 
 
 def _stat(path: str) -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner
+    from tcz.tinycore import Remote
     from tcz.why import Reason
 
 
@@ -76,15 +77,15 @@ class Workshop:
         source_mirrors: Sequence[str] = (),
         update: bool = False,
         lock: Pins | None = None,
-        tinycore_mirror: str | None = None,
+        tinycore_mirrors: Sequence[Remote] = (),
         settings: Settings | None = None,
     ) -> Workshop:
         """Wire a workshop for a user's folders; nothing is started and no network used.
 
         ``mirror`` is the address of a Debian archive (``None``: as the machine knows it);
         ``source_mirrors`` are base addresses of the user's own, asked first for release files; ``update``
-        takes the newest Debian packages, ``lock`` holds versions that go before that; ``tinycore_mirror``
-        is the address of a mirror of Tiny Core, for recipes that are built there. Raises
+        takes the newest Debian packages, ``lock`` holds versions that go before that; ``tinycore_mirrors``
+        are mirrors of Tiny Core, for recipes that are built there. Raises
         ``ConfigError`` for recipe folders that are none.
         """
         store = Store(dirs.cache / "store")
@@ -94,7 +95,7 @@ class Workshop:
         sources = Sources(
             dirs, store, runner, reporter, apt=apt, roots=roots, sandbox=sandbox, mirrors=source_mirrors
         )
-        tiny = Mirror(dirs, store, reporter, address=tinycore_mirror, update=update)
+        tiny = Mirror(dirs, store, reporter, remotes=tinycore_mirrors, update=update)
         recipe_roots = RecipeRoots(
             roots,
             HostRoots(dirs),

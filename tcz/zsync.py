@@ -17,7 +17,7 @@ from email.utils import formatdate
 from functools import cache
 from io import BytesIO
 from itertools import repeat
-from operator import and_, mul
+from operator import mul
 from typing import TYPE_CHECKING, BinaryIO
 
 from tcz.errors import VerifyError
@@ -29,7 +29,10 @@ SUFFIX = ".zsync"
 _VERSION = "0.6.2"
 _SMALL, _LARGE, _LARGE_FROM = 2048, 4096, 100_000_000
 _MD4_SIZE = 16
-#: Adler-32 sums modulo 65521; over so few bytes neither of its sums gets there, so they are exact.
+#: What is read at a time: a multiple of every block size.
+_GROUP = 1 << 18
+#: Adler-32 sums modulo this; over so few bytes neither of its sums gets there, so they are exact.
+_MODULUS = 65521
 _EXACT = 22
 _HALF = 0xFFFF
 
@@ -50,36 +53,88 @@ class Control:
     sums: bytes
 
 
-def control(path: Path, *, epoch: int) -> bytes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """An earlier state of a file, and its control file: blocks that stand where they stood are not summed."""
+
+    path: Path
+    control: bytes
+
+
+def control(path: Path, *, epoch: int, name: str | None = None, before: Before | None = None) -> bytes:
     """Return the control file of a file, for a client that finds both in the same folder.
 
-    Its bytes depend on the file's name and content and on ``epoch`` only.
+    Its bytes depend on the file's content, on ``epoch`` and on ``name`` (that of the file if none is given)
+    only. Raises ``VerifyError`` where ``before`` is not what it should be.
     """
     with path.open("rb") as file:
-        return _control(file, path.stat().st_size, path.name, epoch)
+        length = path.stat().st_size
+        sizes = _Sizes.of(length)
+        if before is None:
+            return _control(file, length, name or path.name, epoch, sizes)
+        with before.path.open("rb") as old:
+            known = _known(before, sizes)
+            return _control(file, length, name or path.name, epoch, sizes, old if known else None, known)
 
 
 def control_of(data: bytes, name: str, *, epoch: int) -> bytes:
     """Return the control file of bytes that are published as ``name``; see ``control``."""
-    return _control(BytesIO(data), len(data), name, epoch)
+    return _control(BytesIO(data), len(data), name, epoch, _Sizes.of(len(data)))
 
 
-def _control(file: BinaryIO, length: int, name: str, epoch: int) -> bytes:
-    blocksize = _SMALL if length < _LARGE_FROM else _LARGE
-    matches, weak_size, strong_size = sum_sizes(length, blocksize)
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """How long blocks are, how many must match in a row, and what is kept of both sums."""
+
+    block: int
+    matches: int
+    weak: int
+    strong: int
+
+    @classmethod
+    def of(cls, length: int) -> _Sizes:
+        block = _SMALL if length < _LARGE_FROM else _LARGE
+        return cls(block, *sum_sizes(length, block))
+
+
+def _known(before: Before, sizes: _Sizes) -> bytes:
+    """Return the sums of the earlier state; none where they are kept in another length."""
+    said = parse(before.control)
+    if said.length != before.path.stat().st_size:
+        raise VerifyError("a .zsync of another file", where=str(before.path))
+    same = (said.blocksize, said.weak_size, said.strong_size) == (sizes.block, sizes.weak, sizes.strong)
+    return said.sums if same else b""
+
+
+def _control(
+    file: BinaryIO,
+    length: int,
+    name: str,
+    epoch: int,
+    sizes: _Sizes,
+    old: BinaryIO | None = None,
+    known: bytes = b"",
+) -> bytes:
     whole = hashlib.sha1(usedforsecurity=False)
     sums = bytearray()
-    while block := file.read(blocksize):
-        whole.update(block)
-        padded = block.ljust(blocksize, b"\0")
-        sums += weak_sum(padded)[-weak_size:] + _md4(padded)[:strong_size]
+    width = sizes.weak + sizes.strong
+    while data := file.read(_GROUP):
+        whole.update(data)
+        was = old.read(_GROUP) if old is not None else b""
+        for at in range(0, len(data), sizes.block):
+            block = data[at : at + sizes.block]
+            if block == was[at : at + sizes.block]:
+                sums += known[len(sums) : len(sums) + width]
+            else:
+                padded = block.ljust(sizes.block, b"\0")
+                sums += weak_sum(padded)[-sizes.weak :] + _md4(padded)[: sizes.strong]
     lines = (
         f"zsync: {_VERSION}",
         f"Filename: {name}",
         f"MTime: {formatdate(epoch).replace('-0000', '+0000')}",
-        f"Blocksize: {blocksize}",
+        f"Blocksize: {sizes.block}",
         f"Length: {length}",
-        f"Hash-Lengths: {matches},{weak_size},{strong_size}",
+        f"Hash-Lengths: {sizes.matches},{sizes.weak},{sizes.strong}",
         f"URL: {name}",
         f"SHA-1: {whole.hexdigest()}",
     )
@@ -89,7 +144,8 @@ def _control(file: BinaryIO, length: int, name: str, epoch: int) -> bytes:
 def _md4(data: bytes) -> bytes:
     from Crypto.Hash import MD4  # noqa: PLC0415 - slow to import; OpenSSL no longer has it
 
-    return MD4.new(data).digest()  # noqa: S303 - what the format asks for; it guards against chance only
+    # What the format asks for: it guards against chance only. ``MD4.new`` makes two of them.
+    return MD4.MD4Hash(data).digest()
 
 
 def sum_sizes(length: int, blocksize: int) -> tuple[int, int, int]:
@@ -121,9 +177,12 @@ def weak_sum(block: bytes) -> bytes:
     layout, behind = _pieces(len(block))
     # Each holds a piece's plain sum in its lower half, and its weighted one in the upper.
     sums = list(map(zlib.adler32, layout.unpack(block), repeat(0)))
-    plain = sum(map(and_, sums, repeat(_HALF)))
+    total = sum(sums)
+    # The plain sum is known modulo 65536 so, and modulo 65521 from the whole block: and so known.
+    plain = total & _HALF
+    plain += (((zlib.adler32(block, 0) & _HALF) - plain) % _MODULUS // (65536 - _MODULUS)) << 16
     # What the upper halves add to the products is a multiple of 2**16: it vanishes below.
-    weighted = ((sum(sums) - plain) >> 16) + sum(map(mul, behind, sums))
+    weighted = ((total - plain) >> 16) + sum(map(mul, behind, sums))
     return struct.pack(">HH", plain & _HALF, weighted & _HALF)
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Golden = Callable[[str, str], None]
+    Counted = Callable[[str, int], None]
 
 CASES = Path(__file__).parent / "cases"
 
@@ -32,3 +33,27 @@ def golden(request: pytest.FixtureRequest) -> Golden:
         assert text == path.read_bytes().decode()
 
     return compare
+
+
+@pytest.fixture
+def counted(record_property: Callable[[str, object], None]) -> Counted:
+    """Let the end of the run tell how often something was done."""
+
+    def tell(what: str, number: int) -> None:
+        record_property("counted", [what, number])
+
+    return tell
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    told = sorted(
+        value
+        for report in reports
+        for key, value in getattr(report, "user_properties", ())
+        if key == "counted" and getattr(report, "when", "") == "call"
+    )
+    if told:
+        terminalreporter.section("counts")
+        for what, number in told:
+            terminalreporter.write_line(f"{number:6}  {what}")

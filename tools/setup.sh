@@ -4,6 +4,7 @@
 #   tools/setup.sh iso     what building images needs
 #   tools/setup.sh boot    the above, and QEMU
 #   tools/setup.sh test    the above, and the independent tools that the tests check with
+#   tools/setup.sh bench   the above, and the peers of the benchmarks
 #
 # Nothing is done when nothing is missing. Packages are installed by apt when this user may
 # (root, or sudo that asks no password); otherwise the line to type is printed, with status 6.
@@ -11,9 +12,9 @@ set -eu
 cd "$(dirname "$0")/.."
 purpose=${1:-iso}
 case $purpose in
-iso | boot | test) ;;
+iso | boot | test | bench) ;;
 *)
-    echo "tools/setup.sh: unknown purpose '$purpose': iso, boot or test" >&2
+    echo "tools/setup.sh: unknown purpose '$purpose': iso, boot, test or bench" >&2
     exit 2
     ;;
 esac
@@ -56,7 +57,7 @@ if [ "$purpose" != iso ]; then
     need qemu-system-x86_64 qemu-system-x86
     ls /usr/share/OVMF/OVMF_CODE*.fd >/dev/null 2>&1 || want ovmf
 fi
-if [ "$purpose" = test ]; then
+if [ "$purpose" = test ] || [ "$purpose" = bench ]; then
     need unsquashfs squashfs-tools
     need xorriso xorriso
     need isoinfo genisoimage
@@ -74,12 +75,16 @@ if [ "$purpose" = test ]; then
     need file file
     need fdisk fdisk
     need ssh openssh-client
-    need nginx nginx-light
+    need nginx nginx
+    need strace strace
     need minisign minisign
     need rsync rsync
     need curl curl
     need wget wget
     busybox --list 2>/dev/null | grep -qx wget || want busybox-static
+fi
+if [ "$purpose" = bench ]; then
+    need ab apache2-utils
 fi
 
 if [ -n "$missing" ]; then
@@ -112,7 +117,7 @@ if [ -n "$missing" ]; then
 fi
 
 extra=
-[ "$purpose" = test ] && extra='[test]'
+case $purpose in test | bench) extra='[test]' ;; esac
 stamp=.venv/ready-$purpose
 wanted="$(cksum <pyproject.toml) $python"
 if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then

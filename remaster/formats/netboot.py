@@ -73,7 +73,8 @@ def write(content: ImageContent, targets: tuple[Path, ...]) -> None:
     with initrd.open("ab") as file:
         over = extensions(content)
         if len(over) > 1:
-            file.write(bytes(-file.tell() % 4))
+            # A lz4 member has no end of its own: a block of no bytes tells that there is no more of it.
+            file.write(bytes(-file.tell() % 4 + 4))
             cpio.write(over, file=file)
     text = " ".join(words(content))
     if "\n" in text:

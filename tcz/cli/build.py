@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tcz.limits import Limits
+    from tcz.mirror.publish import Sign
     from tcz.mirror_commands import AddWish
     from tcz.model import Built
     from tcz.reporting import Reporter
@@ -62,6 +63,14 @@ if TYPE_CHECKING:
 @click.option("--debug-shell", is_flag=True, help="Open a shell where a script fails; builds one at a time.")
 @click.option("--tinycore-mirror", metavar="URL", help="Take Tiny Core's files from URL; or set TCZ_MIRROR.")
 @click.option(
+    "--mirror-key",
+    "tinycore_keys",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Refuse that mirror unless this public key signed it (repeatable: any of them).",
+)
+@click.option(
     "--no-zsync", is_flag=True, help="Leave out the .zsync files, which a mirror's clients update by."
 )
 @click.option(
@@ -72,6 +81,9 @@ if TYPE_CHECKING:
 )
 @click.option("--branch", metavar="RELEASE/ARCH", help="With --publish: the branch, if it has several.")
 @click.option("--replace", "replacing", is_flag=True, help="With --publish: let names have other bytes.")
+@click.option(
+    "--unsigned", is_flag=True, help="With --publish: without a signature, though the mirror is signed."
+)
 @packing_options
 @limits.limit_options
 @clikit.recipes_option
@@ -92,11 +104,13 @@ def build(
     debug_shell: bool,
     packing: SquashOptions,
     tinycore_mirror: str | None,
+    tinycore_keys: tuple[Path, ...],
     limit: Limits,
     no_zsync: bool,
     publish: Path | None,
     branch: str | None,
     replacing: bool,
+    unsigned: bool,
     recipe_folders: tuple[Path, ...],
     progress: Reporter,
     as_json: bool,
@@ -112,7 +126,7 @@ def build(
 
     if debug_shell:
         clikit.refuse_without_terminal("--debug-shell")
-    wish = _publishing(publish, branch, replacing=replacing)
+    wish = _publishing(publish, branch, replacing=replacing, unsigned=unsigned)
     recipes = commands.open_recipes(recipe_folders)
     wanted = commands.recipes_named(recipes, names, everything=everything)
     locked = lock.read(lock_file) if lock_file else None
@@ -135,6 +149,7 @@ def build(
         update=update,
         lock=locked,
         tinycore_mirror=tinycore_mirror,
+        tinycore_keys=tinycore_keys,
         settings=settings,
         source_mirrors=source_mirrors,
     )
@@ -149,7 +164,7 @@ def build(
     if write_lock is not None:
         commands.write_lock(write_lock, builds, wanted)
     if publish is not None and wish is not None:
-        _publish(publish, builds, wish, recipe_folders, progress)
+        _publish(publish, builds, *wish, recipe_folders, progress)
     if as_json:
         clikit.echo_json(builds)
     else:
@@ -267,27 +282,35 @@ def _check(workshop: Workshop, names: Sequence[str], progress: Reporter, *, as_j
         )
 
 
-def _publishing(mirror: Path | None, branch: str | None, *, replacing: bool) -> AddWish | None:
+def _publishing(
+    mirror: Path | None, branch: str | None, *, replacing: bool, unsigned: bool
+) -> tuple[AddWish, Sign] | None:
     """Return what is asked of a mirror; a mistake in it must not show after a long build."""
     if mirror is None:
-        if branch is not None or replacing:
-            raise click.UsageError("--branch and --replace go with --publish")
+        if branch is not None or replacing or unsigned:
+            raise click.UsageError("--branch, --replace and --unsigned go with --publish")
         return None
+    from tcz.cli.mirror_options import signing
     from tcz.mirror import config
     from tcz.mirror.repository import Mirror
     from tcz.mirror_commands import AddWish
 
     Mirror.open(mirror)
     config.read(mirror).branch(branch)
-    return AddWish(branch=branch, replacing=replacing)
+    return AddWish(branch=branch, replacing=replacing), signing(mirror, unsigned=unsigned)
 
 
 def _publish(
-    mirror: Path, builds: Sequence[Built], wish: AddWish, recipe_folders: Sequence[Path], progress: Reporter
+    mirror: Path,
+    builds: Sequence[Built],
+    wish: AddWish,
+    sign: Sign,
+    recipe_folders: Sequence[Path],
+    progress: Reporter,
 ) -> None:
     from tcz import mirror_commands
 
-    done = mirror_commands.publish_builds(mirror, builds, wish, recipe_folders, progress)
+    done = mirror_commands.publish_builds(mirror, builds, wish, recipe_folders, progress, sign=sign)
     for warning in done.warnings:
         progress.warn(warning)
     for one in done.packages:

@@ -29,6 +29,7 @@ _STYLES = {
     examples=[
         "tcz lint runc                              a package that was built, beside all that it needs",
         "tcz lint mine.tcz --base corepure64-16.x   a package from anywhere, against Tiny Core 16",
+        "tcz lint old.tcz --base corepure64-17.x --arch x86    a package for 32 bit",
         "tcz lint out/ --submission                 what the official repository would say",
         "tcz lint mine.tcz --fix --dry-run          what could be repaired",
         "tcz lint --explain base-folder             what a check is about",
@@ -41,6 +42,12 @@ _STYLES = {
     default="floe",
     show_default=True,
     help="The base that packages are loaded on: floe, or corepure64-10.x to corepure64-17.x.",
+)
+@click.option(
+    "--arch",
+    default="x86_64",
+    show_default=True,
+    help="What packages are for: x86, x86_64, armv6, armv7 or aarch64.",
 )
 @click.option("--kernel", metavar="RELEASE", help="The kernel that modules must be for, as uname -r says it.")
 @click.option(
@@ -71,6 +78,7 @@ _STYLES = {
 def lint(
     what: tuple[str, ...],
     base: str,
+    arch: str,
     kernel: str | None,
     against: tuple[Path, ...],
     only: tuple[str, ...],
@@ -105,6 +113,7 @@ def lint(
         raise click.UsageError("--in-place and --dry-run go with --fix")
     wish = work.Wish(
         base=base,
+        arch=arch,
         kernel=kernel,
         against=against,
         only=only,

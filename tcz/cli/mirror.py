@@ -25,6 +25,7 @@ def mirror() -> None:
     examples=[
         "tcz mirror init /srv/tc --branch 17.x/x86_64",
         "tcz mirror init /srv/tc --branch 17.x/x86_64 --branch 17.x/x86 --title 'Our packages'",
+        "tcz mirror init /srv/tc --key release       signed from the beginning",
     ],
 )
 @click.argument("folder", type=click.Path(path_type=Path))
@@ -39,12 +40,16 @@ def mirror() -> None:
 )
 @click.option("--title", default="", help="What it is called.")
 @click.option("--keep", type=click.IntRange(1, 10_000), default=3, show_default=True, help="States to keep.")
+@click.option("--key", metavar="NAME", help="Sign it with this key of yours (tcz mirror keys list).")
 @clikit.progress_option
-def init(folder: Path, branches: tuple[str, ...], title: str, keep: int, progress: Reporter) -> None:
+def init(
+    folder: Path, branches: tuple[str, ...], title: str, keep: int, key: str | None, progress: Reporter
+) -> None:
     """Begin a mirror in a folder."""
     from tcz.mirror import changes
     from tcz.mirror.config import Config
     from tcz.mirror.model import Branch
+    from tcz.mirror.publish import unsigned
 
     config = Config(
         title=title,
@@ -52,7 +57,15 @@ def init(folder: Path, branches: tuple[str, ...], title: str, keep: int, progres
         keep=keep,
         latest={},
     )
-    made = changes.init(folder, config, progress)
+    if key is None:
+        made = changes.init(folder, config, progress, unsigned)
+    else:
+        from tcz.mirror import signing
+        from tcz.mirror.keyring import KeyRing
+        from tcz.paths import Dirs
+
+        config, sign = signing.begun(config, KeyRing(Dirs.from_env()), key)
+        made = changes.init(folder, config, progress, sign)
     click.echo(made.public)
 
 
@@ -73,7 +86,8 @@ def init(folder: Path, branches: tuple[str, ...], title: str, keep: int, progres
 @click.option("--strict", is_flag=True, help="Refuse packages that need what the branch does not have.")
 @click.option("--no-lint", is_flag=True, help="Do not let lint look at the packages first.")
 @click.option("--base", metavar="BASE", help="The base that lint holds them against; else by the branch.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done.")
+@options.unsigned_option
+@options.dry_run_option
 @clikit.recipes_option
 @clikit.progress_option
 @clikit.json_option
@@ -86,6 +100,7 @@ def add(
     strict: bool,
     no_lint: bool,
     base: str | None,
+    unsigned: bool,
     dry_run: bool,
     recipe_folders: tuple[Path, ...],
     progress: Reporter,
@@ -103,7 +118,9 @@ def add(
         base=base,
         dry_run=dry_run,
     )
-    show(mirror_commands.add(folder, what, wish, recipe_folders, progress), dry_run=dry_run, as_json=as_json)
+    sign = options.signing(folder, unsigned=unsigned)
+    done = mirror_commands.add(folder, what, wish, recipe_folders, progress, sign=sign)
+    show(done, dry_run=dry_run, as_json=as_json)
 
 
 @mirror.command(examples=["tcz mirror remove thing", "tcz mirror remove thing.tcz --force"], codes=[9])
@@ -111,7 +128,8 @@ def add(
 @options.mirror_option
 @options.branch_option
 @click.option("--force", is_flag=True, help="Even if others need it.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done.")
+@options.unsigned_option
+@options.dry_run_option
 @clikit.progress_option
 @clikit.json_option
 def remove(
@@ -119,6 +137,7 @@ def remove(
     folder: Path,
     branch: str | None,
     force: bool,
+    unsigned: bool,
     dry_run: bool,
     progress: Reporter,
     as_json: bool,
@@ -129,20 +148,25 @@ def remove(
 
     opened = Mirror.open(folder)
     meant = config.read(folder).branch(branch)
-    done = changes.remove(opened, names, meant, progress, force=force, dry_run=dry_run)
+    sign = options.signing(folder, unsigned=unsigned)
+    done = changes.remove(opened, names, meant, progress, force=force, dry_run=dry_run, sign=sign)
     show(done, dry_run=dry_run, as_json=as_json)
 
 
-@mirror.command(examples=["tcz mirror index"], codes=[5, 7])
+@mirror.command(examples=["tcz mirror index", "tcz mirror index --dry-run"], codes=[5, 7])
 @options.mirror_option
+@options.unsigned_option
+@options.dry_run_option
 @clikit.progress_option
 @clikit.json_option
-def index(folder: Path, progress: Reporter, as_json: bool) -> None:
+def index(folder: Path, unsigned: bool, dry_run: bool, progress: Reporter, as_json: bool) -> None:
     """Make all index and .tree files anew, after a change of the configuration or of this toolkit."""
     from tcz.mirror import changes
     from tcz.mirror.repository import Mirror
 
-    show(changes.index(Mirror.open(folder), progress), as_json=as_json)
+    sign = options.signing(folder, unsigned=unsigned)
+    done = changes.index(Mirror.open(folder), progress, dry_run=dry_run, sign=sign)
+    show(done, dry_run=dry_run, as_json=as_json)
 
 
 @mirror.command(

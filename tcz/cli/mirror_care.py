@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 @click.command(
     cls=clikit.Command,
     examples=[
-        "tcz mirror repair                        from other states and from upstreams that are folders",
+        "tcz mirror repair                        from other states and from upstreams",
+        "tcz mirror repair --from https://tc.example.org    what another mirror has in the same bytes",
         "tcz mirror repair --from /mnt/backup     a folder of packages, or of a mirror's layout",
         "tcz mirror repair --drop                 give up what cannot be mended",
     ],
@@ -27,20 +28,48 @@ if TYPE_CHECKING:
 @click.option(
     "--from",
     "sources",
-    metavar="DIR",
+    metavar="PLACE",
     multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder to look for lost files in (repeatable).",
+    help="A folder, or the address of a mirror (http, https, rsync), to look for lost files in (repeatable).",
 )
 @click.option("--drop", is_flag=True, help="Give up packages, states and snapshots that cannot be mended.")
+@options.unsigned_option
+@options.dry_run_option
 @clikit.progress_option
 @clikit.json_option
-def repair(folder: Path, sources: tuple[Path, ...], drop: bool, progress: Reporter, as_json: bool) -> None:
+def repair(
+    folder: Path,
+    sources: tuple[str, ...],
+    drop: bool,
+    unsigned: bool,
+    dry_run: bool,
+    progress: Reporter,
+    as_json: bool,
+) -> None:
     """Mend what verify finds wrong. Exit code 9: something is left."""
+    from functools import partial
+
+    from tcz.errors import ConfigError
+    from tcz.mirror import publish
     from tcz.mirror import repair as work
     from tcz.mirror.repository import Mirror
+    from tcz.mirror.upstream import open_upstream
+    from tcz.paths import Dirs
+    from tcz.run import HostRunner
 
-    found = work.repair(Mirror.open(folder), progress, sources=sources, drop=drop)
+    missing = [place for place in sources if "://" not in place and not Path(place).is_dir()]
+    if missing:
+        raise ConfigError(f"there is no folder {missing[0]}", hint="name a folder or an address")
+    opened = Mirror.open(folder)
+    if dry_run:
+        found = work.outlook(opened, progress)
+    else:
+        try:
+            sign = options.signing(folder, unsigned=unsigned)
+        except ConfigError:
+            sign = publish.unsigned  # refused where something must be published; the rest needs no key
+        reach = partial(open_upstream, cache=Dirs.from_env().cache, runner=HostRunner())
+        found = work.repair(opened, progress, sources=sources, drop=drop, reach=reach, sign=sign)
     if as_json:
         clikit.echo_json(found)
     else:
@@ -57,16 +86,18 @@ def snapshot() -> None:
 @snapshot.command(examples=["tcz mirror snapshot create", "tcz mirror snapshot create release-1"], codes=[7])
 @click.argument("name", required=False)
 @options.mirror_option
+@options.dry_run_option
 @clikit.progress_option
 @clikit.json_option
-def create(name: str | None, folder: Path, progress: Reporter, as_json: bool) -> None:
+def create(name: str | None, folder: Path, dry_run: bool, progress: Reporter, as_json: bool) -> None:
     """Name the state that is shown now; today's date if no NAME is given."""
     from datetime import UTC, datetime
 
     from tcz.mirror import snapshots
     from tcz.mirror.repository import Mirror
 
-    made = snapshots.create(Mirror.open(folder), name, datetime.now(UTC).date(), progress)
+    today = datetime.now(UTC).date()
+    made = snapshots.create(Mirror.open(folder), name, today, progress, dry_run=dry_run)
     if as_json:
         clikit.echo_json(made)
     else:
@@ -95,19 +126,20 @@ def list_(folder: Path, as_json: bool) -> None:
 @snapshot.command("remove", examples=["tcz mirror snapshot remove 2026-01-31"])
 @click.argument("name")
 @options.mirror_option
+@options.dry_run_option
 @clikit.progress_option
-def remove(name: str, folder: Path, progress: Reporter) -> None:
+def remove(name: str, folder: Path, dry_run: bool, progress: Reporter) -> None:
     """Forget a snapshot. Its bytes stay until tcz mirror gc."""
     from tcz.mirror import snapshots
     from tcz.mirror.repository import Mirror
 
-    for state in snapshots.remove(Mirror.open(folder), name, progress):
-        click.echo(f"removed the state {state}")
+    for state in snapshots.remove(Mirror.open(folder), name, progress, dry_run=dry_run):
+        click.echo(f"{'would remove' if dry_run else 'removed'} the state {state}")
 
 
 @click.command(cls=clikit.Command, examples=["tcz mirror gc --dry-run", "tcz mirror gc"], codes=[5])
 @options.mirror_option
-@click.option("--dry-run", is_flag=True, help="Say what would be removed.")
+@options.dry_run_option
 @clikit.progress_option
 @clikit.json_option
 def gc(folder: Path, dry_run: bool, progress: Reporter, as_json: bool) -> None:

@@ -8,26 +8,23 @@ from typing import TYPE_CHECKING
 import click
 
 from tcz import clikit
+from tcz.cli import mirror_options as options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tcz.reporting import Reporter
 
-_mirror = click.argument(
-    "mirror", required=False, default=Path(), metavar="[MIRROR]", type=click.Path(path_type=Path)
-)
-
 
 @click.command(
     cls=clikit.Command,
     examples=[
         "tcz mirror serve                            this folder's mirror, on 127.0.0.1, port 8080",
-        "tcz mirror serve m --listen 10.0.0.1:80     where others reach it",
-        "tcz mirror serve m --snapshot may --log -   one snapshot, requests on standard output",
+        "tcz mirror serve -m /srv/tc --listen 10.0.0.1:80   where others reach it",
+        "tcz mirror serve --snapshot may --log -     one snapshot, requests on standard output",
     ],
 )
-@_mirror
+@options.mirror_option
 @click.option(
     "--listen",
     "listen",
@@ -54,7 +51,7 @@ _mirror = click.argument(
     help="Serve so many clients at a time; more are sent away with status 503.",
 )
 def serve(
-    mirror: Path, listen: tuple[str, ...], snapshot: str | None, log_file: Path | None, connections: int
+    folder: Path, listen: tuple[str, ...], snapshot: str | None, log_file: Path | None, connections: int
 ) -> None:
     """Serve the public files of a mirror to stock clients, over HTTP.
 
@@ -64,12 +61,12 @@ def serve(
     from tcz.mirror.serve import Address, open_log, served_by
     from tcz.mirror.serve import serve as run
 
-    shelf = served_by(Mirror.open(mirror), snapshot)
+    shelf = served_by(Mirror.open(folder), snapshot)
     addresses = [Address.parse(text) for text in listen]
     log = None if log_file is None else open_log(None if str(log_file) == "-" else log_file)
 
     def ready(urls: Sequence[str]) -> None:
-        click.echo(f"serving {mirror} on {', '.join(urls)}", err=True)
+        click.echo(f"serving {folder} on {', '.join(urls)}", err=True)
 
     run(shelf, addresses, log, most=connections, ready=ready)
 
@@ -77,11 +74,11 @@ def serve(
 @click.command(
     cls=clikit.Command,
     examples=[
-        "tcz mirror nginx-config m --server-name tc.example.org >/etc/nginx/conf.d/mirror.conf",
+        "tcz mirror nginx-config --server-name tc.example.org >/etc/nginx/conf.d/mirror.conf",
         "tcz mirror nginx-config --root /srv/mirror --tls /etc/ssl/tc.crt /etc/ssl/tc.key",
     ],
 )
-@_mirror
+@options.mirror_option
 @click.option(
     "--server-name", "names", metavar="NAME", multiple=True, help="A name it is reached by (repeatable)."
 )
@@ -107,7 +104,7 @@ def serve(
     help="Listen on port 443 too, with this certificate.",
 )
 def nginx_config(
-    mirror: Path,
+    folder: Path,
     names: tuple[str, ...],
     root: Path | None,
     listen: tuple[str, ...],
@@ -117,25 +114,26 @@ def nginx_config(
     from tcz.mirror.nginx import configuration
     from tcz.mirror.repository import PUBLIC, Mirror
 
-    public = (Mirror.open(mirror).root.resolve() if root is None else root) / PUBLIC
+    public = (Mirror.open(folder).root.resolve() if root is None else root) / PUBLIC
     click.echo(configuration(public, names=names, listen=listen, tls=tls or None), nl=False)
 
 
 @click.command(
     cls=clikit.Command,
     examples=[
-        "tcz mirror publish m --to /srv/www/tc                  a link that always shows a whole copy",
-        "tcz mirror publish m --to rsync://host/module/tc",
-        "tcz mirror publish m --to me@host:/srv/www/tc          over ssh",
+        "tcz mirror publish --to /srv/www/tc                  a link that always shows a whole copy",
+        "tcz mirror publish --to rsync://host/module/tc",
+        "tcz mirror publish --to me@host:/srv/www/tc          over ssh",
     ],
     codes=[4, 5, 6, 7],
 )
-@_mirror
+@options.mirror_option
 @click.option(
     "--to", "place", metavar="PLACE", required=True, help="A folder, rsync://HOST/PATH or [USER@]HOST:PATH."
 )
+@options.dry_run_option
 @clikit.progress_option
-def publish(mirror: Path, place: str, progress: Reporter) -> None:
+def publish(folder: Path, place: str, dry_run: bool, progress: Reporter) -> None:
     """Copy what a mirror shows to a folder, or to another machine by rsync.
 
     A folder that does not exist yet is made as a link, and replaced in one step ever after. A folder that is
@@ -145,8 +143,8 @@ def publish(mirror: Path, place: str, progress: Reporter) -> None:
     from tcz.mirror.repository import Mirror
     from tcz.run import HostRunner
 
-    serial = run(Mirror.open(mirror), place, HostRunner(), progress)
-    click.echo(f"{place} shows state {serial}")
+    serial = run(Mirror.open(folder), place, HostRunner(), progress, dry_run=dry_run)
+    click.echo(f"{place} {'would show' if dry_run else 'shows'} state {serial}")
 
 
 @click.group(cls=clikit.Group)
@@ -203,7 +201,7 @@ def keys_rotate(old: str, new: str) -> None:
 @click.argument("name")
 @click.option("--by", metavar="KEY", required=True, help="The key that signs the list of revoked keys.")
 def keys_revoke(name: str, by: str) -> None:
-    """Declare a key void; mirrors show it from their next tcz mirror sign on."""
+    """Declare a key void; mirrors show it from their next publication on, tcz mirror sign is one."""
     from tcz.mirror.keyring import KeyRing
     from tcz.paths import Dirs
 
@@ -213,23 +211,30 @@ def keys_revoke(name: str, by: str) -> None:
 @click.command(
     cls=clikit.Command,
     examples=[
-        "tcz mirror sign m                        publish again, signed with your only key",
-        "tcz mirror sign m --key release",
+        "tcz mirror sign                          with your only key, or the one it is signed with already",
+        "tcz mirror sign -m /srv/tc --key release-2027    from now on with another one",
     ],
     codes=[5, 7],
 )
-@_mirror
-@click.option("--key", metavar="NAME", help="The key to sign with; needed where there are several.")
+@options.mirror_option
+@click.option("--key", metavar="NAME", help="The key to sign with, from now on.")
+@options.dry_run_option
 @clikit.progress_option
-def sign(mirror: Path, key: str | None, progress: Reporter) -> None:
-    """Publish what a mirror shows again, its catalogue signed and your public keys beside it."""
-    from tcz.mirror.keyring import KeyRing, title_of
-    from tcz.mirror.keyring import sign as run
+@clikit.json_option
+def sign(folder: Path, key: str | None, dry_run: bool, progress: Reporter, as_json: bool) -> None:
+    """Sign what a mirror shows and all that it will, with your public keys beside it.
+
+    The key goes into mirror.toml: each command that publishes signs from then on.
+    """
+    from tcz.mirror.keyring import KeyRing
     from tcz.mirror.repository import Mirror
+    from tcz.mirror.signing import sign as run
     from tcz.paths import Dirs
 
-    opened = Mirror.open(mirror)
-    ring = KeyRing(Dirs.from_env())
-    name = key or ring.only()
-    serial = run(opened, ring, name, title_of(opened), progress)
-    click.echo(f"{mirror} shows state {serial}, signed with {name}")
+    done = run(Mirror.open(folder), KeyRing(Dirs.from_env()), key, progress, dry_run=dry_run)
+    if as_json:
+        clikit.echo_json(done)
+    elif dry_run:
+        click.echo(f"{folder} would be signed with {done.key} ({done.id})")
+    else:
+        click.echo(f"{folder} shows state {done.serial}, signed with {done.key} ({done.id})")

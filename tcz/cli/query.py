@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -12,7 +13,6 @@ from tcz.cli import arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from tcz.mirror.shelf import Item, Shelf
     from tcz.query_commands import Missed, Size
@@ -29,6 +29,14 @@ _branch = click.option(
 _kernel = click.option(
     "--kernel", metavar="RELEASE", help="What -KERNEL in a name stands for, as uname -r has it."
 )
+_keys = click.option(
+    "--mirror-key",
+    "keys",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Refuse every MIRROR that this public key has not signed (repeatable: any of them).",
+)
 
 
 def _mirrors(function: _F) -> _F:
@@ -37,18 +45,27 @@ def _mirrors(function: _F) -> _F:
         "mirrors",
         metavar="MIRROR",
         multiple=True,
-        help="Ask MIRROR: a folder or an address (repeatable; the first that has a package counts).",
+        help="Ask MIRROR: a folder, an address or a name in config.toml (repeatable; the first that has a "
+        "package counts).",
     )
-    return option(_branch(function))
+    return option(_keys(_branch(function)))
 
 
-def _shelf(mirrors: Sequence[str], branch: str) -> Shelf:
-    """Open the mirrors named, or the one that the environment names."""
+def _shelf(mirrors: Sequence[str], keys: Sequence[Path], branch: str) -> Shelf:
+    """Open the mirrors named, else the one that the environment names, else those of the configuration."""
+    from tcz.mirror import known
     from tcz.mirror.opening import open_shelf
     from tcz.paths import Dirs
 
-    usual = os.environ.get("TCZ_MIRROR")
-    return open_shelf(mirrors or ([usual] if usual else []), branch, Dirs.from_env())
+    dirs = Dirs.from_env()
+    return open_shelf(known.chosen(mirrors, keys, dirs, os.environ.get("TCZ_MIRROR", "")), branch, dirs)
+
+
+def _refuse(names: Sequence[str], mirrors: Sequence[str], keys: Sequence[Path]) -> None:
+    if not names:
+        raise click.UsageError("name at least one package")
+    if keys and not mirrors:
+        raise click.UsageError("--mirror-key goes with --mirror")
 
 
 @click.command(
@@ -59,6 +76,7 @@ def _shelf(mirrors: Sequence[str], branch: str) -> Shelf:
         "tcz deps docker --why runc                  how docker comes to need runc",
         "tcz deps nano vim --mirror ./mirror --size  what a mirror has, with sizes",
         "tcz deps alsa --mirror ./mirror --kernel 6.18.2-tinycore64",
+        "tcz deps nano --mirror https://tc.example.org --mirror-key release.pub    signed, or refused",
         "tcz deps docker --svg > docker.svg          drawn; --dot for Graphviz",
     ],
     codes=[4, 5],
@@ -76,6 +94,7 @@ def _shelf(mirrors: Sequence[str], branch: str) -> Shelf:
 def deps(
     names: tuple[str, ...],
     mirrors: tuple[str, ...],
+    keys: tuple[Path, ...],
     branch: str,
     kernel: str | None,
     form: str | None,
@@ -89,11 +108,10 @@ def deps(
     from tcz import query_commands as commands
     from tcz.errors import ConfigError
 
-    if not names:
-        raise click.UsageError("name at least one package")
+    _refuse(names, mirrors, keys)
     sizes: tuple[Size, ...] = ()
     if mirrors:
-        found, gone, shelf = _by_mirrors(names, mirrors, branch, kernel)
+        found, gone, shelf = _by_mirrors(names, mirrors, keys, branch, kernel)
         if form == "size":
             sizes = commands.sizes(shelf, found)
     elif form == "size":
@@ -110,13 +128,17 @@ def deps(
 
 
 def _by_mirrors(
-    names: Sequence[str], mirrors: Sequence[str], branch: str, kernel: str | None
+    names: Sequence[str], mirrors: Sequence[str], keys: Sequence[Path], branch: str, kernel: str | None
 ) -> tuple[Resolution, tuple[Missed, ...], Shelf]:
     from tcz import query_commands as commands
     from tcz import quick
+    from tcz.mirror import known
+    from tcz.paths import Dirs
 
-    before = quick.signature(mirrors[0], branch)
-    shelf = _shelf(mirrors, branch)
+    meant = known.chosen(mirrors, keys, Dirs.from_env())
+    # Under the name of a configured mirror there may be a folder as well.
+    before = quick.signature(mirrors[0], branch) if meant[0].address == mirrors[0] else None
+    shelf = _shelf(mirrors, keys, branch)
     found = shelf.closure(names, kernel)
     commands.remember(mirrors, branch, shelf, before)
     return found, commands.missed(found, shelf.names()), shelf
@@ -167,6 +189,7 @@ def rdeps(
     names: tuple[str, ...],
     deep: bool,
     mirrors: tuple[str, ...],
+    keys: tuple[Path, ...],
     branch: str,
     kernel: str | None,
     recipe_folders: tuple[Path, ...],
@@ -176,10 +199,11 @@ def rdeps(
     from tcz import query_commands as commands
     from tcz.commands import open_recipes
 
-    if not names:
-        raise click.UsageError("name at least one package")
+    _refuse(names, mirrors, keys)
     graph = (
-        _shelf(mirrors, branch).graph() if mirrors else commands.recipes_graph(open_recipes(recipe_folders))
+        _shelf(mirrors, keys, branch).graph()
+        if mirrors
+        else commands.recipes_graph(open_recipes(recipe_folders))
     )
     # what is needed and missing may be asked for as well: who still needs it?
     known = {*graph, *(need for needs in graph.values() for need in needs)}
@@ -200,22 +224,29 @@ def rdeps(
 @click.option("-t", "--tags", is_flag=True, help="Look in names and tags.")
 @_mirrors
 @clikit.json_option
-def search(words: tuple[str, ...], tags: bool, mirrors: tuple[str, ...], branch: str, as_json: bool) -> None:
+def search(
+    words: tuple[str, ...],
+    tags: bool,
+    mirrors: tuple[str, ...],
+    keys: tuple[Path, ...],
+    branch: str,
+    as_json: bool,
+) -> None:
     """List the packages whose name matches every word (regular expressions, in any case)."""
     from tcz import query_commands as commands
 
-    _show_items(commands.search(_shelf(mirrors, branch), words, tags=tags), as_json=as_json, long=False)
+    _show_items(commands.search(_shelf(mirrors, keys, branch), words, tags=tags), as_json=as_json, long=False)
 
 
 @click.command(cls=clikit.Command, examples=["tcz info nano --mirror ./mirror"], codes=[4, 5])
 @click.argument("name")
 @_mirrors
 @clikit.json_option
-def info(name: str, mirrors: tuple[str, ...], branch: str, as_json: bool) -> None:
+def info(name: str, mirrors: tuple[str, ...], keys: tuple[Path, ...], branch: str, as_json: bool) -> None:
     """Show what a mirror says of a package."""
     from tcz import query_commands as commands
 
-    shelf = _shelf(mirrors, branch)
+    shelf = _shelf(mirrors, keys, branch)
     item = commands.item_named(shelf, name)
     if as_json:
         clikit.echo_json(item)
@@ -236,11 +267,13 @@ def info(name: str, mirrors: tuple[str, ...], branch: str, as_json: bool) -> Non
 @click.option("-f", "--paths", "full", is_flag=True, help="Write the paths that match as well.")
 @_mirrors
 @clikit.json_option
-def provides(path: str, full: bool, mirrors: tuple[str, ...], branch: str, as_json: bool) -> None:
+def provides(
+    path: str, full: bool, mirrors: tuple[str, ...], keys: tuple[Path, ...], branch: str, as_json: bool
+) -> None:
     """List the packages that have a file whose path holds PATH."""
     from tcz import query_commands as commands
 
-    found = commands.providing(_shelf(mirrors, branch), path)
+    found = commands.providing(_shelf(mirrors, keys, branch), path)
     if as_json:
         clikit.echo_json(found)
     elif full:
@@ -255,9 +288,9 @@ def provides(path: str, full: bool, mirrors: tuple[str, ...], branch: str, as_js
 @click.option("-l", "--long", is_flag=True, help="With version, size and where each comes from.")
 @_mirrors
 @clikit.json_option
-def list_(long: bool, mirrors: tuple[str, ...], branch: str, as_json: bool) -> None:
+def list_(long: bool, mirrors: tuple[str, ...], keys: tuple[Path, ...], branch: str, as_json: bool) -> None:
     """List all packages of a mirror, or of several."""
-    _show_items(_shelf(mirrors, branch).found(lambda _item: True), as_json=as_json, long=long)
+    _show_items(_shelf(mirrors, keys, branch).found(lambda _item: True), as_json=as_json, long=long)
 
 
 def _show_items(items: Sequence[Item], *, as_json: bool, long: bool) -> None:
@@ -284,16 +317,19 @@ def _show_items(items: Sequence[Item], *, as_json: bool, long: bool) -> None:
 @click.option(
     "--mirror", metavar="DIR", help="A and B are snapshots or serials of the mirror in DIR, or public."
 )
+@_keys
 @_branch
 @clikit.json_option
-def changed(old: str, new: str, mirror: str | None, branch: str, as_json: bool) -> None:
+def changed(
+    old: str, new: str, mirror: str | None, keys: tuple[Path, ...], branch: str, as_json: bool
+) -> None:
     """Show which packages B has that A has not, has no more, or has in other bytes or with other needs."""
     from tcz import query_commands as commands
     from tcz.mirror.opening import open_state
     from tcz.paths import Dirs
 
     dirs = Dirs.from_env()
-    found = commands.changes(*(open_state(state, mirror, branch, dirs) for state in (old, new)))
+    found = commands.changes(*(open_state(state, mirror, branch, dirs, keys) for state in (old, new)))
     if as_json:
         clikit.echo_json(found)
     else:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tcz.lint.subject import Subject
 
 _GLIBC = re.compile(r"GLIBC_(\d+(?:\.\d+)+)\Z")
-_MACHINE = "x86_64"
 #: Folders that exist on the machine a package was built on, and on no other.
 _BUILD_FOLDERS = ("/build/", "/home/", "/root/", "/tmp/", "/var/tmp/", "/mnt/")  # noqa: S108 - no use of it
 _OUR_FOLDERS = ("/usr/local/lib", "/usr/lib", "/lib")
@@ -25,12 +24,14 @@ _OUR_FOLDERS = ("/usr/local/lib", "/usr/lib", "/lib")
 _DATA = re.compile(r"(?:usr/local/|usr/)?(?:lib/firmware|share)/")
 
 
-def _live(subject: Subject) -> Iterator[tuple[str, Elf]]:
+def _live(subject: Subject, context: Context) -> Iterator[tuple[str, Elf]]:
     """Return what the dynamic loader or the kernel starts on the machine."""
     return (
         (path, elf)
         for path, elf in subject.elves
-        if elf.kind in ("executable", "shared") and elf.machine == _MACHINE and not _DATA.match(path)
+        if elf.kind in ("executable", "shared")
+        and elf.machine == context.base.machine
+        and not _DATA.match(path)
     )
 
 
@@ -61,7 +62,7 @@ def elf_interpreter(subject: Subject, context: Context) -> Iterator[Fault]:
     """See the text above."""
     around = neighbours(subject, context)
     wanted: dict[str, list[str]] = {}
-    for path, elf in _live(subject):
+    for path, elf in _live(subject, context):
         if elf.interpreter is not None:
             there = around.has(elf.interpreter.strip("/"))
             if not there and (name := _LIB64.match(elf.interpreter)) is not None:
@@ -93,7 +94,7 @@ def _version(text: str) -> tuple[int, ...]:
 def elf_libc_version(subject: Subject, context: Context) -> Iterator[Fault]:
     """See the text above."""
     wanted: dict[str, list[str]] = {}
-    for path, elf in _live(subject):
+    for path, elf in _live(subject, context):
         versions = [
             match[1] for _, names in elf.versions_needed for name in names if (match := _GLIBC.match(name))
         ]
@@ -118,7 +119,7 @@ def elf_library(subject: Subject, context: Context) -> Iterator[Fault]:
     own = {path.rpartition("/")[2] for path in subject.paths if ".so" in path}
     own |= {elf.soname for _, elf in subject.elves if elf.soname is not None}
     users: dict[str, list[str]] = {}
-    for path, elf in _live(subject):
+    for path, elf in _live(subject, context):
         for soname in elf.needed:
             bare = soname.rpartition("/")[2]
             if bare not in own and bare not in context.base.sonames:
@@ -148,10 +149,10 @@ def _missing_library(soname: str, owners: tuple[str, ...], paths: tuple[str, ...
     recipe.""",
     submission="error",
 )
-def elf_unstripped(subject: Subject, _context: Context) -> Iterator[Fault]:
+def elf_unstripped(subject: Subject, context: Context) -> Iterator[Fault]:
     """See the text above."""
-    paths = tuple(path for path, elf in _live(subject) if not elf.stripped)
-    debug = tuple(path for path, elf in _live(subject) if elf.debug)
+    paths = tuple(path for path, elf in _live(subject, context) if not elf.stripped)
+    debug = tuple(path for path, elf in _live(subject, context) if elf.debug)
     if debug:
         yield Fault(message="with debugging information", paths=debug)
     if set(paths) - set(debug):
@@ -166,10 +167,10 @@ def elf_unstripped(subject: Subject, _context: Context) -> Iterator[Fault]:
     make that folder have the program load what he likes: that is an error. /usr/local/lib is looked in
     anyway. Build with --disable-rpath, or take it away with patchelf --remove-rpath.""",
 )
-def elf_rpath(subject: Subject, _context: Context) -> Iterator[Fault]:
+def elf_rpath(subject: Subject, context: Context) -> Iterator[Fault]:
     """See the text above."""
     found: dict[str, list[str]] = {}
-    for path, elf in _live(subject):
+    for path, elf in _live(subject, context):
         for folder in (*elf.rpath, *elf.runpath):
             found.setdefault(folder, []).append(path)
     for folder, paths in sorted(found.items()):
@@ -187,14 +188,18 @@ def elf_rpath(subject: Subject, _context: Context) -> Iterator[Fault]:
     """A program for another processor does not start. Firmware and boot loaders below lib/firmware and share
     are data.""",
 )
-def elf_machine(subject: Subject, _context: Context) -> Iterator[Fault]:
+def elf_machine(subject: Subject, context: Context) -> Iterator[Fault]:
     """See the text above."""
     found: dict[str, list[str]] = {}
     for path, elf in subject.elves:
-        if elf.machine != _MACHINE and not _DATA.match(path) and (elf.dynamic or elf.kind == "executable"):
+        if (
+            elf.machine != context.base.machine
+            and not _DATA.match(path)
+            and (elf.dynamic or elf.kind == "executable")
+        ):
             found.setdefault(elf.machine, []).append(path)
     for machine, paths in sorted(found.items()):
-        yield Fault(message=f"for {machine}, not for {_MACHINE}", paths=tuple(paths))
+        yield Fault(message=f"for {machine}, not for {context.base.machine}", paths=tuple(paths))
 
 
 @check(
@@ -203,9 +208,9 @@ def elf_machine(subject: Subject, _context: Context) -> Iterator[Fault]:
     """A program that asks for an executable stack makes every overflow of a buffer a way in. Mostly it comes
     from an assembler file without a .note.GNU-stack section.""",
 )
-def elf_executable_stack(subject: Subject, _context: Context) -> Iterator[Fault]:
+def elf_executable_stack(subject: Subject, context: Context) -> Iterator[Fault]:
     """See the text above."""
-    paths = tuple(path for path, elf in _live(subject) if elf.executable_stack)
+    paths = tuple(path for path, elf in _live(subject, context) if elf.executable_stack)
     if paths:
         yield Fault(message="asks for an executable stack", paths=paths)
 

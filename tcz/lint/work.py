@@ -34,6 +34,7 @@ class Wish:
     """The options of a run. ``checks`` are the names to run only and to leave out."""
 
     base: str = bases.DEFAULT
+    arch: str = "x86_64"
     kernel: str | None = None
     against: tuple[Path, ...] = ()
     only: tuple[str, ...] = ()
@@ -62,7 +63,7 @@ def lint(
     ``ConfigError`` for arguments that are none of these, all at once.
     """
     checks = registry.chosen(wish.only, wish.skip)
-    base = bases.load(wish.base)
+    base = bases.for_architecture(bases.load(wish.base), wish.arch)
     meant, around = _meant(what, built)
     if wish.fix and not wish.dry_run:
         _refuse_ours(meant)

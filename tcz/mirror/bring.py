@@ -6,6 +6,7 @@ They come into ``incoming/`` of the mirror, where an interrupted download waits 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -13,21 +14,24 @@ from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from tcz.errors import FetchError, ToolkitError, VerifyError
-from tcz.metadata import Md5, dep_text, md5_text
+from tcz.metadata import Md5, dep_text, md5_text, parse_md5
 from tcz.mirror import official
 from tcz.mirror.examine import examine
+from tcz.mirror.repository import INCOMING
+from tcz.mirror.several import whose
+from tcz.mirror.vouch import refuse_other
 from tcz.names import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from tcz.mirror.model import Entry
+    from tcz.mirror.model import Blob, Entry
     from tcz.mirror.objects import Objects
+    from tcz.mirror.shelf import Indexed
     from tcz.mirror.upstream import Upstream
     from tcz.reporting import Reporter, Step
 
-INCOMING: Final = "incoming"
 #: What an entry's origin begins with that was brought from an upstream.
 ORIGIN: Final = "upstream "
 _BESIDE: Final = (".info", ".list", ".zsync", ".build-dep")
@@ -39,7 +43,7 @@ _PACKAGE_MAX: Final = 16 << 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Want:
-    """A package as the upstream promises it."""
+    """A package as the upstream promises it; ``beside``: its other files, where a catalogue names them."""
 
     name: str
     md5: str
@@ -47,6 +51,45 @@ class Want:
     size: int | None
     needs: tuple[str, ...]
     tags: str | None
+    beside: tuple[tuple[str, Blob], ...] | None = None
+
+
+def wanted(source: Indexed, name: str, promised: Mapping[str, Entry] | None, *, strict: bool) -> Want:
+    """Return a package as an upstream's index files, and the catalogue where it has one, promise it.
+
+    Raises ``FetchError`` where nothing tells its md5, ``VerifyError`` (``strict``) where the two disagree.
+    """
+    md5 = source.md5s.get(name) or _told_md5(source, name)
+    want = Want(
+        name=name,
+        md5=md5,
+        sha256="",
+        size=source.sizes.get(name),
+        needs=tuple(need for need in source.needs(name) or () if need != name),
+        tags=source.tags.get(name) if source.tags else None,
+    )
+    if promised is None:
+        return want
+    ours = promised.get(name)
+    if ours is None or ours.md5 != md5:
+        if not strict:
+            return want
+        raise VerifyError(
+            f"the catalogue and the index files disagree about {file_name(name)}",
+            where=source.title,
+            hint="run again, for it may just have changed",
+        )
+    beside = tuple(sorted((suffix, blob) for suffix, blob in ours.files.items() if suffix))
+    return replace(want, sha256=ours.sha256, size=ours.size, beside=beside)
+
+
+def _told_md5(source: Indexed, name: str) -> str:
+    file = f"{file_name(name)}.md5.txt"
+    data = source.place.read(file)
+    where = f"{source.title}/{file}"
+    if data is None:
+        raise FetchError("neither md5.db nor this file tells its md5", where=where)
+    return parse_md5(official.text(data, where)).md5
 
 
 class _One:
@@ -131,15 +174,12 @@ class Bringer:
         folder.mkdir()
         path = folder / file_name(want.name)
         was = self._before.get(want.name)
-        if was is not None and was.md5 == want.md5 and self._objects.has(was.files[""]):
+        if was is not None and _holds(was, want) and self._objects.has(was.files[""]):
             self._objects.link(was.files[""], path)
         else:
             path.hardlink_to(self._package(want, step))
         for suffix in _BESIDE:
-            beside = folder / f"{path.name}{suffix}"
-            there = self._upstream.bring(beside.name, beside, step, _BESIDE_MAX)
-            if not there or official.is_page(_beginning(beside)):
-                beside.unlink(missing_ok=True)
+            self._beside(want, suffix, folder / f"{path.name}{suffix}", step)
         (folder / f"{path.name}.md5.txt").write_text(md5_text(Md5(md5=want.md5, name=path.name)))
         needs = dep_text(want.needs)
         if needs is not None:
@@ -147,13 +187,31 @@ class Bringer:
         entry = examine(path, self._objects).entry
         shutil.rmtree(folder)
         self._remember(want, entry)
-        return replace(entry, origin=f"{ORIGIN}{self._upstream.where}")
+        return replace(entry, origin=f"{ORIGIN}{whose(self._upstream, want.name).where}")
+
+    def _beside(self, want: Want, suffix: str, file: Path, step: Step) -> None:
+        """Bring a companion: as the catalogue names it, else where there is one."""
+        promised = None if want.beside is None else dict(want.beside).get(suffix)
+        if want.beside is not None and promised is None:
+            return
+        limit = _BESIDE_MAX if promised is None else min(promised.size, _BESIDE_MAX)
+        there = self._upstream.bring(file.name, file, step, limit)
+        if promised is not None:
+            refuse_other(
+                file.read_bytes() if there else None, promised, f"{self._upstream.where}/{file.name}"
+            )
+        elif not there or official.is_page(_beginning(file)):
+            file.unlink(missing_ok=True)
 
     def _remember(self, want: Want, entry: Entry) -> None:
-        """Let the next run find what this one brought, should it end early: as a link, not as a copy."""
+        """Let the next run find what this one brought, should it end early.
+
+        A symbolic link: of an object, hard links are counted (see ``Objects.durable``).
+        """
         self._path(want, "part").unlink(missing_ok=True)
-        self._path(want, "done").unlink(missing_ok=True)
-        self._objects.link(entry.files[""], self._path(want, "done"))
+        done = self._path(want, "done")
+        done.unlink(missing_ok=True)
+        done.symlink_to(os.path.relpath(self._objects.path(entry.sha256), self._folder))
 
     def _path(self, want: Want, kind: str) -> Path:
         return self._folder / f"{want.name}.{want.md5}.{kind}"
@@ -162,7 +220,7 @@ class Bringer:
         """Return the .tcz, checked: what was begun by an earlier run is gone on with, once."""
         done, part = self._path(want, "done"), self._path(want, "part")
         if done.exists() and _problem(done, want) is None:
-            return done  # never written to: it is an object of the mirror
+            return done.resolve()  # never written to: it is an object of the mirror
         resumed = part.exists()
         self._fill(want, part, step)
         problem = _problem(part, want)
@@ -189,6 +247,11 @@ class Bringer:
                 "the index files name it, and it is not there",
                 where=f"{self._upstream.where}/{file_name(want.name)}",
             )
+
+
+def _holds(entry: Entry, want: Want) -> bool:
+    """Tell whether the bytes of a package are the wanted ones."""
+    return entry.md5 == want.md5 and want.sha256 in ("", entry.sha256)
 
 
 def _beginning(path: Path) -> bytes:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tcz.errors import CheckError, ConfigError, Problem, ToolkitError
 from tcz.mirror import config as configs
+from tcz.mirror.entries import Entries
 from tcz.mirror.examine import examine
 from tcz.mirror.model import EMPTY, listed
 from tcz.mirror.objects import Objects
-from tcz.mirror.publish import publish, unsigned
+from tcz.mirror.publish import planned, publish, unsigned
 from tcz.mirror.repository import CONFIG, Mirror
+from tcz.mirror.verify import Measuring
 from tcz.names import KERNEL, file_name, follows_kernel, package_name
 from tcz.toml import guess
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tcz.mirror.config import Config
     from tcz.mirror.examine import Examined
@@ -60,7 +65,8 @@ def init(root: Path, config: Config, reporter: Reporter, sign: Sign = unsigned) 
         raise ConfigError(
             f"there is a mirror in {root} already", hint=f"its configuration is {root / CONFIG}"
         )
-    if root.is_dir() and any(root.iterdir()):
+    # What an earlier try left that ended early is no matter.
+    if root.is_dir() and any(not path.name.startswith(f".{CONFIG}.") for path in root.iterdir()):
         raise ConfigError(f"{root} is not empty", hint="name a folder that is empty or does not exist")
     root.mkdir(parents=True, exist_ok=True)
     configs.write(root, config)
@@ -98,7 +104,7 @@ def add(
         before = old.entries(branch)
         if not replacing:
             _refuse_others(found, before)
-        entries = {**before, **{one.entry.name: _joined(one.entry, before) for one in found}}
+        entries = Entries.of(before).changed(_joined(one.entry, before) for one in found)
         warnings = _missing([one.entry for one in found], entries)
         if warnings and strict:
             raise CheckError("nobody provides what some packages need", why="\n".join(warnings))
@@ -117,14 +123,13 @@ def _examined(files: Sequence[Path], objects: Objects, reporter: Reporter) -> tu
     """Examine packages; raises one error for all that cannot be published."""
     found: dict[str, Examined] = {}
     errors: list[ToolkitError] = []
-    with reporter.step("examine packages", total=len(files)) as step:
-        for count, path in enumerate(files):
+    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    with reporter.step("examine packages", total=len(files)) as step, _ended(pool):
+        for count, (path, one) in enumerate(zip(files, pool.map(_tried(objects), files), strict=True)):
             step.progress(count, len(files))
             step.detail(path.name)
-            try:
-                one = examine(path, objects)
-            except ToolkitError as error:
-                errors.append(error)
+            if isinstance(one, ToolkitError):
+                errors.append(one)
                 continue
             other = found.setdefault(one.entry.name, one)
             if other.entry != one.entry:
@@ -140,6 +145,25 @@ def _examined(files: Sequence[Path], objects: Objects, reporter: Reporter) -> tu
         told.exit_code = max(error.exit_code for error in errors)
         raise told
     return tuple(found.values())
+
+
+def _tried(objects: Objects) -> Callable[[Path], Examined | ToolkitError]:
+    def tried(path: Path) -> Examined | ToolkitError:
+        try:
+            return examine(path, objects)
+        except ToolkitError as error:
+            return error
+
+    return tried
+
+
+@contextmanager
+def _ended(pool: ThreadPoolExecutor) -> Iterator[None]:
+    """End with what is under way; what waits is dropped when something goes wrong."""
+    try:
+        yield
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _refuse_others(found: Sequence[Examined], before: Mapping[str, Entry]) -> None:
@@ -246,14 +270,14 @@ def remove(
         ]
         if unknown:
             raise ConfigError("nothing was removed", unknown)
-        entries = {name: entry for name, entry in before.items() if name not in wanted}
-        left = [need for entry in entries.values() for need in entry.needs]
+        entries = Entries.of(before).changed((), gone=wanted)
+        graph = entries.graph()
+        left = {need for needs in graph.values() for need in needs}
         lost = {need for need in left if provided(need, before) and not provided(need, entries)}
         warnings = tuple(
-            f"{file_name(name)} needs {', '.join(file_name(need) for need in entry.needs if need in lost)}"
+            f"{file_name(name)} needs {', '.join(file_name(need) for need in graph[name] if need in lost)}"
             for name in listed(entries)
-            for entry in (entries[name],)
-            if lost.intersection(entry.needs)
+            if lost.intersection(graph[name])
         )
         if warnings and not force:
             raise CheckError(
@@ -272,10 +296,25 @@ def remove(
     return _outcome(branch, old, made, told, warnings)
 
 
-def index(mirror: Mirror, reporter: Reporter, *, sign: Sign = unsigned) -> Outcome:
-    """Make every .tree and index file anew, and publish them where they differ from those that are shown."""
+def index(mirror: Mirror, reporter: Reporter, *, dry_run: bool = False, sign: Sign = unsigned) -> Outcome:
+    """Make every .tree and index file anew, and publish them where they differ from those that are shown.
+
+    With ``dry_run`` the warnings name the files that differ.
+    """
     config = configs.read(mirror.root)
     with mirror.writing(reporter) as writer, reporter.step("make indexes"):
         old = mirror.catalogue()
+        if dry_run:
+            warnings = _stale(mirror, config, old, sign)
+            return _outcome(", ".join(map(str, old.branches)), old, old, warnings=warnings)
         made = publish(writer, config, _complete(config, old), old=old, anew=True, sign=sign)
     return _outcome(", ".join(map(str, made.branches)), old, made)
+
+
+def _stale(mirror: Mirror, config: Config, old: Catalogue, sign: Sign) -> tuple[str, ...]:
+    """Return the files that ``index`` would publish otherwise than they are shown."""
+    new, objects = _complete(config, old), Measuring(mirror.root)
+    then = dict(old.files())
+    now = dict(planned(config, new, old=old, anew=True, sign=sign, objects=objects).files())
+    told = [f"{path} would change" for path in sorted({*then, *now}) if then.get(path) != now.get(path)]
+    return (*told, *(() if sign.stands(mirror) else ("it would be signed anew",)))

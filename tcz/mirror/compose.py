@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import deflate
 
-from tcz import zsync
-from tcz.metadata import decode, parse_list
 from tcz.mirror import catalogue as catalogues
 from tcz.mirror import indexes
+from tcz.mirror.entries import Entries
+from tcz.mirror.model import listed
 from tcz.mirror.page import NAME as PAGE
-from tcz.mirror.page import page
+from tcz.mirror.page import TAIL, head, row
+from tcz.mirror.provided import LEVEL, Kept, provides
 from tcz.mirror.trees import with_trees
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tcz.mirror.model import Blob, Branch, Catalogue, Entry
     from tcz.mirror.objects import Objects
 
-_LEVEL = 6
-_END = "\n\n"
+_ALL: Final = {
+    PAGE,
+    f"{indexes.PROVIDES}.zsync",
+    *(name + end for name in indexes.NAMES for end in ("", ".gz")),
+}
+_ROWS: Final[Mapping[str, Callable[[Entry], str]]] = {**indexes.LINES, PAGE: row}
 
 
 def compose(new: Catalogue, old: Catalogue, objects: Objects) -> Catalogue:
@@ -31,78 +35,77 @@ def compose(new: Catalogue, old: Catalogue, objects: Objects) -> Catalogue:
     found: dict[str, Blob] = {}
     branches = {}
     for branch, given in new.branches.items():
-        entries = (
-            given if given == old.branches.get(branch) else with_trees(given, old.entries(branch), objects)
-        )
-        branches[branch] = entries
-        kept = {path: blob for path, blob in old.indexes.items() if path.startswith(f"{branch.folder}/")}
-        if kept and entries == old.entries(branch):
-            found |= kept
-        else:
-            found |= _indexes(branch, entries, old, objects)
+        before = Entries.of(old.entries(branch))
+        entries = branches[branch] = with_trees(given, before, objects)
+        start = f"{branch.folder}/"
+        files = {path.removeprefix(start): one for path, one in old.indexes.items() if path.startswith(start)}
+        if not files or entries != before:
+            files = _indexes(branch, entries, before, files, objects)
+        found |= {start + name: blob for name, blob in files.items()}
     return replace(new, branches=branches, indexes=found)
 
 
 def _indexes(
-    branch: Branch, entries: Mapping[str, Entry], old: Catalogue, objects: Objects
+    branch: Branch, entries: Entries, before: Entries, files: Mapping[str, Blob], objects: Objects
 ) -> dict[str, Blob]:
-    paths = _paths_of(objects, branch, old)
-    texts = {
-        "info.lst": indexes.info_lst(entries),
-        "tags.db": indexes.tags_db(entries),
-        "md5.db": indexes.md5_db(entries),
-        "sizelist": indexes.sizelist(entries),
-        "dep.db": indexes.dep_db(entries),
-        "provides.db": "".join(indexes.provides_db(entries, paths)),
-    }
-    found = {}
+    order = listed(entries)
+    kept = None
+    if before and files.keys() >= _ALL:
+        was = order if before.keys() == entries.keys() else listed(before)
+        kept = Kept(files=files, order=was, changed=frozenset(entries.differing(before)))
+    texts = _texts(branch, entries, order, kept, objects)
+    found: dict[str, Blob] = {PAGE: objects.add_bytes(texts.pop(PAGE))}
+    found |= provides(entries, order, kept, objects)
+    if kept is not None and all(entries.needs(name) == before.needs(name) for name in kept.changed):
+        found |= {name: files[name] for name in ("dep.db", "dep.db.gz")}
+    else:
+        texts["dep.db"] = indexes.dep_db((name, entries.needs(name) or ()) for name in order).encode()
     for name, text in texts.items():
-        data = text.encode(errors="surrogateescape")
-        found[f"{branch.folder}/{name}"] = objects.add_bytes(data)
-        found[f"{branch.folder}/{name}.gz"] = objects.add_bytes(packed(data))
-        if name in indexes.ZSYNCED:
-            control = zsync.control_of(data, name, epoch=0)
-            found[f"{branch.folder}/{name}{zsync.SUFFIX}"] = objects.add_bytes(control)
-    found[f"{branch.folder}/{PAGE}"] = objects.add_bytes(page(branch, entries).encode())
+        found[name] = objects.add_bytes(text)
+        same = found[name] == files.get(name) and f"{name}.gz" in files
+        found[f"{name}.gz"] = files[f"{name}.gz"] if same else objects.add_bytes(packed(text))
     return found
+
+
+def _texts(
+    branch: Branch, entries: Entries, order: Sequence[str], kept: Kept | None, objects: Objects
+) -> dict[str, bytes]:
+    """Return the files of one line a package: an entry is read only where its lines may differ."""
+    starts = {name: head(branch).encode() if name == PAGE else b"" for name in _ROWS}
+    ends = {name: TAIL.encode() if name == PAGE else b"" for name in _ROWS}
+    lines: dict[str, dict[str, bytes]] = {name: {} for name in _ROWS}
+    changed: Iterable[str] = order
+    if kept is not None:
+        for name in _ROWS:
+            data = objects.sound(kept.files[name]) or b""
+            found = data.removeprefix(starts[name]).removesuffix(ends[name]).split(b"\n")[:-1]
+            if len(found) == len(kept.order):
+                lines[name] = dict(zip(kept.order, found, strict=True))
+        if all(len(found) == len(kept.order) for found in lines.values()):
+            changed = kept.changed & entries.keys()
+    for package in changed:
+        entry = entries[package]
+        for name, line in _ROWS.items():
+            lines[name][package] = line(entry).encode(errors="surrogateescape").removesuffix(b"\n")
+    return {
+        name: starts[name] + b"".join([lines[name][package] + b"\n" for package in order]) + ends[name]
+        for name in _ROWS
+    }
 
 
 def packed(data: bytes) -> bytes:
     """Return ``data`` as gzip with neither name nor time: the same bytes at any time."""
-    return bytes(deflate.gzip_compress(data, _LEVEL))
+    return bytes(deflate.gzip_compress(data, LEVEL))
 
 
-def _paths_of(objects: Objects, branch: Branch, old: Catalogue) -> Callable[[Entry], Sequence[str]]:
-    """Return what tells the paths of an entry: the last provides.db where its .list is the same as then."""
-    before = old.entries(branch)
-    known = _records(objects, old.indexes.get(f"{branch.folder}/provides.db.gz"))
-
-    def paths(entry: Entry) -> Sequence[str]:
-        blob = entry.files.get(".list")
-        if blob is None:
-            return ()
-        was = before.get(entry.name)
-        if was is not None and was.files.get(".list") == blob and entry.name in known:
-            return known[entry.name].split("\n")[1:]
-        return parse_list(decode(objects.read(blob)))
-
-    return paths
-
-
-def _records(objects: Objects, blob: Blob | None) -> dict[str, str]:
-    if blob is None:
-        return {}
-    text = gzip.decompress(objects.read(blob)).decode(errors="surrogateescape")
-    records = text.removesuffix(_END).split(_END)
-    return {record.split("\n", 1)[0].removesuffix(".tcz"): record for record in records}
+def own_files(catalogue: Catalogue, objects: Objects) -> dict[str, Blob]:
+    """Return the files of a composed catalogue itself."""
+    lists = {branch: catalogues.list_bytes(entries) for branch, entries in catalogue.branches.items()}
+    files = {catalogues.list_path(branch): objects.add_bytes(data) for branch, data in lists.items()}
+    files[catalogues.ROOT] = objects.add_bytes(catalogues.root_bytes(catalogue, lists))
+    return files
 
 
 def state_files(catalogue: Catalogue, objects: Objects) -> dict[str, Blob]:
     """Return every public file of a composed catalogue, its own files last."""
-    lists = {
-        branch: catalogues.list_bytes(entries.values()) for branch, entries in catalogue.branches.items()
-    }
-    files = dict(catalogue.files())
-    files |= {catalogues.list_path(branch): objects.add_bytes(data) for branch, data in lists.items()}
-    files[catalogues.ROOT] = objects.add_bytes(catalogues.root_bytes(catalogue, lists))
-    return files
+    return {**dict(catalogue.files()), **own_files(catalogue, objects)}

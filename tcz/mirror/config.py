@@ -91,7 +91,7 @@ def _read(document: toml.Document) -> Config:
         branches=_branches(root),
         keep=root.integer("keep", KEEP, low=1, high=10_000),
         locks=root.strings("locks", ()),
-        upstreams=tuple(_upstream(table) for table in root.tables("upstream")),
+        upstreams=tuple(upstream(table) for table in root.tables("upstream")),
         keys=signing.strings("keys", (), check=_key),
         latest={arch: latest.string(arch, check=_version) for arch in _architectures(latest)},
     )
@@ -121,7 +121,8 @@ def _architectures(table: toml.Table) -> tuple[str, ...]:
     return tuple(name for name in table.names() if name in ARCHITECTURES)
 
 
-def _upstream(table: toml.Table) -> Upstream:
+def upstream(table: toml.Table) -> Upstream:
+    """Read one mirror's table, whatever the mirrors in the file are for."""
     return Upstream(
         name=table.string("name", check=_name),
         url=table.string("url", check=place),
@@ -182,6 +183,27 @@ def dumps(config: Config) -> str:
     return "\n".join(lines) + "\n"
 
 
+def add_key(root: Path, key: str) -> Config:
+    """Make ``key`` the newest that the mirror in ``root`` is signed with; return the configuration.
+
+    All else in the file stays as it is, comments included.
+    """
+    import tomlkit  # noqa: PLC0415 - only this changes a file that is there
+
+    config = read(root)
+    if config.keys[-1:] == (key,):
+        return config
+    document = tomlkit.parse((root / CONFIG).read_text(encoding="utf-8"))
+    if "signing" not in document:
+        document["signing"] = tomlkit.table()
+    array = tomlkit.array()
+    array.extend([*(one for one in config.keys if one != key), key])
+    document["signing"]["keys"] = array
+    with replacing(root / CONFIG, lasting=True) as temporary:
+        temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
+    return read(root)
+
+
 def _quoted(text: str) -> str:
     # A string of JSON is one of TOML, but for DEL and characters that JSON writes as two surrogates.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
@@ -193,5 +215,5 @@ def _listed(texts: Sequence[str]) -> str:
 
 def write(root: Path, config: Config) -> None:
     """Write the configuration of the mirror in ``root``, in one step."""
-    with replacing(root / CONFIG) as temporary:
+    with replacing(root / CONFIG, lasting=True) as temporary:
         temporary.write_text(dumps(config), encoding="utf-8")

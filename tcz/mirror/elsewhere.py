@@ -18,6 +18,7 @@ from tcz.mirror import catalogue as catalogues
 from tcz.mirror.model import EMPTY
 from tcz.mirror.objects import sync_disk
 from tcz.run import CommandError
+from tcz.store import sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _REMOTE = re.compile(r"(?:rsync://|[^/:-][^/:]*::?)(?=.)")
 _NEW: Final = ".new-"
+#: Named so that web servers, told to hide such files, do.
+_BUSY: Final = ".publishing"
 #: Times to the nanosecond tell files of one size apart without reading them.
 _RSYNC: Final = (
     *("rsync", "-rt", "--modify-window=-1", "--delay-updates"),
@@ -41,7 +44,7 @@ def is_remote(place: str) -> bool:
     return _REMOTE.match(place) is not None
 
 
-def publish(mirror: Mirror, place: str, runner: Runner, reporter: Reporter) -> int:
+def publish(mirror: Mirror, place: str, runner: Runner, reporter: Reporter, *, dry_run: bool = False) -> int:
     """Copy the state that a mirror shows to ``place``; return its serial.
 
     No other command changes the mirror meanwhile. Raises ``ConfigError`` for a mirror that shows nothing and
@@ -52,6 +55,8 @@ def publish(mirror: Mirror, place: str, runner: Runner, reporter: Reporter) -> i
         catalogue = mirror.catalogue(state)
         if state is None or not catalogue.serial:
             raise ConfigError(f"{mirror.root} has published nothing yet", hint="add or sync packages first")
+        if dry_run:
+            return catalogue.serial
         if is_remote(place):
             _to_rsync(state, catalogue, place, runner, reporter)
         else:
@@ -71,7 +76,8 @@ def _own_files(catalogue: Catalogue, state: Path) -> list[str]:
 
 def _to_folder(state: Path, catalogue: Catalogue, folder: Path, reporter: Reporter) -> None:
     if folder.is_dir() and not folder.is_symlink():
-        if any(folder.iterdir()) and not (folder / catalogues.ROOT).is_file():
+        known = any((folder / name).is_file() for name in (catalogues.ROOT, _BUSY))
+        if not known and any(folder.iterdir()):
             raise ConfigError(
                 f"{folder} holds something else than a copy of a mirror", hint="name a new or an empty folder"
             )
@@ -86,23 +92,31 @@ def _to_folder(state: Path, catalogue: Catalogue, folder: Path, reporter: Report
             f"{folder} is not a folder that was published here", hint="name a new or an empty folder"
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.parent.glob(f".{folder.name}{_NEW}*"):
-        shutil.rmtree(leftover)
+    target = old.name if old is not None else ""
+    for leftover in folder.parent.iterdir():
+        # Of runs that ended early: copies begun, and whole ones that are shown no longer.
+        if (
+            re.fullmatch(rf"\.{re.escape(folder.name)}\.(new|\d+)-\w+", leftover.name)
+            and leftover.name != target
+        ):
+            shutil.rmtree(leftover)
     with reporter.step(f"copying to {folder}"):
         new = Path(tempfile.mkdtemp(prefix=f".{folder.name}{_NEW}", dir=folder.parent))
         new.chmod(0o755)
         before = dict(_known(old).files()) if old is not None else {}
         _copy_all(state, catalogue, new, old or new, before)
         sync_disk(folder.parent)
-        target = folder.with_name(new.name.replace(_NEW, f".{catalogue.serial}-"))
-        new.rename(target)
+        whole = folder.with_name(new.name.replace(_NEW, f".{catalogue.serial}-"))
+        new.rename(whole)
+        # The link must not outlive a power cut that the copy does not.
+        sync(folder.parent)
         link = folder.with_name(f".{folder.name}.link")
         link.unlink(missing_ok=True)
-        link.symlink_to(target.name)
+        link.symlink_to(whole.name)
         link.replace(folder)
         sync_disk(folder.parent)
     if old is not None:
-        shutil.rmtree(old)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _known(folder: Path) -> Catalogue:
@@ -129,22 +143,65 @@ def _copy_all(state: Path, catalogue: Catalogue, new: Path, old: Path, before: M
 
 
 def _replace_files(state: Path, catalogue: Catalogue, folder: Path) -> None:
-    before = _known(folder)
+    """Replace files one by one.
+
+    Meanwhile ``_BUSY`` names all that may lie there: a run that finds it copies everything, as the one
+    before it ended early.
+    """
+    begun = _begun(folder)
+    # After a power cut the catalogue there may be anything.
+    before = EMPTY if begun else _known(folder)
     old = dict(before.files())
+    lists = [catalogues.list_path(branch) for branch in before.branches]
     files = dict(catalogue.files())
-    changed = [path for path, blob in files.items() if old.get(path) != blob or not (folder / path).is_file()]
-    for path in (*changed, *_own_files(catalogue, state)):
+    own = _own_files(catalogue, state)
+    there = {*old, *lists, catalogues.SIGNATURE, *begun}
+    _begin(folder, {*there, *files, *own})
+    changed = [
+        path
+        for path, blob in files.items()
+        if begun or old.get(path) != blob or not (folder / path).is_file()
+    ]
+    _replace(state, folder, changed)
+    # Whoever reads the catalogue after a power cut must find what it names.
+    sync_disk(folder)
+    _replace(state, folder, own)
+    for path in there - {*files, *own}:
+        (folder / path).unlink(missing_ok=True)
+    for path in begun:
+        _beside(folder / path).unlink(missing_ok=True)
+    sync_disk(folder)
+    (folder / _BUSY).unlink()
+
+
+def _begun(folder: Path) -> set[str]:
+    """Return the paths that a run has begun to replace which did not end."""
+    try:
+        told = (folder / _BUSY).read_text(errors="surrogateescape").splitlines()
+    except FileNotFoundError:
+        return set()
+    return {path for path in told if not path.startswith("/") and ".." not in path.split("/")}
+
+
+def _begin(folder: Path, paths: Iterable[str]) -> None:
+    new = _beside(folder / _BUSY)
+    new.write_text("".join(f"{path}\n" for path in sorted(paths)))
+    sync_disk(folder)
+    new.replace(folder / _BUSY)
+    sync(folder)
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.new")
+
+
+def _replace(state: Path, folder: Path, paths: Iterable[str]) -> None:
+    for path in paths:
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        new = target.with_name(f".{target.name}.new")
+        new = _beside(target)
         shutil.copy2(state / path, new)
         new.replace(target)
-    keep = {*files, *_own_files(catalogue, state)}
-    lists = [catalogues.list_path(branch) for branch in before.branches]
-    for path in (*old, *lists, catalogues.SIGNATURE):
-        if path not in keep:
-            (folder / path).unlink(missing_ok=True)
-    sync_disk(folder)
 
 
 # rsync

@@ -8,54 +8,52 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tcz.mirror.model import listed
 from tcz.names import file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tcz.mirror.model import Entry
 
-    Entries = Mapping[str, Entry]
-
-#: The index files, and whether a .gz lies beside each (a .zsync lies beside provides.db alone).
+#: The index files with a .gz beside each (and beside provides.db, the largest, a .zsync).
 NAMES: Final = ("info.lst", "tags.db", "md5.db", "sizelist", "provides.db", "dep.db")
-ZSYNCED: Final = ("provides.db",)
+PROVIDES: Final = "provides.db"
 
 
-def info_lst(entries: Entries) -> str:
-    """Return one file name a line."""
-    return "".join(f"{file_name(name)}\n" for name in listed(entries))
+def _info_lst(entry: Entry) -> str:
+    """Return its file name."""
+    return f"{file_name(entry.name)}\n"
 
 
-def tags_db(entries: Entries) -> str:
+def _tags_db(entry: Entry) -> str:
     """Return file name, a tab and the tags as they stand in the .info."""
-    return "".join(f"{file_name(name)}\t{entries[name].tags}\n" for name in listed(entries))
+    return f"{file_name(entry.name)}\t{entry.tags}\n"
 
 
-def md5_db(entries: Entries) -> str:
-    """Return the lines of all .md5.txt files: tce-update compares them as text."""
-    return "".join(f"{entries[name].md5}  {file_name(name)}\n" for name in listed(entries))
+def _md5_db(entry: Entry) -> str:
+    """Repeat its .md5.txt: tce-update compares them as text."""
+    return f"{entry.md5}  {file_name(entry.name)}\n"
 
 
-def sizelist(entries: Entries) -> str:
+def _sizelist(entry: Entry) -> str:
     """Return file name and bytes, one blank between."""
-    return "".join(f"{file_name(name)} {entries[name].size}\n" for name in listed(entries))
+    return f"{file_name(entry.name)} {entry.size}\n"
 
 
-def dep_db(entries: Entries) -> str:
+#: Index files of one line a package.
+LINES: Final[Mapping[str, Callable[[Entry], str]]] = {
+    "info.lst": _info_lst,
+    "tags.db": _tags_db,
+    "md5.db": _md5_db,
+    "sizelist": _sizelist,
+}
+
+
+def dep_db(graph: Iterable[tuple[str, Sequence[str]]]) -> str:
     """Return a record for each package that needs something: its name, then its .dep, then an empty line."""
-    return "".join(
-        record(name, map(file_name, entries[name].needs)) for name in listed(entries) if entries[name].needs
-    )
-
-
-def provides_db(entries: Entries, paths: Callable[[Entry], Sequence[str]]) -> Iterator[str]:
-    """Yield the record of each package: its name, its paths without a leading slash, an empty line."""
-    for name in listed(entries):
-        yield record(name, paths(entries[name]))
+    return "".join([record(name, [file_name(need) for need in needs]) for name, needs in graph if needs])
 
 
 def record(name: str, lines: Iterable[str]) -> str:
-    """Return one record of ``dep.db`` or ``provides.db``."""
+    """Return one record of ``dep.db`` or ``provides.db`` (whose paths have no leading slash)."""
     return "\n".join((file_name(name), *lines, "", ""))

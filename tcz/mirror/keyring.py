@@ -5,25 +5,20 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tcz.errors import ConfigError
-from tcz.mirror import catalogue as catalogues
 from tcz.mirror import trust
-from tcz.mirror.compose import compose, state_files
-from tcz.mirror.repository import CONFIG
-from tcz.mirror.sign import PublicKey, SecretKey
+from tcz.mirror.publish import KEYS
+from tcz.mirror.sign import PublicKey, SecretKey, signer
 from tcz.store import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from tcz.mirror.repository import Mirror
     from tcz.paths import Dirs
-    from tcz.reporting import Reporter
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _PRIVATE: Final = 0o600
@@ -41,7 +36,11 @@ class Key:
 
 
 class KeyRing:
-    """Keys by name: ``NAME.key`` (mode 0600), ``NAME.pub``, ``NAME.pub.minisig``; and ``revoked``."""
+    """Keys by name: ``NAME.key`` (mode 0600), ``NAME.pub``, ``NAME.pub.minisig`` made with an older key.
+
+    ``NAME.revoked`` lists keys that are void, signed with NAME. Keys that follow one another are a family:
+    a mirror shows that of its own key, for lists that clients cannot check would make them refuse it.
+    """
 
     def __init__(self, dirs: Dirs) -> None:
         """Nothing is made until a key is."""
@@ -49,20 +48,17 @@ class KeyRing:
 
     def keys(self) -> tuple[Key, ...]:
         """Return all keys, by name."""
-        found = []
         gone = self._gone()
-        for file in sorted(self.folder.glob("*.pub")):
-            key = PublicKey.parse(file.read_text(), str(file))
-            found.append(
-                Key(
-                    name=file.stem,
-                    id=key.name,
-                    secret=file.with_suffix(".key").exists(),
-                    after=file.with_name(f"{file.name}.minisig").exists(),
-                    revoked=key.name in gone,
-                )
+        return tuple(
+            Key(
+                name=name,
+                id=key.name,
+                secret=(self.folder / f"{name}.key").exists(),
+                after=(self.folder / f"{name}.pub.minisig").exists(),
+                revoked=key.name in gone,
             )
-        return tuple(found)
+            for name, key in self._public().items()
+        )
 
     def new(self, name: str) -> PublicKey:
         """Make a key; raises ``ConfigError`` for a name that is taken or none."""
@@ -117,67 +113,79 @@ class KeyRing:
         return key
 
     def revoke(self, name: str, by: str) -> None:
-        """Declare a key void, signed with another one. Raises ``ConfigError``."""
-        gone = next((key for key in self.keys() if key.name == name), None)
+        """Declare a key void, signed with another one of its family. Raises ``ConfigError``."""
+        gone = self._public().get(name)
         if gone is None:
             raise ConfigError(f"there is no key {name}", hint="tcz mirror keys list shows all there are")
         if name == by:
             raise ConfigError("a key cannot revoke itself", hint=f"tcz mirror keys rotate {name} NEW, first")
-        text, signature = trust.revocation({*self._gone(), gone.id}, self.secret(by))
-        _write(self.folder / "revoked.minisig", signature)
-        _write(self.folder / "revoked", text)
+        key = self.secret(by)
+        family = self._family([key.public])
+        if name not in family:
+            raise ConfigError(
+                f"who trusts {name} has no reason to believe {by}",
+                hint="a key is revoked by one that followed it",
+            )
+        names = {gone.name}.union(*(self._list(one) for one in family))
+        text, signature = trust.revocation(names, key)
+        _write(self.folder / f"{by}.revoked.minisig", signature)
+        _write(self.folder / f"{by}.revoked", text)
 
-    def public_files(self) -> dict[str, bytes]:
-        """Return what a mirror shows of the ring, by path."""
-        patterns: Iterable[str] = ("*.pub", "*.pub.minisig", "revoked", "revoked.minisig")
-        found = [file for pattern in patterns for file in sorted(self.folder.glob(pattern))]
-        return {f"{trust.KEYS}/{file.name}": file.read_bytes() for file in found}
+    def holder(self, key: PublicKey) -> str | None:
+        """Return the name of a key that can sign; ``None`` for one whose secret is not here, or is void."""
+        gone = self._gone()
+        for name, one in self._public().items():
+            if one == key and key.name not in gone and (self.folder / f"{name}.key").exists():
+                return name
+        return None
 
-    def _gone(self) -> frozenset[str]:
+    def public_files(self, of: Iterable[PublicKey]) -> dict[str, bytes]:
+        """Return what a mirror that is signed with one of these keys shows of the ring, by path."""
+        family, gone = self._family(of), self._gone()
+        found = {}
+        for name in sorted(family):
+            for file in (self.folder / f"{name}.pub", self.folder / f"{name}.pub.minisig"):
+                if file.exists():
+                    found[f"{KEYS}/{file.name}"] = file.read_bytes()
+        lists = [name for name, key in family.items() if key.name not in gone and self._list(name)]
+        if lists:
+            longest = max(sorted(lists), key=lambda name: len(self._list(name)))
+            found[trust.REVOKED] = (self.folder / f"{longest}.revoked").read_bytes()
+            found[f"{trust.REVOKED}.minisig"] = (self.folder / f"{longest}.revoked.minisig").read_bytes()
+        return found
+
+    def _public(self) -> dict[str, PublicKey]:
+        files = sorted(self.folder.glob("*.pub"))
+        return {file.stem: PublicKey.parse(file.read_text(), str(file)) for file in files}
+
+    def _family(self, of: Iterable[PublicKey]) -> dict[str, PublicKey]:
+        """Return keys with all that vouch for them, and all that these vouch for."""
+        known, start = self._public(), set(of)
+        family = {name for name, key in known.items() if key in start}
+        parents = {}
+        for name in known:
+            signature = self.folder / f"{name}.pub.minisig"
+            if signature.exists():
+                parents[name] = signer(signature.read_bytes(), str(signature))
+        before: set[str] = set()
+        while family != before:
+            before = set(family)
+            ids = {known[name].name for name in family}
+            up = {parents[name] for name in family if name in parents}
+            family |= {name for name in known if parents.get(name) in ids or known[name].name in up}
+        return {name: known[name] for name in sorted(family)}
+
+    def _list(self, name: str) -> frozenset[str]:
         try:
-            return trust.parse_revoked((self.folder / "revoked").read_bytes())
+            return trust.parse_revoked((self.folder / f"{name}.revoked").read_bytes())
         except FileNotFoundError:
             return frozenset()
 
+    def _gone(self) -> frozenset[str]:
+        lists = (self._list(file.stem) for file in self.folder.glob("*.revoked"))
+        return frozenset().union(*lists)
+
 
 def _write(file: Path, data: bytes) -> None:
-    with replacing(file) as new:
+    with replacing(file, lasting=True) as new:
         new.write_bytes(data)
-
-
-def sign(mirror: Mirror, ring: KeyRing, name: str, title: str, reporter: Reporter) -> int:
-    """Publish what the mirror shows again, signed and with the ring's public keys; return the new serial.
-
-    Raises ``ConfigError`` for a mirror that shows nothing yet, and for a key that cannot sign.
-    """
-    key = ring.secret(name)
-    with mirror.writing(reporter) as writer:
-        old = mirror.catalogue()
-        if not old.serial:
-            raise ConfigError(f"{mirror.root} has published nothing yet", hint="add or sync packages first")
-        extra = {path: blob for path, blob in old.extra.items() if not path.startswith(f"{trust.KEYS}/")}
-        extra |= {path: writer.objects.add_bytes(data) for path, data in ring.public_files().items()}
-        new = compose(replace(old, serial=old.serial + 1, extra=extra), old, writer.objects)
-        files = state_files(new, writer.objects)
-        files |= trust.signature(files, writer.objects, key=key, title=title)
-        writer.publish(files, new.serial)
-        return new.serial
-
-
-def check_shown(mirror: Mirror, keys: Iterable[PublicKey], last_serial: int = 0) -> trust.Checked:
-    """Check the signature of what a mirror shows. Raises ``VerifyError``."""
-    state = mirror.shown() or mirror.public
-    try:
-        signature = (state / catalogues.SIGNATURE).read_bytes()
-    except FileNotFoundError:
-        signature = b""
-    return trust.check((state / catalogues.ROOT).read_bytes(), signature, keys, last_serial)
-
-
-def title_of(mirror: Mirror) -> str:
-    """Return the title in ``mirror.toml``; empty where it has none. Raises ``ConfigError`` for no TOML."""
-    try:
-        title = tomllib.loads((mirror.root / CONFIG).read_text()).get("title", "")
-    except ValueError as error:
-        raise ConfigError(f"{mirror.root / CONFIG} is not TOML: {error}") from error
-    return title if isinstance(title, str) else ""

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
 #: More than an index of any repository: provides.db of all of Tiny Core has some 60 MB.
 UNPACKED_MAX: Final = 1 << 29
+#: What is larger than this never gets this many times smaller, unless it was made to harm.
+_SMALL: Final = 16 << 20
+_RATIO_MAX: Final = 200
 _GZIP: Final = b"\x1f\x8b"
 _ANY_HEADER: Final = 47
+_BLANK = re.compile(r"[ \t\r\n\f\v]+")
 _BETWEEN = re.compile(r"\n\n+")
 _PAGE = re.compile(rb"\s*<(?:!doctype|html|head|\?xml)", re.IGNORECASE)
 _MD5 = re.compile(r"([0-9a-fA-F]{32})\s+\*?(?:\./)?(\S+)\Z")
@@ -45,7 +49,7 @@ def text(data: bytes, where: str) -> str:
 
 def _unpacked(data: bytes, where: str) -> bytes:
     found = []
-    left = UNPACKED_MAX
+    limit = left = min(UNPACKED_MAX, max(_SMALL, _RATIO_MAX * len(data)))
     while data:
         stream = zlib.decompressobj(_ANY_HEADER)
         try:
@@ -54,7 +58,7 @@ def _unpacked(data: bytes, where: str) -> bytes:
             raise VerifyError("damaged, or not gzip", where=where, why=str(error)) from error
         left -= len(piece)
         if left < 0:
-            raise VerifyError(f"unpacks to more than {UNPACKED_MAX >> 20} MiB", where=where)
+            raise VerifyError(f"unpacks to more than {limit >> 20} MiB", where=where)
         if not stream.eof:
             raise VerifyError("cut off", where=where, why="the packed data has no end")
         found.append(piece)
@@ -64,7 +68,7 @@ def _unpacked(data: bytes, where: str) -> bytes:
 
 def name_in(raw: str, where: str) -> str:
     """Return a name without blanks and suffix. Raises ``VerifyError`` for one outside the grammar."""
-    name = "".join(raw.split()).removesuffix(".tcz")
+    name = _BLANK.sub("", raw).removesuffix(".tcz")
     if not is_package_name(name):
         raise VerifyError(
             f"{raw[:80]!r} is not a package name",

@@ -5,12 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from tcz.mirror.model import listed
 from tcz.names import file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tcz.mirror.model import Branch, Entry
 
 NAME: Final = "tcz.html"
@@ -21,15 +18,18 @@ _HEAD = """\
 </head><body><h1>{title}</h1>
 <table><tr><th>Package</th><th>Version</th><th>Bytes</th><th>Description</th></tr>
 """
-_TAIL = "</table></body></html>\n"
+TAIL: Final = "</table></body></html>\n"
 
 
-def page(branch: Branch, entries: Mapping[str, Entry]) -> str:
-    """Return the page; every text of a package is escaped."""
-    rows = [
+def head(branch: Branch) -> str:
+    """Return what stands before the rows."""
+    return _HEAD.format(title=f"Packages of {branch}")
+
+
+def row(entry: Entry) -> str:
+    """Return the line of a package; every text of it is escaped."""
+    file = file_name(entry.name)
+    return (
         f'<tr><td><a href="{file}{".info" if ".info" in entry.files else ""}">{file}</a></td>'
         f"<td>{escape(entry.version)}</td><td>{entry.size}</td><td>{escape(entry.summary)}</td></tr>\n"
-        for name in listed(entries)
-        for file, entry in ((file_name(name), entries[name]),)
-    ]
-    return _HEAD.format(title=f"Packages of {branch}") + "".join(rows) + _TAIL
+    )

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote
 
 from tcz.errors import FetchError, VerifyError
+from tcz.fetch import retry_after
 from tcz.store import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     import requests
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 READ_MAX: Final = 1 << 28
 _ABSENT: Final = (404, 410)
 _UNCHANGED: Final = 304
+_TOO_MANY: Final = 429
+_SERVER_FAILURE: Final = 500
 _OK: Final = 200
 _TIMEOUT: Final = (5.0, 60.0)
 _BLOCK: Final = 1 << 18
@@ -41,6 +45,10 @@ class Place(Protocol):
 
     def below(self, path: str) -> Place:
         """Return the place of a folder here."""
+        ...
+
+    def prepare(self, paths: Sequence[str]) -> None:
+        """Learn what will be read next, as it is now: some bring it all at once. Raises ``FetchError``."""
         ...
 
     def files(self, suffix: str) -> Iterable[str] | None:
@@ -74,24 +82,42 @@ class Folder:
         """See ``Place``."""
         return Folder(self.path / path)
 
+    def prepare(self, paths: Sequence[str]) -> None:
+        """See ``Place``: nothing to do."""
+
     def files(self, suffix: str) -> Iterable[str] | None:
         """See ``Place``."""
         return sorted(path.name for path in self.path.glob(f"*{suffix}"))
 
 
+class _BusyError(FetchError):
+    """A server that may answer later; ``after`` are the seconds that it asks for."""
+
+    after = 0.0
+
+
 class Web:
     """Files below an address. What has not changed since it was read last comes out of the cache."""
 
-    def __init__(self, address: str, cache: Path, *, timeout: tuple[float, float] = _TIMEOUT) -> None:
-        """``cache`` is a folder for what was read; ``timeout`` is for connect and read, in seconds."""
+    def __init__(
+        self, address: str, cache: Path, *, timeout: tuple[float, float] = _TIMEOUT, pause: float = 1.0
+    ) -> None:
+        """``cache`` is a folder for what was read; ``timeout`` is for connect and read, in seconds.
+
+        ``pause`` is the wait before a busy server is asked again, where it names none.
+        """
         self.where = address.rstrip("/")
         self._cache = cache
         self._timeout = timeout
+        self._pause = pause
         self._local = threading.local()
 
     def below(self, path: str) -> Web:
         """See ``Place``."""
-        return Web(f"{self.where}/{path}", self._cache, timeout=self._timeout)
+        return Web(f"{self.where}/{path}", self._cache, timeout=self._timeout, pause=self._pause)
+
+    def prepare(self, paths: Sequence[str]) -> None:
+        """See ``Place``: each file is asked for when its turn comes."""
 
     def files(self, suffix: str) -> Iterable[str] | None:  # noqa: ARG002 - the protocol's
         """See ``Place``: web servers need not tell."""
@@ -102,7 +128,17 @@ class Web:
         return f"{self.where}/{quote(path, safe='/+')}"
 
     def read(self, path: str) -> bytes | None:
-        """See ``Place``; asks whether what the cache has is still right."""
+        """See ``Place``; asks whether what the cache has is still right.
+
+        A server that is busy (5xx, 429) is asked once more, after the time that it names.
+        """
+        try:
+            return self._read(path)
+        except _BusyError as busy:
+            time.sleep(busy.after or self._pause)
+            return self._read(path)
+
+    def _read(self, path: str) -> bytes | None:
         import requests  # noqa: PLC0415 - slow to import
         import urllib3  # noqa: PLC0415
 
@@ -120,6 +156,10 @@ class Web:
                     return None
                 if answer.status_code != _OK:
                     why = f"HTTP status {answer.status_code} {answer.reason}"
+                    if answer.status_code >= _SERVER_FAILURE or answer.status_code == _TOO_MANY:
+                        busy = _BusyError("the server refused", where=address, why=why)
+                        busy.after = retry_after(answer.headers.get("Retry-After", ""))
+                        raise busy
                     raise FetchError("the server refused", where=address, why=why)
                 data = _received(answer, address)
                 _keep(kept, data, answer)

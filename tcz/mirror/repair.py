@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from tcz import metadata, zsync
 from tcz.errors import VerifyError
 from tcz.mirror import config as configs
+from tcz.mirror import rescue
 from tcz.mirror import verify as work
 from tcz.mirror.compose import compose
 from tcz.mirror.model import EMPTY, Blob
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tcz.mirror.model import Catalogue, Entry
     from tcz.mirror.publish import Sign
     from tcz.mirror.repository import Mirror, Writer
+    from tcz.mirror.rescue import Reach
     from tcz.mirror.verify import Survey, Verified
     from tcz.reporting import Reporter
 
@@ -47,39 +49,62 @@ def repair(
     mirror: Mirror,
     reporter: Reporter,
     *,
-    sources: Sequence[Path] = (),
+    sources: Sequence[str] = (),
     drop: bool = False,
+    reach: Reach | None = None,
     sign: Sign = unsigned,
 ) -> Repaired:
     """Mend what ``verify`` finds wrong; what cannot be mended stays as it is, or is given up with ``drop``.
 
-    Bytes come from other states, from ``sources`` and upstreams that are folders (of the mirror's layout,
-    or of packages), and from what they follow from; they are taken only if their hash is right.
+    Bytes come from other states, from ``sources`` and upstreams (folders of the mirror's layout or of
+    packages, and with ``reach`` addresses), and from what they follow from; they are taken only if their hash
+    is right. Raises ``ConfigError`` where a signed mirror would have to be published without its key.
     """
     config = configs.read(mirror.root)
     with mirror.writing(reporter) as writer:
         survey = work.survey(mirror, reporter)
         wanted = _lost(mirror, survey)
-        folders = (*sources, *_folders(config))
+        places = (*sources, *_upstreams(config))
+        folders = [Path(one) for one in places if "://" not in one]
         restored = _restore(mirror, survey, wanted, folders)
         derived = _derive(mirror, survey, wanted)
+        addresses = [one for one in places if "://" in one]
+        if wanted and addresses and reach is not None:
+            restored += rescue.fetch(mirror, survey.catalogues.values(), wanted, addresses, reach, reporter)
+            derived += _derive(mirror, survey, wanted)
         linked = _link(mirror, survey, wanted)
         dropped = _drop(writer, config, survey, wanted, sign) if drop else ()
         sync_disk(mirror.root)
         found = work.verify(mirror, reporter)
-        if any(one.kind == "index" for one in found.damage):
+        if any(one.kind in ("index", "signature") for one in found.damage):
             now = mirror.catalogue()
-            publish(writer, config, _canonical(mirror, now), old=now, anew=True, sign=sign)
+            shown = mirror.shown()
+            made = publish(writer, config, _canonical(mirror, now), old=now, anew=True, sign=sign)
+            if shown is not None and made.serial != now.serial and shown in _refused(mirror, found):
+                writer.remove(shown)
             found = work.verify(mirror, reporter)
     return Repaired(restored=restored, derived=derived, linked=linked, dropped=dropped, verified=found)
 
 
-def _folders(config: Config) -> Iterator[Path]:
+def outlook(mirror: Mirror, reporter: Reporter) -> Repaired:
+    """Tell what ``repair`` would begin with: what ``verify`` finds. Nothing is written."""
+    found = work.verify(mirror, reporter)
+    return Repaired(restored=0, derived=0, linked=0, dropped=(), verified=found)
+
+
+def _refused(mirror: Mirror, found: Verified) -> set[Path]:
+    """Return the states that clients refuse for their signature, but for those that have a name."""
+    states = {
+        mirror.root / STATES / one.path.split("/")[1] for one in found.damage if one.kind == "signature"
+    }
+    return states - set(mirror.snapshots().values())
+
+
+def _upstreams(config: Config) -> Iterator[str]:
+    """Return the upstreams: folders as paths, the others as addresses."""
     for upstream in sorted(config.upstreams, key=lambda one: -one.priority):
-        if upstream.url.startswith("/"):
-            yield Path(upstream.url)
-        elif urlsplit(upstream.url).scheme == "file":
-            yield Path(unquote(urlsplit(upstream.url).path))
+        local = urlsplit(upstream.url).scheme == "file"
+        yield unquote(urlsplit(upstream.url).path) if local else upstream.url
 
 
 def _lost(mirror: Mirror, survey: Survey) -> dict[str, Blob]:
@@ -170,16 +195,16 @@ def _link(mirror: Mirror, survey: Survey, wanted: Mapping[str, Blob]) -> int:
     (mirror.root / "tmp").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=mirror.root / "tmp") as folder:
         for state, catalogue in survey.catalogues.items():
-            expected = work.expected_files(state, catalogue)
-            for one in work.wrong_files(mirror, state, expected):
-                target = state / one
-                if one not in expected:
+            wrong = list(work.wrong_files(mirror, state, work.files_of(state, catalogue)))
+            for path, blob in sorted(wrong, key=lambda one: one[1] is not None):
+                target = state / path
+                if blob is None:
                     target.unlink()
-                elif expected[one].sha256 in wanted:
+                elif blob.sha256 in wanted:
                     continue
                 else:
                     new = Path(folder) / "file"
-                    mirror.objects.link(expected[one], new)
+                    mirror.objects.link(blob, new)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     new.replace(target)
                 count += 1
@@ -235,12 +260,17 @@ def _drop_states(writer: Writer, survey: Survey, wanted: Mapping[str, Blob]) -> 
     mirror = writer.mirror
     shown = mirror.shown()
     gone = set()
+    unsigned_states = {one.path.split("/")[1] for one in survey.found.damage if one.kind == "signature"}
     for state in writer.states():
         catalogue = survey.catalogues.get(state)
         if shown == state:
             continue
         files = {} if catalogue is None else work.expected_files(state, catalogue)
-        if catalogue is None or any(blob.sha256 in wanted for blob in files.values()):
+        if (
+            catalogue is None
+            or state.name in unsigned_states
+            or any(blob.sha256 in wanted for blob in files.values())
+        ):
             gone.add(state.name)
             writer.remove(state)
             yield f"the state {state.name}"

@@ -8,6 +8,7 @@
     public -> states/7     the state that is shown: one rename replaces it
     snapshots/NAME         -> ../states/5, a state that stays
     tmp/                   what a writer is making; whatever lies there with no writer is a leftover
+    past.jsonl             what belonged to packages that are shown no more (see ``tcz.mirror.past``)
     incoming/              what an interrupted sync has brought so far; the next one goes on with it
 
 A writer holds the lock, makes a state in ``tmp``, has all of it written to the disk, renames it into
@@ -18,20 +19,24 @@ writer removes its leftovers.
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcz.errors import ConfigError, ToolkitError, VerifyError
 from tcz.mirror import catalogue as catalogues
+from tcz.mirror.entries import Entries, differing
 from tcz.mirror.model import EMPTY
 from tcz.mirror.objects import Objects, sync_disk
+from tcz.store import sync
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from tcz.mirror.model import Blob, Catalogue
     from tcz.reporting import Reporter
@@ -40,6 +45,8 @@ PUBLIC = "public"
 STATES = "states"
 SNAPSHOTS = "snapshots"
 CONFIG = "mirror.toml"
+INCOMING = "incoming"
+TMP = "tmp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,7 @@ class Mirror:
             return EMPTY
         try:
             root = (state / catalogues.ROOT).read_bytes()
-            return catalogues.parse(root, lambda path, _: (state / path).read_bytes())
+            return catalogues.parse(root, lambda path, _: (state / path).read_bytes(), Entries.read)
         except FileNotFoundError as error:
             raise VerifyError(
                 "a state of the mirror has lost its catalogue",
@@ -131,9 +138,11 @@ class Writer:
         self.objects = mirror.objects
 
     def recover(self) -> None:
-        """Remove what an interrupted writer left: all of ``tmp``, and states that never became public."""
+        """Remove what an interrupted writer left: all of ``tmp``, states half removed or never public."""
         root = self.mirror.root
         shutil.rmtree(root / "tmp", ignore_errors=True)
+        for doomed in (root / STATES).glob(".*"):
+            shutil.rmtree(doomed)
         kept = {path.name for path in self.mirror.snapshots().values()}
         shown = self.mirror.shown()
         last = int(shown.name) if shown else 0
@@ -157,16 +166,61 @@ class Writer:
             (root / name).mkdir(exist_ok=True)
         new = Path(tempfile.mkdtemp(dir=root / "tmp"))
         new.chmod(0o755)
-        made: set[Path] = set()
-        for path, blob in files.items():
-            target = new / path
-            if target.parent not in made:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                made.add(target.parent)
+        self._link(files.items(), new)
+        return self._shown(new, serial)
+
+    def follow(self, made: Catalogue, own: Mapping[str, Blob], *, keep: int | None) -> Path:
+        """Show a composed catalogue, with the files of its ``own``; as ``publish`` does, but in less time.
+
+        A state that would be removed afterwards, only ``keep`` being kept, is made into the new one where
+        there is one: most of its files are the same. With ``None`` every file is linked anew.
+        """
+        spare = None if keep is None else self._spare(keep)
+        if spare is not None:
+            with suppress(VerifyError):
+                before = self.mirror.catalogue(spare)
+                if before.branches.keys() == made.branches.keys():
+                    return self._renewed(spare, before, made, own)
+        return self.publish(dict(chain(made.files(), own.items())), made.serial)
+
+    def _spare(self, keep: int) -> Path | None:
+        """Return the newest state that is to be removed once there is one more."""
+        old = self.old(keep - 1)
+        return old[-1] if old else None
+
+    def _renewed(self, spare: Path, before: Catalogue, made: Catalogue, own: Mapping[str, Blob]) -> Path:
+        # From here on it is no state any more: whatever happens, it is public as a whole or removed.
+        new = self._taken(spare)
+        folders = tuple(f"{branch.folder}/" for branch in made.branches)
+        for file in _files_outside(new, folders):
+            file.unlink()
+        changed = [one for one in differing(made, before) if one[0].startswith(folders)]
+        for path, _ in changed:
+            (new / path).unlink(missing_ok=True)
+        told = ((path, blob) for path, blob in changed if blob is not None)
+        others = chain(made.extra.items(), made.indexes.items())
+        outside = (one for one in others if not one[0].startswith(folders))
+        self._link(chain(told, outside, own.items()), new)
+        return self._shown(new, made.serial)
+
+    def _link(self, files: Iterable[tuple[str, Blob]], folder: Path) -> None:
+        made: set[str] = set()
+        for path, blob in files:
+            target = f"{folder}/{path}"
+            parent = target.rpartition("/")[0]
+            if parent not in made:
+                Path(parent).mkdir(parents=True, exist_ok=True)
+                made.add(parent)
             self.objects.link(blob, target)
+
+    def _shown(self, new: Path, serial: int) -> Path:
+        """Make what was written a state, and show it."""
+        root = self.mirror.root
         sync_disk(root)
         state = root / STATES / str(serial)
         new.rename(state)
+        # The link must not outlive a power cut that its state does not.
+        sync(root / STATES)
         self.show(state)
         return state
 
@@ -178,15 +232,19 @@ class Writer:
 
     def name(self, snapshot: str, state: Path) -> None:
         """Keep a state under a name; raises ``ConfigError`` for a name that is taken by another state."""
+        self.refuse_name(snapshot, state)
         folder = self.mirror.root / SNAPSHOTS
         folder.mkdir(exist_ok=True)
-        link = folder / snapshot
+        _replace_link(folder / snapshot, f"../{STATES}/{state.name}")
+        sync_disk(self.mirror.root)
+
+    def refuse_name(self, snapshot: str, state: Path) -> None:
+        """Raise ``ConfigError`` for a name that another state has."""
+        link = self.mirror.root / SNAPSHOTS / snapshot
         if link.is_symlink() and link.readlink().name != state.name:
             raise ConfigError(
                 f"there is a snapshot {snapshot} already", hint="snapshots never change: choose another name"
             )
-        _replace_link(link, f"../{STATES}/{state.name}")
-        sync_disk(self.mirror.root)
 
     def unname(self, snapshot: str) -> None:
         """Forget a snapshot's name; raises ``ConfigError`` for one that is not there."""
@@ -198,22 +256,43 @@ class Writer:
 
     def prune(self, keep: int) -> tuple[str, ...]:
         """Remove all but the newest ``keep`` states, those shown or named excepted; return their names."""
-        kept = {path.name for path in self.mirror.snapshots().values()}
-        shown = self.mirror.shown()
-        if shown is not None:
-            kept.add(shown.name)
-        states = self.states()
-        old = [state for state in states[: max(0, len(states) - keep)] if state.name not in kept]
+        old = self.old(keep)
         for state in old:
             self.remove(state)
         return tuple(state.name for state in old)
 
+    def old(self, keep: int, *, without: str | None = None) -> list[Path]:
+        """Return the states that ``prune`` removes, as if there were no snapshot ``without``.
+
+        Raises ``ConfigError`` where there is none.
+        """
+        named = dict(self.mirror.snapshots())
+        if without is not None and named.pop(without, None) is None:
+            raise ConfigError(f"there is no snapshot {without}", hint="tcz mirror snapshot list shows all")
+        shown = self.mirror.shown()
+        kept = {state.name for state in (*named.values(), shown) if state is not None}
+        states = self.states()
+        return [state for state in states[: max(0, len(states) - keep)] if state.name not in kept]
+
     def remove(self, state: Path) -> None:
-        """Remove a state: out of sight in one step, then file by file."""
-        (self.mirror.root / "tmp").mkdir(exist_ok=True)
-        doomed = Path(tempfile.mkdtemp(dir=self.mirror.root / "tmp"))
-        state.rename(doomed / state.name)
-        shutil.rmtree(doomed)
+        """Remove a state: out of sight in one step, then file by file. No room is needed for it."""
+        shutil.rmtree(self._taken(state))
+
+    def _taken(self, state: Path) -> Path:
+        """Take a state out of sight; return where it is now."""
+        doomed = state.with_name(f".{state.name}")
+        state.rename(doomed)
+        # Or it could be back after a power cut, and half empty.
+        sync(state.parent)
+        return doomed
+
+
+def _files_outside(folder: Path, others: Container[str]) -> Iterator[Path]:
+    """Yield all files below a folder but those below ``others``, which end in a slash."""
+    for place, folders, files in os.walk(folder):
+        here = Path(place)
+        folders[:] = [name for name in folders if f"{(here / name).relative_to(folder)}/" not in others]
+        yield from (here / name for name in files)
 
 
 def _replace_link(link: Path, target: str) -> None:

@@ -14,11 +14,9 @@ from tcz.names import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
-    from tcz.mirror.model import Branch, Entry
+    from tcz.mirror.model import Blob, Branch, Catalogue, Entry
     from tcz.mirror.place import Place
-    from tcz.mirror.repository import Mirror
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,14 +174,16 @@ class Indexed:
         return None if data is None or official.is_page(data) else decode(data)
 
 
-class Own:
+class Catalogued:
     """A branch of a mirror that this toolkit keeps, by its catalogue."""
 
-    def __init__(self, mirror: Mirror, branch: Branch, state: Path | None = None) -> None:
-        """``state`` is the one to read; the one that is shown if none is given."""
-        self.title = f"{mirror.root} {branch}"
-        self._objects = mirror.objects
-        self._catalogue = mirror.catalogue(state)
+    def __init__(
+        self, title: str, catalogue: Catalogue, branch: Branch, read: Callable[[str, Blob], bytes]
+    ) -> None:
+        """``read`` returns a file that the catalogue names by its path, with those bytes only."""
+        self.title = f"{title} {branch}"
+        self._read = read
+        self._catalogue = catalogue
         self._branch = branch
         self._entries = self._catalogue.entries(branch)
 
@@ -207,14 +207,15 @@ class Own:
             path = f"{self._branch.folder}/{suffix}"
             blob = self._catalogue.indexes.get(path)
             if blob is not None:
-                yield from official.paths(official.text(self._objects.read(blob), path), path)
+                yield from official.paths(official.text(self._read(path, blob), path), path)
                 return
 
     def info(self, name: str) -> str | None:
         """See ``Source``."""
         entry = self._entries.get(name)
         blob = None if entry is None else entry.files.get(".info")
-        return None if blob is None else decode(self._objects.read(blob))
+        path = f"{self._branch.folder}/{file_name(name)}.info"
+        return None if blob is None else decode(self._read(path, blob))
 
 
 def _item(entry: Entry, title: str) -> Item:

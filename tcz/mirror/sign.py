@@ -127,8 +127,18 @@ class Verified:
     comment: str
 
 
-def verify(data: bytes, signature: bytes, keys: Iterable[PublicKey], where: str) -> Verified:
-    """Check a .minisig file for ``data``; raises ``VerifyError`` unless one of ``keys`` made it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """A .minisig file taken apart; nothing of it is checked."""
+
+    kind: bytes
+    key_id: bytes
+    signed: bytes
+    comment: str
+    whole: bytes
+
+
+def _parts(signature: bytes, where: str) -> _Parts:
     try:
         lines = signature.decode().removesuffix("\n").split("\n")
     except UnicodeDecodeError:
@@ -141,26 +151,37 @@ def verify(data: bytes, signature: bytes, keys: Iterable[PublicKey], where: str)
     ):
         raise VerifyError("not a signature of minisign", where=where)
     first, whole = _decoded(lines[1], where), _decoded(lines[3], where)
-    comment = lines[2].removeprefix(_TRUSTED)
     kind, key_id, signed = first[:2], first[2 : 2 + _ID_SIZE], first[2 + _ID_SIZE :]
     if kind not in (_HASHED, _WHOLE) or len(signed) != _SIGNATURE_SIZE:
         raise VerifyError("not a signature of minisign", where=where)
-    key = next((key for key in keys if key.id == key_id), None)
+    comment = lines[2].removeprefix(_TRUSTED)
+    return _Parts(kind=kind, key_id=key_id, signed=signed, comment=comment, whole=whole)
+
+
+def signer(signature: bytes, where: str) -> str:
+    """Return the id of the key that a .minisig file claims to be of; raises ``VerifyError``."""
+    return _parts(signature, where).key_id[::-1].hex().upper()
+
+
+def verify(data: bytes, signature: bytes, keys: Iterable[PublicKey], where: str) -> Verified:
+    """Check a .minisig file for ``data``; raises ``VerifyError`` unless one of ``keys`` made it."""
+    found = _parts(signature, where)
+    key = next((key for key in keys if key.id == found.key_id), None)
     if key is None:
         raise VerifyError(
-            f"signed with the key {key_id[::-1].hex().upper()}, which is not trusted",
+            f"signed with the key {signer(signature, where)}, which is not trusted",
             where=where,
             hint="get the mirror's key by a way of its own, and compare",
         )
     public = Ed25519PublicKey.from_public_bytes(key.key)
     try:
-        public.verify(signed, hashlib.blake2b(data).digest() if kind == _HASHED else data)
-        public.verify(whole, signed + comment.encode())
+        public.verify(found.signed, hashlib.blake2b(data).digest() if found.kind == _HASHED else data)
+        public.verify(found.whole, found.signed + found.comment.encode())
     except InvalidSignature:
         raise VerifyError(
             "the signature does not fit", where=where, why="the file or its signature was changed"
         ) from None
-    return Verified(key=key, comment=comment)
+    return Verified(key=key, comment=found.comment)
 
 
 def _encoded(data: bytes) -> str:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from tcz.errors import ConfigError
 from tcz.mirror import config as configs
-from tcz.mirror import verify
+from tcz.mirror import past, verify
 from tcz.mirror.locks import locked
 from tcz.mirror.objects import sync_disk
+from tcz.mirror.repository import INCOMING
 
 if TYPE_CHECKING:
     from datetime import date
+    from pathlib import Path
 
     from tcz.mirror.repository import Mirror
     from tcz.reporting import Reporter
@@ -41,7 +43,9 @@ class Collected:
     kept: int
 
 
-def create(mirror: Mirror, name: str | None, today: date, reporter: Reporter) -> Snapshot:
+def create(
+    mirror: Mirror, name: str | None, today: date, reporter: Reporter, *, dry_run: bool = False
+) -> Snapshot:
     """Keep the state that is shown under a name, ``today`` if none is given.
 
     Raises ``ConfigError`` for a name that another state has, and for a mirror that shows nothing.
@@ -56,28 +60,35 @@ def create(mirror: Mirror, name: str | None, today: date, reporter: Reporter) ->
         shown = mirror.shown()
         if shown is None:
             raise ConfigError("the mirror shows nothing yet", hint="tcz mirror index publishes it")
-        writer.name(name, shown)
-    return next(one for one in listing(mirror) if one.name == name)
+        if dry_run:
+            writer.refuse_name(name, shown)
+        else:
+            writer.name(name, shown)
+        return _told(mirror, name, shown)
 
 
 def listing(mirror: Mirror) -> tuple[Snapshot, ...]:
     """Return all snapshots by name. Raises ``VerifyError`` for one that cannot be read."""
-    found = []
-    for name, state in mirror.snapshots().items():
-        catalogue = mirror.catalogue(state)
-        entries = [entry for branch in catalogue.branches.values() for entry in branch.values()]
-        size = sum(entry.size for entry in entries)
-        found.append(Snapshot(name=name, serial=catalogue.serial, packages=len(entries), size=size))
-    return tuple(found)
+    return tuple(_told(mirror, name, state) for name, state in mirror.snapshots().items())
 
 
-def remove(mirror: Mirror, name: str, reporter: Reporter) -> tuple[str, ...]:
-    """Forget a snapshot; return the states that were removed with it. Their content stays until ``gc``."""
+def _told(mirror: Mirror, name: str, state: Path) -> Snapshot:
+    catalogue = mirror.catalogue(state)
+    size = sum(entry.size for branch in catalogue.branches.values() for entry in branch.values())
+    count = sum(map(len, catalogue.branches.values()))
+    return Snapshot(name=name, serial=catalogue.serial, packages=count, size=size)
+
+
+def remove(mirror: Mirror, name: str, reporter: Reporter, *, dry_run: bool = False) -> tuple[str, ...]:
+    """Forget a snapshot; return the states that are removed with it. Their content stays until ``gc``."""
     with mirror.writing(reporter) as writer:
         if not _NAME.match(name):
             raise ConfigError(f"there is no snapshot {name!r}", hint="tcz mirror snapshot list shows all")
+        keep = configs.read(mirror.root).keep
+        if dry_run:
+            return tuple(state.name for state in writer.old(keep, without=name))
         writer.unname(name)
-        return writer.prune(configs.read(mirror.root).keep)
+        return writer.prune(keep)
 
 
 def collect(mirror: Mirror, reporter: Reporter, *, dry_run: bool = False) -> Collected:
@@ -88,11 +99,21 @@ def collect(mirror: Mirror, reporter: Reporter, *, dry_run: bool = False) -> Col
     """
     config = configs.read(mirror.root)
     with mirror.writing(reporter) as writer:
-        needed = set(locked(mirror.root, config))
+        named = locked(mirror.root, config)
+        needed = set(named)
         states = () if dry_run else writer.prune(config.keep)
         for state in writer.states():
-            files = verify.expected_files(state, mirror.catalogue(state))
-            needed.update(blob.sha256 for blob in files.values())
+            needed.update(blob.sha256 for _, blob in verify.files_of(state, mirror.catalogue(state)))
+        known = past.read(mirror.root)
+        needed.update(sha256 for one in known if one.sha256 in named for _, sha256 in one.files)
+        stay = [one for one in known if one.sha256 in needed]
+        if len(stay) < len(known) and not dry_run:
+            past.forget(mirror.root, stay)
+        # What an interrupted sync has brought: the next one goes on with it.
+        needed.update(
+            path.parent.name + path.name
+            for path in (link.readlink() for link in (mirror.root / INCOMING).glob("*.done"))
+        )
         count = size = kept = 0
         for path in (mirror.root / "objects").glob("??/*"):
             if path.parent.name + path.name in needed:

@@ -35,12 +35,20 @@ class BranchStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """``changed`` is when the shown state was published, in seconds since 1970."""
+    """``changed`` is when the shown state was published, in seconds since 1970.
+
+    ``signed_by`` is the id of the key that signed it, ``key_name`` what the mirror calls that; ``fault`` says
+    why clients refuse the signature, or its absence. ``keys`` are those of the configuration.
+    """
 
     title: str
     serial: int
     changed: int | None
     signed: bool
+    signed_by: str
+    key_name: str
+    fault: str
+    keys: tuple[str, ...]
     branches: tuple[BranchStatus, ...]
     states: tuple[int, ...]
     snapshots: Mapping[str, int]
@@ -56,11 +64,21 @@ def status(mirror: Mirror) -> Status:
     folder = mirror.root / STATES
     states = [int(path.name) for path in folder.iterdir() if path.name.isdigit()] if folder.is_dir() else []
     branches = dict.fromkeys((*config.branches, *catalogue.branches))
+    signed = shown is not None and (shown / catalogues.SIGNATURE).is_file()
+    signature = None
+    if shown is not None and (signed or config.keys):
+        from tcz.mirror import signatures  # noqa: PLC0415 - few mirrors need cryptography
+
+        signature = signatures.look(shown, config, now=True)
     return Status(
         title=config.title,
         serial=catalogue.serial,
         changed=None if shown is None else int((shown / catalogues.ROOT).stat().st_mtime),
-        signed=shown is not None and (shown / catalogues.SIGNATURE).is_file(),
+        signed=signed,
+        signed_by=signature.key if signature else "",
+        key_name=signature.name if signature else "",
+        fault=signature.fault if signature else "",
+        keys=config.keys,
         branches=tuple(_branch(str(branch), catalogue.entries(branch)) for branch in branches),
         states=tuple(sorted(states)),
         snapshots={name: int(path.name) for name, path in mirror.snapshots().items()},
@@ -70,11 +88,15 @@ def status(mirror: Mirror) -> Status:
 
 
 def _branch(name: str, entries: Mapping[str, Entry]) -> BranchStatus:
+    size = installed = 0
+    for entry in entries.values():
+        size += entry.size
+        installed += entry.installed
     return BranchStatus(
         branch=name,
         packages=len(entries),
-        size=sum(entry.size for entry in entries.values()),
-        installed=sum(entry.installed for entry in entries.values()),
+        size=size,
+        installed=installed,
         warnings=tuple(_warnings(entries)),
     )
 
@@ -82,6 +104,15 @@ def _branch(name: str, entries: Mapping[str, Entry]) -> BranchStatus:
 def _warnings(entries: Mapping[str, Entry]) -> Iterator[str]:
     if entries and not (_ASKED_FOR in entries and entries[_ASKED_FOR].needs):
         yield "no zstd.tcz that needs something: update-everything refuses the mirror"
+
+
+def _signed(found: Status) -> str:
+    if not found.signed_by:
+        return f"not to be believed: its signature {found.fault}" if found.fault else "not signed"
+    who = f"signed by {found.signed_by}{f' ({found.key_name})' if found.key_name else ''}"
+    if found.fault:
+        return f"{who}, and clients refuse that: {found.fault}"
+    return who if found.keys else f"{who}; mirror.toml names no key"
 
 
 def lines(found: Status, size_text: Callable[[int], str]) -> Iterator[str]:
@@ -93,7 +124,7 @@ def lines(found: Status, size_text: Callable[[int], str]) -> Iterator[str]:
     )
     if found.title:
         yield found.title
-    yield f"serial {found.serial}, published {when}, {'signed' if found.signed else 'not signed'}"
+    yield f"serial {found.serial}, published {when}, {_signed(found)}"
     for branch in found.branches:
         sizes = f"{size_text(branch.size)}, {size_text(branch.installed)} unpacked"
         yield f"{branch.branch}: {branch.packages} packages, {sizes}"

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tcz import resolve
-from tcz.errors import CheckError, ConfigError, FetchError, Problem, ToolkitError
-from tcz.metadata import parse_md5
+from tcz.errors import CheckError, ConfigError, FetchError, Problem, ToolkitError, VerifyError
 from tcz.mirror import config as configs
-from tcz.mirror import official
-from tcz.mirror.bring import ORIGIN, Bringer, Want
+from tcz.mirror.bring import ORIGIN, Bringer, Want, wanted
+from tcz.mirror.entries import Entries
 from tcz.mirror.model import listed
 from tcz.mirror.publish import publish, unsigned
+from tcz.mirror.several import whose
 from tcz.mirror.shelf import Indexed
 from tcz.names import KERNEL, file_name, follows_kernel, package_name, with_kernel
 
@@ -101,7 +101,8 @@ def sync(
         if dry_run:
             return _synced(branch, old, old, changed, same, warnings)
         changed, same, warnings = _settled(work, (changed, same, warnings), upstream.where)
-        new = old.with_branch(branch, {**old.entries(branch), **work.bringer.brought_of(changed)})
+        entries = Entries.of(old.entries(branch)).changed(work.bringer.brought_of(changed).values())
+        new = old.with_branch(branch, entries)
         made = publish(writer, config, new, old=old, sign=sign) if changed else old
         work.bringer.forget()
     return _synced(branch, old, made, changed, same, warnings)
@@ -168,7 +169,16 @@ class _Work:
     # -- what to do
 
     def plan(self) -> _Plan:
-        """Ask the upstream what it has, and compare."""
+        """Ask the upstream what it has, and compare; once more where it publishes meanwhile."""
+        for _ in range(_ROUNDS - 1):
+            try:
+                return self._plan()
+            except VerifyError:
+                if not self._upstream.moved():
+                    raise
+        return self._plan()
+
+    def _plan(self) -> _Plan:
         with self._reporter.step(f"asking {self._upstream.where}"):
             source = Indexed(self._upstream.refresh())
             known = frozenset(source.names())
@@ -178,7 +188,7 @@ class _Work:
             chosen, warnings = self._chosen(source, known)
         changed, same = [], 0
         for name in chosen:
-            want = self._want(source, name, promised.get(name))
+            want = wanted(source, name, promised, strict=whose(self._upstream, name).signed)
             was = self._before.get(name)
             if was is not None and _is(was, want):
                 same += 1
@@ -219,26 +229,6 @@ class _Work:
                 hint="--allow-missing copies the rest",
             )
         return listed(found.order), [f"not to be had: {chain}" for chain in lost]
-
-    def _want(self, source: Indexed, name: str, promised: Entry | None) -> Want:
-        md5 = source.md5s.get(name) or self._md5(source, name)
-        ours = promised if promised is not None and promised.md5 == md5 else None
-        return Want(
-            name=name,
-            md5=md5,
-            sha256="" if ours is None else ours.sha256,
-            size=source.sizes.get(name),
-            needs=tuple(need for need in source.needs(name) or () if need != name),
-            tags=source.tags.get(name) if source.tags else None,
-        )
-
-    def _md5(self, source: Indexed, name: str) -> str:
-        file = f"{file_name(name)}.md5.txt"
-        data = source.place.read(file)
-        where = f"{source.title}/{file}"
-        if data is None:
-            raise FetchError("neither md5.db nor this file tells its md5", where=where)
-        return parse_md5(official.text(data, where)).md5
 
 
 def _meant(need: str, known: frozenset[str], kernel: str | None) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tcz import versions
+from tcz.mirror.entries import Entries
 from tcz.names import KERNEL, file_name, follows_kernel, with_kernel
 
 if TYPE_CHECKING:
@@ -25,22 +26,19 @@ _INDENT: Final = "   "
 _LARGEST: Final = 4 << 20
 _DEEPEST: Final = 64
 #: Bytes of texts that are kept to be used again.
-_KEPT: Final = 64 << 20
+_KEPT: Final = 16 << 20
 
 
 class Names:
     """The names of a branch, and which kernel release its packages speak of."""
 
-    def __init__(self, entries: Mapping[str, Entry]) -> None:
+    def __init__(self, graph: Mapping[str, Sequence[str]]) -> None:
         """Count the releases in the names of packages that others need as NAME-KERNEL."""
         stems = {
-            need.removesuffix(KERNEL)
-            for entry in entries.values()
-            for need in entry.needs
-            if follows_kernel(need)
+            need.removesuffix(KERNEL) for needs in graph.values() for need in needs if follows_kernel(need)
         }
         found: Counter[str] = Counter()
-        for name in entries if stems else ():
+        for name in graph if stems else ():
             at = name.find("-")
             while at > 0:
                 if name[:at] in stems and name[at + 1 : at + 2].isdigit():
@@ -71,8 +69,8 @@ class Names:
 class _Forest:
     """The trees of a branch for one kernel release."""
 
-    def __init__(self, entries: Mapping[str, Entry], release: str | None) -> None:
-        self._entries = entries
+    def __init__(self, graph: Mapping[str, Sequence[str]], release: str | None) -> None:
+        self._graph = graph
         self._release = release
         self._texts: dict[str, str] = {}
         self._kept = 0
@@ -80,12 +78,8 @@ class _Forest:
         self._sizes: dict[str, tuple[int, int, int] | None] = {}
 
     def needs(self, name: str) -> Sequence[str]:
-        entry = self._entries.get(name)
-        if entry is None:
-            return ()
-        if self._release is None:
-            return entry.needs
-        return [with_kernel(need, self._release) for need in entry.needs]
+        needs = self._graph.get(name, ())
+        return needs if self._release is None else [with_kernel(need, self._release) for need in needs]
 
     def text(self, name: str) -> str:
         size = self._size(name)
@@ -157,42 +151,50 @@ class _Forest:
         return "\n".join(lines) + "\n"
 
 
-def with_trees(new: Mapping[str, Entry], old: Mapping[str, Entry], objects: Objects) -> Mapping[str, Entry]:
-    """Return entries whose .tree tells what each needs in ``new``, kept as objects.
+def with_trees(given: Mapping[str, Entry], before: Mapping[str, Entry], objects: Objects) -> Entries:
+    """Return entries whose .tree tells what each needs among ``given``, kept as objects.
 
-    Those of ``old`` stand where nothing that they tell of has changed; a package without needs has none.
+    Those of ``before`` stand where nothing that they tell of has changed; a package without needs has none.
     """
-    names, before = Names(new), Names(old)
-    stale = _stale(new, old, all_of_them=(names.usual, names.releases) != (before.usual, before.releases))
+    new, old = Entries.of(given), Entries.of(before)
+    changed = new.differing(old)
+    moved = {name for name in changed if new.needs(name) != old.needs(name)}
+    graph = new.graph() if moved or not old else {}
+    names = Names(graph)
+    stale = _stale(graph, old.graph(), names, moved) if moved else set()
     forests: dict[str | None, _Forest] = {}
-    found = {}
-    for name, entry in new.items():
+    found = []
+    for name in sorted((changed | stale) & new.keys()):
+        entry = new[name]
         files = {suffix: blob for suffix, blob in entry.files.items() if suffix != ".tree"}
         if entry.needs:
             kept = old[name].files.get(".tree") if name in old and name not in stale else None
-            release = names.release(name)
             if kept is None:
-                if release not in forests:
-                    forests[release] = _Forest(new, release)
-                kept = objects.add_bytes(forests[release].text(name).encode())
+                if not graph:
+                    graph = new.graph()
+                    names = Names(graph)
+                release = names.release(name)
+                forest = forests.setdefault(release, _Forest(graph, release))
+                kept = objects.add_bytes(forest.text(name).encode())
             files[".tree"] = kept
-        found[name] = entry if files == entry.files else replace(entry, files=files)
-    return found
+        if files != entry.files:
+            found.append(replace(entry, files=files))
+    return new.changed(found)
 
 
-def _stale(new: Mapping[str, Entry], old: Mapping[str, Entry], *, all_of_them: bool) -> set[str]:
-    """Return the packages below which something has changed."""
-    if all_of_them or not old:
+def _stale(
+    new: Mapping[str, Sequence[str]], old: Mapping[str, Sequence[str]], names: Names, moved: set[str]
+) -> set[str]:
+    """Return the packages below which something has changed: those in ``moved``, and all above them."""
+    before = Names(old)
+    if not old or (names.usual, names.releases) != (before.usual, before.releases):
         return set(new)
-    changed = {name for name in {*new, *old} if _needs(new, name) != _needs(old, name)}
-    if not changed:
-        return set()
     above: dict[str, list[str]] = {}
-    for name, entry in new.items():
-        for need in entry.needs:
+    for name, needs in new.items():
+        for need in needs:
             above.setdefault(need, []).append(name)
     found: set[str] = set()
-    waiting = list(changed)
+    waiting = list(moved)
     while waiting:
         name = waiting.pop()
         if name not in found:
@@ -200,10 +202,6 @@ def _stale(new: Mapping[str, Entry], old: Mapping[str, Entry], *, all_of_them: b
             waiting += above.get(name, ())
             waiting += _templates(name, above)
     return found
-
-
-def _needs(entries: Mapping[str, Entry], name: str) -> tuple[str, ...]:
-    return entries[name].needs if name in entries else ()
 
 
 def _templates(name: str, above: Mapping[str, object]) -> list[str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from tcz.errors import VerifyError
 from tcz.mirror import catalogue as catalogues
+from tcz.mirror.publish import KEYS
 from tcz.mirror.sign import PublicKey, verify
 from tcz.store import replacing
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from tcz.mirror.sign import SecretKey
     from tcz.paths import Dirs
 
-KEYS: Final = "keys"
 REVOKED: Final = f"{KEYS}/revoked"
 _SIG: Final = ".minisig"
 _PUB: Final = ".pub"
@@ -103,7 +103,7 @@ class Seen:
                 hint="ask who runs the mirror: somebody else may hold its key",
             )
         if checked.serial > serial:
-            with replacing(self._file(checked.key)) as new:
+            with replacing(self._file(checked.key), lasting=True) as new:
                 new.write_text(f"{checked.serial} {checked.sha256} {checked.title}\n")
 
     def revoked(self) -> frozenset[str]:
@@ -117,8 +117,25 @@ class Seen:
         """Remember revoked keys, whether or not a mirror goes on listing them."""
         known = self.revoked()
         if not names <= known:
-            with replacing(self._folder / "revoked") as new:
+            with replacing(self._folder / "revoked", lasting=True) as new:
                 new.write_text("".join(f"{name}\n" for name in sorted(names | known)))
+
+    def adopted(self, keys: Iterable[PublicKey]) -> tuple[PublicKey, ...]:
+        """Return the keys that ``adopt`` was told of, for any of ``keys``."""
+        found = []
+        for key in keys:
+            file = self._file(key).with_suffix(".successors")
+            texts = file.read_text().splitlines() if file.exists() else []
+            found += [PublicKey.parse(text, str(file)) for text in texts]
+        return tuple(found)
+
+    def adopt(self, key: PublicKey, following: Iterable[PublicKey]) -> None:
+        """Remember the keys that followed one, as long as it is believed: it may be revoked one day."""
+        known = self.adopted([key])
+        new = tuple(dict.fromkeys((*known, *(one for one in following if one != key))))
+        if new != known:
+            with replacing(self._file(key).with_suffix(".successors"), lasting=True) as file:
+                file.write_text("".join(f"{one.text().splitlines()[-1]}\n" for one in new))
 
     def _file(self, key: PublicKey) -> Path:
         return self._folder / f"{key.name}-{hashlib.sha256(key.key).hexdigest()[:16]}"
@@ -147,12 +164,13 @@ def followed(
     Raises ``VerifyError`` for a list of revoked keys that no believed key signed.
     """
     start = tuple(trusted)
-    return _grown(start, files, gone | revoked(start, files, gone))
+    return grown(start, files, gone | revoked(start, files, gone))
 
 
-def _grown(
+def grown(
     start: Iterable[PublicKey], files: Mapping[str, bytes], gone: frozenset[str]
 ) -> tuple[PublicKey, ...]:
+    """Return keys with those that follow them, but for those in ``gone`` and what only these vouch for."""
     found = [key for key in start if key.name not in gone]
     waiting = [path for path in sorted(files) if path.endswith(_PUB) and path + _SIG in files]
     grew = True
@@ -181,7 +199,7 @@ def revoked(
     text = files.get(REVOKED)
     if text is None:
         return frozenset()
-    keys = _grown(trusted, files, gone)
+    keys = grown(trusted, files, gone)
     found = verify(text, files.get(REVOKED + _SIG, b""), keys, REVOKED + _SIG)
     names = parse_revoked(text)
     if found.comment != _REVOKED_COMMENT or found.key.name in names:

@@ -7,17 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
-from tcz.errors import ConfigError, FetchError, VerifyError
+from tcz.errors import ConfigError, VerifyError
 from tcz.fetch import AbsentError, Downloads
 from tcz.mirror import catalogue as catalogues
+from tcz.mirror.entries import Entries
 from tcz.mirror.place import Folder, Web
-from tcz.run import CommandError
+from tcz.mirror.rsync import Rsync
+from tcz.mirror.trust import Seen
+from tcz.mirror.vouch import Sealed, vouch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tcz.mirror.known import Chosen
     from tcz.mirror.model import Branch, Entry
     from tcz.mirror.place import Place
+    from tcz.mirror.sign import PublicKey
+    from tcz.mirror.vouch import Vouched
+    from tcz.paths import Dirs
     from tcz.reporting import Step
     from tcz.run import Runner
 
@@ -50,8 +57,22 @@ class Upstream(Protocol):
         """
         ...
 
-    def promised(self) -> Mapping[str, Entry]:
-        """Return what its catalogue promises of each package; empty where it has none."""
+    def promised(self) -> Mapping[str, Entry] | None:
+        """Return what its catalogue promises of each package; ``None`` where it has none."""
+        ...
+
+    @property
+    def base(self) -> Place | None:
+        """The mirror's own folder, where its catalogue is; ``None`` where that is not known."""
+        ...
+
+    def moved(self) -> bool:
+        """Tell whether it is known to have published since ``refresh``."""
+        ...
+
+    @property
+    def signed(self) -> bool:
+        """Whether what its catalogue promises is signed by a known key: all else is refused then."""
         ...
 
 
@@ -66,7 +87,8 @@ class FolderUpstream:
             # One state from beginning to end, whatever its owner publishes meanwhile.
             path = (path / "public").resolve()
         below = path / branch.folder
-        self._base = Folder(path)
+        whole = str(path.resolve()).endswith(f"/{branch.folder}")
+        self.base: Place | None = Folder(path.resolve().parents[2] if whole else path)
         self._branch = branch
         self._place = Folder(below if below.is_dir() else path)
         self.where = self._place.where
@@ -83,9 +105,15 @@ class FolderUpstream:
         step.detail(file)
         return _copied(self._place.path / file, to, limit)
 
-    def promised(self) -> Mapping[str, Entry]:
+    def promised(self) -> Mapping[str, Entry] | None:
         """See ``Upstream``."""
-        return _promised(self._base, self._branch)
+        return _promised(self.base, self._branch)
+
+    def moved(self) -> bool:
+        """See ``Upstream``: one state was chosen."""
+        return False
+
+    signed = False
 
 
 class WebUpstream:
@@ -103,9 +131,12 @@ class WebUpstream:
         """``cache`` keeps index files; ``pause`` is the first wait between attempts and doubles."""
         address = address.rstrip("/")
         whole = address.endswith("/tcz")
-        self._base = None if whole else Web(address, cache, timeout=timeout)
+        base = _base(address, branch)
+        self.base: Place | None = None if base is None else Web(base, cache, timeout=timeout, pause=pause)
         self._branch = branch
-        self._web = Web(address if whole else f"{address}/{branch.folder}", cache, timeout=timeout)
+        self._web = Web(
+            address if whole else f"{address}/{branch.folder}", cache, timeout=timeout, pause=pause
+        )
         self._downloads = Downloads(cache, attempts=_ATTEMPTS, pause=pause, timeout=timeout)
         self.where = self._web.where
 
@@ -129,9 +160,15 @@ class WebUpstream:
             return False
         return True
 
-    def promised(self) -> Mapping[str, Entry]:
+    def promised(self) -> Mapping[str, Entry] | None:
         """See ``Upstream``."""
-        return {} if self._base is None else _promised(self._base, self._branch)
+        return _promised(self.base, self._branch)
+
+    def moved(self) -> bool:
+        """See ``Upstream``: index files do not tell."""
+        return False
+
+    signed = False
 
 
 class RsyncUpstream:
@@ -140,45 +177,96 @@ class RsyncUpstream:
     def __init__(self, address: str, branch: Branch, folder: Path, runner: Runner) -> None:
         """``folder`` takes what is copied; what is there already is not copied again."""
         address = address.rstrip("/")
-        self.where = address if address.endswith("/tcz") else f"{address}/{branch.folder}"
-        self._folder = folder
-        self._runner = runner
+        base = _base(address, branch)
+        if base is None:
+            self.base: Place | None = None
+            self._place = Rsync(address, folder, runner)
+        else:
+            whole = Rsync(base, folder, runner)
+            self.base = whole
+            self._place = whole.below(branch.folder)
+        self._branch = branch
+        self.where = self._place.where
 
     def refresh(self) -> Place:
         """See ``Upstream``."""
         self.prepare([f"{name}{suffix}" for name in INDEXES for suffix in ("", ".gz")])
-        return Folder(self._folder)
+        return self._place
 
     def prepare(self, files: Sequence[str]) -> None:
         """See ``Upstream``: copy them all at once."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        # A file of the same size and second may be another: what is asked for here is compared whole.
-        options = (
-            "--ignore-times",
-            "--copy-links",
-            "--partial",
-            "--ignore-missing-args",
-            "--delete-missing-args",
-        )
-        words = ("rsync", *options, "--timeout=60", "--files-from=-", f"{self.where}/", f"{self._folder}/")
-        try:
-            self._runner.run(words, stdin="".join(f"{file}\n" for file in files).encode())
-        except CommandError as error:
-            hint = "check the address, or run again later"
-            raise FetchError("rsync failed", where=self.where, why=error.why, hint=hint) from error
+        self._place.prepare(files)
 
     def bring(self, file: str, to: Path, step: Step, limit: int) -> bool:
         """See ``Upstream``."""
         step.detail(file)
-        return _copied(self._folder / file, to, limit)
+        return _copied(self._place.folder / file, to, limit)
 
-    def promised(self) -> Mapping[str, Entry]:
+    def promised(self) -> Mapping[str, Entry] | None:
         """See ``Upstream``: its md5.db is what counts."""
-        return {}
+        return None
+
+    def moved(self) -> bool:
+        """See ``Upstream``: index files do not tell."""
+        return False
+
+    signed = False
+
+
+class SignedUpstream:
+    """An upstream of which nothing is taken but what a catalogue names that one of ``keys`` signed."""
+
+    def __init__(self, upstream: Upstream, branch: Branch, keys: Sequence[PublicKey], seen: Seen) -> None:
+        """Raise ``ConfigError`` for an address that does not tell where the catalogue is."""
+        if upstream.base is None:
+            raise ConfigError(
+                f"{upstream.where} is to be signed, and its catalogue lies elsewhere",
+                hint=f"name the folder that holds {branch}, not one below it",
+            )
+        self.base: Place | None = upstream.base
+        self._root = upstream.base
+        self._upstream = upstream
+        self._branch = branch
+        self._keys = tuple(keys)
+        self._seen = seen
+        self._vouched: Vouched | None = None
+        self.where = upstream.where
+
+    def refresh(self) -> Place:
+        """See ``Upstream``; raises ``VerifyError`` for a catalogue that is not to be believed."""
+        self._vouched = vouch(self._root, self._keys, self._seen)
+        return Sealed(self._upstream.refresh(), self._vouched.catalogue, f"{self._branch.folder}/")
+
+    def prepare(self, files: Sequence[str]) -> None:
+        """See ``Upstream``."""
+        self._upstream.prepare(files)
+
+    def bring(self, file: str, to: Path, step: Step, limit: int) -> bool:
+        """See ``Upstream``: whether it is what was promised, is for who knows the promise."""
+        return self._upstream.bring(file, to, step, limit)
+
+    def promised(self) -> Mapping[str, Entry] | None:
+        """See ``Upstream``."""
+        return None if self._vouched is None else self._vouched.catalogue.entries(self._branch)
+
+    def moved(self) -> bool:
+        """See ``Upstream``."""
+        before = self._vouched
+        return before is not None and vouch(self._root, self._keys, self._seen).checked != before.checked
+
+    signed = True
+
+
+def open_signed(chosen: Chosen, branch: Branch, dirs: Dirs, runner: Runner) -> Upstream:
+    """Return an upstream that is verified where its key is known; raises ``ConfigError``."""
+    upstream = open_upstream(chosen.address, branch, dirs.cache, runner)
+    if not chosen.keys:
+        return upstream
+    return SignedUpstream(upstream, branch, chosen.keys, Seen(dirs))
 
 
 def open_upstream(address: str, branch: Branch, cache: Path, runner: Runner) -> Upstream:
-    """Return the upstream at an address or in a folder; raises ``ConfigError``."""
+    """Return the upstream at an address or in a folder, unverified; raises ``ConfigError``."""
     scheme = urlsplit(address).scheme
     if scheme in ("http", "https"):
         return WebUpstream(address, branch, cache / "web")
@@ -201,10 +289,16 @@ def _copied(file: Path, to: Path, limit: int) -> bool:
     return True
 
 
-def _promised(base: Place, branch: Branch) -> Mapping[str, Entry]:
-    root = base.read(catalogues.ROOT)
-    if root is None or not root.lstrip().startswith(b"{"):
-        return {}
+def _base(address: str, branch: Branch) -> str | None:
+    """Return the address of the mirror that a folder of packages belongs to; ``None`` for one elsewhere."""
+    found = address.removesuffix(f"/{branch.folder}")
+    return None if found.endswith("/tcz") and found == address else found
+
+
+def _promised(base: Place | None, branch: Branch) -> Mapping[str, Entry] | None:
+    root = None if base is None else base.read(catalogues.ROOT)
+    if base is None or root is None or not root.lstrip().startswith(b"{"):
+        return None
 
     def read(path: str, _blob: object) -> bytes:
         data = base.read(path)
@@ -212,4 +306,4 @@ def _promised(base: Place, branch: Branch) -> Mapping[str, Entry]:
             raise VerifyError("a list that the catalogue names is missing", where=f"{base.where}/{path}")
         return data
 
-    return catalogues.parse(root, read).entries(branch)
+    return catalogues.parse(root, read, Entries.read).entries(branch)

@@ -11,6 +11,7 @@ import pytest
 from tcz.paths import Dirs
 from tcz.reporting import SilentReporter
 from tcz.run import HostRunner
+from tcz.tinycore import Remote
 from tcz.workshop import Workshop
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Bench:
             self.reporter,
             recipes,
             mirror=mirror,
-            tinycore_mirror=tinycore_mirror,
+            tinycore_mirrors=[Remote(address=tinycore_mirror)] if tinycore_mirror else (),
             settings=settings,
         )
 

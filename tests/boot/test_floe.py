@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import random
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ import pycdlib
 import pytest
 
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT
+from tests.boot.served import Asked, Served, publishing
 from tests.unit.debs import control_text, make_deb
 
 if TYPE_CHECKING:
@@ -274,6 +276,79 @@ def test_directories_of_the_system_stay_as_they_are(plain: Machine) -> None:
 def test_what_cannot_be_loaded_is_told(plain: Machine, name: str, words: str) -> None:
     assert words in sh(plain, f"tce-load -wi {name} 2>&1", status=1)
     sh(plain, f"test ! -e /usr/local/tce.installed/{name} && test ! -e /tmp/pwned")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A mirror published and served by the commands of this toolkit."""
+    folder = tmp_path_factory.mktemp("served")
+    packages = folder / "in"
+    packages.mkdir()
+    extension(packages, "top", told("top"), "mid.tcz\n low.tcz\r\n\n")
+    extension(packages, "mid", told("mid"), "low.tcz")
+    extension(packages, "low", told("low"))
+    extension(packages, "spoilt", told("spoilt"), "low.tcz\n")
+    extension(packages, "large", {"usr/local/share/large": random.Random(1).randbytes(600_000).hex()})
+    with publishing(folder, packages) as one:
+        yield one
+
+
+@pytest.fixture
+def client(plain: Machine, mirror: str, served: Served) -> Iterator[Machine]:
+    """The machine with the served mirror's address in the place of the other one."""
+    sh(plain, f"echo {served.url} >/opt/tcemirror; sudo rm -f /tmp/told")
+    yield plain
+    sh(plain, f"echo {mirror} >/opt/tcemirror")
+
+
+def asked_till_now(client: Machine, served: Served) -> list[Asked]:
+    """Return what was asked for since the last call."""
+    sh(client, f"wget -q -O - {served.url}17.x/x86_64/tcz/mark", status=1)
+    return served.asked_before("mark")
+
+
+def test_a_served_mirror_is_loaded_from(client: Machine, served: Served) -> None:
+    sh(client, "tce-load -wi top")
+    assert sh(client, "cat /tmp/told").split() == ["low:0", "mid:0", "top:0"]
+    assert sh(client, "tail -n 1 /etc/sysconfig/tcedir/onboot.lst").strip() == "top.tcz"
+    assert "low" not in sh(client, "cat /etc/sysconfig/tcedir/onboot.lst")
+    sh(client, "cd /etc/sysconfig/tcedir/optional && cat low.tcz.md5.txt mid.tcz.md5.txt | md5sum -c -")
+    assert sh(client, "cat /etc/sysconfig/tcedir/optional/top.tcz.dep").split() == ["mid.tcz", "low.tcz"]
+    asked = asked_till_now(client, served)
+    # Each once: what every package needs first, then the packages, those that others need before these.
+    order = [one.name for one in asked if one.status == 200]
+    expected = [f"{name}.tcz{suffix}" for name in ("low", "mid", "top") for suffix in (".md5.txt", "")]
+    assert order == ["top.tcz.dep", "mid.tcz.dep", *expected]
+    assert {one.name for one in asked if one.status != 200} == {"low.tcz.dep"}
+    assert {one.status for one in asked if one.name == "low.tcz.dep"} == {404}
+
+
+def test_an_interrupted_download_is_gone_on_with(client: Machine, served: Served) -> None:
+    size = served.public("large.tcz").stat().st_size
+    # A limit on the length of files ends wget in the middle: 400 blocks of 512 bytes.
+    told = sh(client, "(ulimit -f 400; tce-load -w large) 2>&1", status=1)
+    assert "run again to go on with it" in told
+    came = int(sh(client, "wc -c </etc/sysconfig/tcedir/optional/large.tcz"))
+    assert 0 < came <= 400 * 512
+    assert Asked("large.tcz", 206, size - came) in asked_till_now(client, served)
+    sh(client, "tce-load -wil large && test -s /usr/local/share/large")
+    assert "large" not in sh(client, "cat /etc/sysconfig/tcedir/onboot.lst")
+    again = [one for one in asked_till_now(client, served) if one.name == "large.tcz"]
+    assert again == [Asked("large.tcz", 206, size - came)]
+
+
+def test_wrong_bytes_and_missing_packages_are_refused(client: Machine, served: Served) -> None:
+    file = served.public("spoilt.tcz")
+    data = file.read_bytes()
+    file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert "spoilt.tcz: its md5 is not the one" in sh(client, "tce-load -wi spoilt 2>&1", status=1)
+    sh(client, "test ! -e /usr/local/tce.installed/spoilt -a ! -e /etc/sysconfig/tcedir/optional/spoilt.tcz")
+    told = sh(client, "tce-load -wi absent 2>&1", status=1)
+    assert f"absent.tcz: not on the mirror ({served.url}17.x/x86_64/tcz/absent.tcz.md5.txt)" in told
+    assert "spoilt" not in sh(client, "cat /etc/sysconfig/tcedir/onboot.lst")
+    file.write_bytes(data)
+    sh(client, "tce-load -wi spoilt")
+    assert sh(client, "tail -n 1 /etc/sysconfig/tcedir/onboot.lst").strip() == "spoilt.tcz"
 
 
 def test_power_off(plain: Machine) -> None:

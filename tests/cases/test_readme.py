@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -10,8 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-#: What other tests run (CI is `make test`, and the boot tests build the image), or what stays on a terminal.
-ELSEWHERE = re.compile(r"^(make (iso|test)\b|\.venv/bin/remaster run )")
+#: What other tests run (CI is `make test`, boot tests build the image), or what goes on until it is ended.
+ELSEWHERE = re.compile(r"^(make (iso|test)\b|\.venv/bin/remaster run |\.venv/bin/tcz mirror serve )")
 
 
 def blocks() -> list[str]:
@@ -36,8 +37,19 @@ def test_every_line_runs(tmp_path: Path) -> None:
         command.chmod(0o755)
     text = script(key.with_suffix(".pub"))
     assert "remaster --variant" in text
+    own = {
+        **os.environ,
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+    }
     said = subprocess.run(
-        ["bash", "-eu"], input=text, cwd=folder, capture_output=True, text=True, check=False
+        ["bash", "-eu"],
+        input=text,
+        cwd=folder,
+        env={**os.environ, **own},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert said.returncode == 0, said.stderr
     for image in ("host", "hello", "mine"):

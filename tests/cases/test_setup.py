@@ -91,7 +91,7 @@ def test_an_unknown_purpose(checkout: Path, purpose: str) -> None:
     assert said.returncode == 2
     assert said.stdout == ""
     assert "unknown purpose" in said.stderr
-    assert "iso, boot or test" in said.stderr
+    assert "iso, boot, test or bench" in said.stderr
 
 
 def root_without(program: str, checkout: Path, apt: str | None) -> Finished:

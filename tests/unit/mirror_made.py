@@ -7,6 +7,7 @@ import os
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 from tcz.metadata import Info, Md5, dep_text, info_text, md5_text
@@ -35,13 +36,20 @@ def quick_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def package(folder: Path, name: str, *needs: str, version: str = "1", tags: str | None = None) -> Path:
-    """Write NAME.tcz with a script that tells its version, and what lies beside it; return its path."""
+def package(
+    folder: Path, name: str, *needs: str, version: str = "1", tags: str | None = None, padding: int = 0
+) -> Path:
+    """Write NAME.tcz with a script that tells its version, and what lies beside it; return its path.
+
+    ``padding`` are bytes of another file in it, which do not get less when they are compressed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.tcz"
     program = f"usr/local/bin/{name}"
     nodes = {folder: directory() for folder in ("", "usr", "usr/local", "usr/local/bin")}
     nodes[program] = regular(f"#!/bin/sh\necho {name} {version}\n".encode(), 0o755)
+    if padding:
+        nodes[f"usr/local/{name}"] = regular(Random(name).randbytes(padding))
     path.unlink(missing_ok=True)
     writer.write(Tree(nodes), path, SquashOptions(), epoch=1, threads=1)
     md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()

@@ -123,6 +123,8 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             else:
                 whole(self, data)
 
+        do_HEAD = do_GET  # noqa: N815 - what its base class calls
+
     return Handler
 
 
@@ -202,6 +204,14 @@ def reset(handler: BaseHTTPRequestHandler, _data: bytes) -> None:
 
 def busy(handler: BaseHTTPRequestHandler, _data: bytes) -> None:
     handler.send_error(503)
+
+
+def later(handler: BaseHTTPRequestHandler, _data: bytes) -> None:
+    """Ask to be left alone for a second."""
+    handler.send_response(503)
+    handler.send_header("Retry-After", "1")
+    handler.send_header("Content-Length", "0")
+    handler.end_headers()
 
 
 def gone(handler: BaseHTTPRequestHandler, _data: bytes) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import bz2
 import contextlib
 import gzip
 import lzma
@@ -19,7 +20,7 @@ from tcz.tree import FileRef, Node, Tree, directory, listing, regular, symlink
 if TYPE_CHECKING:
     from pathlib import Path
 
-METHODS: tuple[Any, ...] = ("gzip", "xz", "zstd", "none")
+METHODS: tuple[Any, ...] = ("gzip", "xz", "zstd", "lz4", "none")
 
 
 def entry(name: str, data: bytes = b"", *, magic: bytes = b"070701", **fields: int) -> bytes:
@@ -162,7 +163,7 @@ def test_a_member_larger_than_the_limit_is_refused() -> None:
     [
         (b"", "holds no archive"),
         (bytes(512), "holds no archive"),
-        (b"BZh91AY", "bzip2"),
+        (b"BZh91AY", "bzip2 stream is truncated"),
         (b"hello", "offset 0: neither"),
         (entry("a", b"12345")[:-6], "offset 0: the content of 'a' is truncated: 5 bytes announced"),
         (entry("a", size=0xFFFFFFFF), "4294967295 bytes announced"),
@@ -327,3 +328,73 @@ def test_unknown_methods_and_levels_are_told() -> None:
         compress(b"", "brotli")  # type: ignore[arg-type]
     with pytest.raises(ToolkitError, match="levels 1 to 12, not 13"):
         compress(b"", "gzip", 13)
+
+
+# -- shapes and old forms -------------------------------------------------------------------------
+
+
+def odc(name: str, data: bytes = b"", **fields: int) -> bytes:
+    raw = name.encode() + b"\0"
+    head = (0, fields.get("ino", 0), fields.get("mode", stat.S_IFREG | 0o644), 0, 0, 1, fields.get("rdev", 0))
+    tail = (0, fields.get("namesize", len(raw)), fields.get("size", len(data)))
+    return b"070707" + b"%06o" * 7 % head + b"%011o%06o%011o" % tail + raw + data
+
+
+OLD_TRAILER = odc("TRAILER!!!", mode=0)
+
+
+@given(
+    trees(), st.lists(st.sampled_from([*METHODS, "bzip2", "lzma"]), min_size=1, max_size=4), st.integers(1, 3)
+)
+@settings(max_examples=40)
+def test_the_shape_tells_every_member_and_archive(tree: Tree, methods: list[str], archives: int) -> None:
+    image = b""
+    packers: dict[str, Any] = {"bzip2": bz2.compress, "lzma": lambda d: lzma.compress(d, lzma.FORMAT_ALONE)}
+    for method in methods:
+        plain = cpio.dumps(tree) * (1 if method == "none" else archives)
+        packed = packers[method](plain) if method in packers else compress(plain, method, 1)  # type: ignore[arg-type]
+        image += bytes(-len(image) % 4 + 4) + packed
+    found = cpio.load(image)
+    assert found.tree == tree
+    assert [member.compressor for member in found.members] == methods
+    for member in found.members:
+        assert len(member.archives) == (1 if member.compressor == "none" else archives)
+        assert member.entries == (len(tree) - 1) * len(member.archives)
+        assert {archive.format for archive in member.archives} == {"newc"}
+        assert cpio.read(image[member.offset : member.offset + member.size]) == tree
+
+
+def test_old_entries_follow_one_another_without_padding() -> None:
+    found = cpio.load(odc("a", b"123") + odc("d/b", b"4") + OLD_TRAILER)
+    assert (found.tree["a"].read(), found.tree["d/b"].read()) == (b"123", b"4")
+    device = cpio.read(odc("null", mode=stat.S_IFCHR | 0o666, rdev=0o403) + OLD_TRAILER)
+    assert device["null"].rdev == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (odc("a", b"1", size=9), "9 bytes announced"),
+        (odc("a").replace(b"070707000000", b"070707 00000", 1), "not octal"),
+        (odc("a", namesize=0), "a name of 0 bytes"),
+        (odc("../a") + OLD_TRAILER, "leaves its tree"),
+        (odc("a"), "ends without"),
+        (odc("a")[:40], "the header is truncated"),
+        (b"\x04\x22\x4d\x18rest", "lz4 frame compression is not supported"),
+        (b"\x02\x21\x4c\x18\x05\0\0\0ab", "truncated"),
+        (b"\x02\x21\x4c\x18\x02\0\0\0\xf0\xff", "broken"),
+    ],
+)
+def test_hostile_old_forms(image: bytes, message: str) -> None:
+    with pytest.raises(VerifyError) as caught:
+        cpio.read(image)
+    assert message in "\n".join(caught.value.lines())
+
+
+@pytest.mark.parametrize("name", ["bzip2", "lzma", "lz4"])
+def test_bombs_of_the_other_compressors_are_refused(name: str) -> None:
+    zeros = bytes(24 << 20)
+    bombs: dict[str, Any] = {"bzip2": bz2.compress, "lzma": lambda d: lzma.compress(d, lzma.FORMAT_ALONE)}
+    bomb = bombs[name](zeros) if name in bombs else compress(zeros, "lz4")
+    with pytest.raises(VerifyError, match="more than 1048576 bytes"):
+        cpio.read(bomb, limit=1 << 20)

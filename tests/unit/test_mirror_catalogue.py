@@ -51,7 +51,7 @@ catalogues = st.builds(
 
 
 def written(value: Catalogue) -> tuple[bytes, dict[str, bytes]]:
-    lists = {branch: c.list_bytes(found.values()) for branch, found in value.branches.items()}
+    lists = {branch: c.list_bytes(found) for branch, found in value.branches.items()}
     return c.root_bytes(value, lists), {c.list_path(branch): data for branch, data in lists.items()}
 
 

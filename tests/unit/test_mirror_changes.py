@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import subprocess
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,9 +21,18 @@ from tcz.mirror.config import Config
 from tcz.mirror.model import Branch
 from tcz.mirror.repair import repair
 from tcz.mirror.status import status
+from tcz.mirror.upstream import open_upstream
 from tcz.mirror.verify import verify
 from tcz.model import Built, BuiltPackage
+from tcz.reporting import SilentReporter
+from tcz.run import HostRunner
+from tcz.squashfs import writer
+from tcz.squashfs.image import Image
+from tcz.squashfs.options import SquashOptions
+from tcz.tree import Tree
 from tests.unit.mirror_made import BRANCH, QUIET, added, begun, package, quick_folder
+from tests.unit.repository_made import serving
+from tests.unit.signed_made import rsync_daemon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -229,7 +240,7 @@ GIVEN_UP = ("a list of the catalogue", "the catalogue", "a state gone")
 def test_damage_is_found_and_mended(kind: str, mirror: Mirror, folder: Path) -> None:
     DAMAGE[kind](mirror)
     assert verify(mirror, QUIET).damage
-    mended = repair(mirror, QUIET, sources=[folder], drop=kind in GIVEN_UP)
+    mended = repair(mirror, QUIET, sources=[str(folder)], drop=kind in GIVEN_UP)
     assert mended.verified.damage == ()
     if kind not in GIVEN_UP:
         assert mended.dropped == ()
@@ -282,6 +293,37 @@ def test_an_upstream_that_is_a_folder_mends(mirror: Mirror, folder: Path) -> Non
     assert verify(mirror, QUIET).damage == ()
 
 
+def test_mirrors_elsewhere_mend(mirror: Mirror, folder: Path, tmp_path: Path) -> None:
+    lost = ("a.tcz", "a.tcz.info", "b.tcz")
+    reach = partial(open_upstream, cache=tmp_path / "cache", runner=HostRunner())
+    with quick_folder() as other, serving(other) as server:
+        copied = other / "17.x/x86_64/tcz"
+        shutil.copytree(mirror.public / BRANCH.folder, copied)
+        (copied / "b.tcz").write_bytes(b"something else")
+        for name in lost:
+            grown(file(mirror, name))
+        dead = "http://127.0.0.1:9"
+        left = repair(mirror, QUIET, sources=[dead, server.address], reach=reach)
+        assert {one.path for one in left.verified.damage if one.kind == "file"} == {
+            f"states/2/{BRANCH.folder}/b.tcz"
+        }
+        shutil.copy(folder / "b.tcz", copied)
+        configs.write(
+            mirror.root,
+            replace(
+                configs.read(mirror.root), upstreams=(configs.Upstream(name="o", url=f"{server.address}/"),)
+            ),
+        )
+        assert repair(mirror, QUIET).verified.damage  # nothing is asked that is not allowed to be
+        assert repair(mirror, QUIET, reach=reach).verified.damage == ()
+        if shutil.which("rsync"):
+            grown(file(mirror, "a.tcz"))
+            with rsync_daemon(other, tmp_path / "daemon") as address:
+                mended = repair(mirror, QUIET, sources=[address], reach=reach)
+            assert (mended.restored, mended.verified.damage) == (1, ())
+    assert verify(mirror, QUIET).leftovers == ()
+
+
 # -- snapshots, gc, diff --------------------------------------------------------------------------
 
 
@@ -332,6 +374,38 @@ def test_gc_keeps_what_a_lock_names(mirror: Mirror, folder: Path) -> None:
     (mirror.root / "locks/one.lock").unlink()
     snapshots.collect(mirror, QUIET)
     assert not mirror.objects.path(sha256).exists()
+
+
+def test_gc_keeps_all_that_belongs_to_what_a_lock_names(mirror: Mirror, folder: Path) -> None:
+    first = mirror.catalogue().entries(BRANCH)["a"]
+    locked = lock.LockedPackage(name="a", version="1", sha256=first.sha256, size=1, recipe="a", build_id="x")
+    for version in range(2, 8):
+        if version == 7:  # the last state that had it has gone long ago
+            (mirror.root / "locks").mkdir()
+            text = lock.dumps(lock.Lock(recipes=(), epoch=0, packages=(locked,)))
+            (mirror.root / "locks/one.lock").write_text(text)
+        added(mirror, package(folder, "a", "b", version=str(version)), replacing=True)
+    with (mirror.root / "past.jsonl").open("a") as past:
+        past.write('{"half')
+    for _ in range(2):
+        snapshots.collect(mirror, QUIET)
+        assert all(mirror.objects.path(blob.sha256).is_file() for blob in first.files.values())
+    # what is neither shown nor locked is forgotten with its bytes
+    gone = (mirror.root / "past.jsonl").read_text().count('"name":"a"')
+    assert gone == 3  # the locked one, and those of the two older states
+    (mirror.root / "locks/one.lock").unlink()
+    snapshots.collect(mirror, QUIET)
+    assert not any(mirror.objects.path(first.files[suffix].sha256).is_file() for suffix in ("", ".info"))
+
+
+def test_leftovers_are_told(mirror: Mirror) -> None:
+    (mirror.root / "incoming").mkdir()
+    (mirror.root / "incoming/a.0.part").write_bytes(b"half")
+    found = verify(mirror, QUIET)
+    assert (found.damage, len(found.leftovers)) == ((), 1)
+    assert "incoming/: 1 files, 4 bytes" in found.leftovers[0]
+    snapshots.collect(mirror, QUIET)
+    assert (mirror.root / "incoming/a.0.part").is_file()  # the next sync goes on with it
 
 
 def test_gc_removes_nothing_where_a_catalogue_cannot_be_read(mirror: Mirror) -> None:
@@ -407,3 +481,68 @@ def test_a_mirror_that_is_wrong_shows_before_the_build(tmp_path: Path, mirror: M
         done = run.invoke(cli, ["build", "runc", *args])
         assert done.exit_code == 2
         assert word in done.output
+
+
+# -- lint of other architectures ------------------------------------------------------------------
+
+
+def compiled(*flags: str) -> bytes:
+    """Return a program that needs no library, for the processor that the flags name."""
+    with quick_folder() as scratch:
+        (scratch / "x.c").write_text("int _start(void){return 0;}")
+        words = ["gcc", "-nostdlib", "-s", "-o", "x", "x.c", *flags]
+        subprocess.run(words, cwd=scratch, check=True, capture_output=True)
+        return (scratch / "x").read_bytes()
+
+
+THIRTY_TWO = ("-m32", "-fpie", "-pie", "-Wl,--dynamic-linker=/lib/ld-linux.so.2")
+
+
+def holding(folder: Path, name: str, program: bytes) -> Path:
+    """Write a package with a program in it."""
+    path = package(folder, name)
+    tree = Image(path).tree()
+    nodes = {p: replace(n, data=program) if n.is_file else replace(n, mtime=1) for p, n in tree.items()}
+    path.unlink()
+    writer.write(Tree(nodes), path, SquashOptions(), epoch=1, threads=1)
+    md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    path.with_name(f"{path.name}.md5.txt").write_text(f"{md5}  {path.name}\n")
+    return path
+
+
+def test_lint_knows_what_a_branch_is_for(tmp_path: Path, home_of_its_own: None) -> None:
+    del home_of_its_own
+    branches = tuple(Branch.parse(f"17.x/{arch}") for arch in ("x86", "x86_64", "armv7", "aarch64"))
+    other = Branch.parse("99.x/x86")
+    config = Config(branches=(*branches, other), latest={})
+    mirror = changes.init(tmp_path / "m", config, QUIET)
+    narrow = holding(tmp_path / "in", "narrow", compiled(*THIRTY_TWO))
+    wide = holding(tmp_path / "in", "wide", compiled("-static"))
+    script = package(tmp_path / "in", "script")
+    for branch in branches:
+        wish = mirror_commands.AddWish(branch=str(branch))
+        for path, arch in ((narrow, "x86"), (wide, "x86_64"), (script, branch.arch)):
+            if arch == branch.arch:
+                assert mirror_commands.add(mirror.root, [str(path)], wish, [], QUIET).published
+            else:
+                with pytest.raises(CheckError, match="lint finds errors") as told:
+                    mirror_commands.add(mirror.root, [str(path)], wish, [], QUIET)
+                assert "elf-machine" in (told.value.why or "")
+    reporter = Telling()
+    wish = mirror_commands.AddWish(branch=str(other))
+    assert mirror_commands.add(mirror.root, [str(wide)], wish, [], reporter).published
+    assert any("lint knows no base for 99.x/x86" in text for text in reporter.warnings)
+
+
+class Telling(SilentReporter):
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+@pytest.fixture
+def home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CACHE", "CONFIG", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))

@@ -1,11 +1,6 @@
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
-import sys
-import time
-from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -130,45 +125,3 @@ def test_an_object_that_is_wrong_is_not_kept(mirror: Mirror, tmp_path: Path) -> 
     with pytest.raises(ToolkitError, match="not the bytes"):
         mirror.objects.add_file(tmp_path / "x", Blob(sha256="0" * 64, size=1))
     assert not list((mirror.root / "tmp").iterdir())
-
-
-WRITER = """
-import sys
-from pathlib import Path
-from tests.unit.test_mirror_repository import publish
-from tcz.mirror.repository import Mirror
-mirror = Mirror.open(Path(sys.argv[1]))
-print("ready", flush=True)
-while True:
-    serial = mirror.catalogue().serial + 1
-    publish(mirror, serial, [f"p{n}" for n in range(serial % 7 + 1)])
-"""
-
-
-def test_a_writer_may_be_killed_at_any_time(mirror: Mirror) -> None:
-    random = Random(7)
-    publish(mirror, 1, ["a"])
-    last = 1
-    for _ in range(25):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, mirror.root],
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == b"ready\n"
-        time.sleep(random.random() / 10)
-        writer.send_signal(signal.SIGKILL)
-        writer.wait()
-        writer.stdout.close()
-        found = mirror.catalogue()
-        assert found.serial >= last
-        last = found.serial
-        for path, blob in found.files():
-            assert (mirror.public / path).stat().st_size == blob.size
-            assert mirror.objects.add_file(mirror.public / path) == blob
-    with mirror.writing(SilentReporter()):
-        assert not (mirror.root / "tmp").exists()
-        states = {int(path.name) for path in (mirror.root / "states").iterdir()}
-        assert max(states) == last
-    assert last > 1

@@ -52,7 +52,7 @@ def serving(
     """Yield the URL, the port and the process of a server; it must end well and say nothing else."""
     code = "from tcz.cli.mirror_serve import serve; serve()"
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(mirror.root), "--listen", listen, *options],
+        [sys.executable, "-c", code, "-m", str(mirror.root), "--listen", listen, *options],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

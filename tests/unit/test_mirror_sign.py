@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,15 +15,27 @@ from hypothesis import strategies as st
 
 from tcz.errors import ConfigError, VerifyError
 from tcz.mirror import catalogue as catalogues
-from tcz.mirror import trust
+from tcz.mirror import changes, trust
+from tcz.mirror import config as configs
 from tcz.mirror.compose import compose, state_files
-from tcz.mirror.keyring import KeyRing, check_shown, sign
+from tcz.mirror.config import Config
+from tcz.mirror.keyring import KeyRing
 from tcz.mirror.model import Branch, Catalogue, Entry
+from tcz.mirror.publish import stripped, unsigned
+from tcz.mirror.repair import repair
 from tcz.mirror.repository import Mirror
 from tcz.mirror.sign import PublicKey, SecretKey, verify
+from tcz.mirror.signing import begun, check_shown, sign, signing
+from tcz.mirror.signing import keys_of as signing_keys
+from tcz.mirror.status import lines as status_lines
+from tcz.mirror.status import status
+from tcz.mirror.sync import Wish, sync
 from tcz.mirror.trust import Seen, check, comment, followed, revocation, successor
+from tcz.mirror.upstream import FolderUpstream
+from tcz.mirror.verify import verify as verify_all
 from tcz.paths import Dirs
 from tcz.reporting import SilentReporter
+from tests.unit.mirror_made import QUIET, package
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +52,7 @@ def dirs(tmp_path: Path) -> Dirs:
 @pytest.fixture
 def mirror(tmp_path: Path) -> Mirror:
     (tmp_path / "m").mkdir()
-    (tmp_path / "m/mirror.toml").write_text('title = "Ours"\n')
+    (tmp_path / "m/mirror.toml").write_text('schema = 1\ntitle = "Ours"  # really\n')
     mirror = Mirror.open(tmp_path / "m")
     with mirror.writing(SilentReporter()) as writer:
         objects = writer.objects
@@ -87,7 +100,8 @@ def test_keys_of_minisign_are_read(tmp_path: Path) -> None:
     key = SecretKey.parse((tmp_path / "k").read_text(), "k")
     assert key.public == PublicKey.parse((tmp_path / "k.pub").read_text())
     assert key.public == PublicKey.parse((tmp_path / "k.pub").read_text().splitlines()[1])
-    assert key.public.name in (tmp_path / "k.pub").read_text()
+    # minisign leaves zeros out at the beginning of the number.
+    assert key.public.name.lstrip("0") in (tmp_path / "k.pub").read_text()
     assert SecretKey.parse(key.text(), "k") == key
     assert "seed" not in repr(key)
 
@@ -217,7 +231,7 @@ def test_a_ring(dirs: Dirs) -> None:
     second = ring.rotate("one", "two")
     with pytest.raises(ConfigError, match="one, two"):
         ring.only()
-    assert set(followed([first], ring.public_files())) == {first, second}
+    assert set(followed([first], ring.public_files([first]))) == {first, second}
     with pytest.raises(ConfigError):
         ring.revoke("one", "one")
     ring.revoke("one", "two")
@@ -227,8 +241,21 @@ def test_a_ring(dirs: Dirs) -> None:
     ]
     with pytest.raises(ConfigError, match="revoked"):
         ring.secret("one")
-    assert followed([second], ring.public_files()) == (second,)
-    assert not any(path.endswith(".key") for path in ring.public_files())
+    assert followed([second], ring.public_files([second])) == (second,)
+    assert not any(path.endswith(".key") for path in ring.public_files([second]))
+    # keys of another mirror are none of this one's business, nor is what they revoke
+    other = ring.new("other")
+    assert set(ring.public_files([other])) == {"keys/other.pub"}
+    with pytest.raises(ConfigError, match="no reason to believe"):
+        ring.revoke("two", "other")
+    ring.rotate("other", "later")
+    ring.revoke("other", "later")
+    assert trust.revoked([other], ring.public_files([other])) == {other.name}
+    third = ring.rotate("two", "three")
+    ring.revoke("two", "three")
+    assert trust.revoked([third], ring.public_files([third])) == {first.name, second.name}
+    assert ring.holder(second) is None
+    assert ring.holder(third) == "three"
 
 
 def test_a_signed_mirror(dirs: Dirs, mirror: Mirror, tmp_path: Path) -> None:
@@ -236,20 +263,122 @@ def test_a_signed_mirror(dirs: Dirs, mirror: Mirror, tmp_path: Path) -> None:
     key = ring.new("one")
     with pytest.raises(VerifyError):
         check_shown(mirror, [key])
-    assert sign(mirror, ring, "one", "Ours", SilentReporter()) == 2
+    planned = sign(mirror, ring, None, SilentReporter(), dry_run=True)
+    assert (planned.serial, planned.published, configs.read(mirror.root).keys) == (1, False, ())
+    done = sign(mirror, ring, None, SilentReporter())
+    assert (done.key, done.id, done.serial, done.published) == ("one", key.name, 2, True)
+    assert "# really" in (mirror.root / "mirror.toml").read_text()
     assert check_shown(mirror, [key]).title == "Ours"
     assert mirror.catalogue().serial == 2
     assert set(mirror.catalogue().extra) == {"keys/one.pub"}
     public = str(mirror.public / "keys/one.pub")
     minisign(tmp_path, "-V", "-p", public, "-m", str(mirror.public / catalogues.ROOT))
+    assert not sign(mirror, ring, None, SilentReporter()).published
     ring.rotate("one", "two")
-    sign(mirror, ring, "two", "Ours", SilentReporter())
-    files = {f"keys/{file.name}": file.read_bytes() for file in (mirror.public / trust.KEYS).iterdir()}
+    sign(mirror, ring, "two", SilentReporter())
+    files = {f"keys/{file.name}": file.read_bytes() for file in (mirror.public / "keys").iterdir()}
     with pytest.raises(VerifyError, match="not trusted"):
         check_shown(mirror, [key])
     assert check_shown(mirror, followed([key], files), 2).serial == 3
     with pytest.raises(VerifyError, match="was seen"):
         check_shown(mirror, followed([key], files), 4)
+    # the newer one goes on signing, and the older one again once it is chosen
+    assert PublicKey.parse(configs.read(mirror.root).keys[0]) == key
+    assert signing(mirror, ring).files().keys() == files.keys()
+    sign(mirror, ring, "one", SilentReporter())
+    assert check_shown(mirror, [key]).serial == 4
+
+
+def test_every_command_signs(dirs: Dirs, tmp_path: Path) -> None:
+    ring, elsewhere = KeyRing(dirs), KeyRing(replace(dirs, config=tmp_path / "elsewhere"))
+    key = ring.new("one")
+    config, signer = begun(Config(title="Ours", branches=(BRANCH,), latest={}), ring, "one")
+    mirror = changes.init(tmp_path / "made", config, QUIET, signer)
+
+    def checked() -> int:
+        words = ("-p", str(ring.folder / "one.pub"), "-m", str(mirror.public / catalogues.ROOT))
+        assert "signature verified" in minisign(tmp_path, "-V", *words).stdout
+        return check_shown(mirror, [key]).serial
+
+    assert checked() == 1
+    files = [package(tmp_path / "in", "a", "b"), package(tmp_path / "in", "b")]
+    changes.add(mirror, files, BRANCH, QUIET, sign=signing(mirror, ring))
+    assert checked() == 2
+    changes.remove(mirror, ["a"], BRANCH, QUIET, sign=signing(mirror, ring))
+    assert checked() == 3
+    assert not changes.index(mirror, QUIET, sign=signing(mirror, ring)).published
+    upstream = FolderUpstream(mirror.root, BRANCH)
+    other = changes.init(tmp_path / "other", replace(config, title="Other"), QUIET, signer)
+    sync(other, upstream, BRANCH, Wish(everything=True), QUIET, sign=signing(other, ring))
+    assert check_shown(other, [key]).serial == 2
+    # without the key nothing is published, unless on purpose
+    for sign_with in (lambda: signing(mirror, elsewhere), lambda: unsigned):
+        with pytest.raises(ConfigError, match="is signed, and") as told:
+            changes.add(mirror, files, BRANCH, QUIET, sign=sign_with())
+        assert "--unsigned" in (told.value.hint or "")
+    assert checked() == 3
+    changes.add(mirror, files, BRANCH, QUIET, sign=stripped)
+    assert not (mirror.public / catalogues.SIGNATURE).exists()
+    with pytest.raises(VerifyError):
+        check_shown(mirror, [key])
+    # nothing has changed but that it is to be signed
+    assert changes.index(mirror, QUIET, dry_run=True, sign=signing(mirror, ring)).warnings
+    assert changes.index(mirror, QUIET, sign=signing(mirror, ring)).published
+    assert checked() == 5
+    assert len([path for path in (mirror.root / "states").iterdir() if path.name.isdigit()]) == 3
+    # the configuration has lost the key, and the mirror is signed all the same
+    configs.write(mirror.root, replace(config, keys=()))
+    with pytest.raises(ConfigError, match="no key was chosen"):
+        changes.remove(mirror, ["a"], BRANCH, QUIET, sign=signing(mirror, ring))
+
+
+def test_those_who_look_after_it_see_signatures(dirs: Dirs, tmp_path: Path) -> None:
+    ring = KeyRing(dirs)
+    config = Config(title="Ours", branches=(BRANCH,), keep=9, latest={})
+    mirror = changes.init(tmp_path / "m", config, QUIET)
+    key = ring.new("one")
+    sign(mirror, ring, None, QUIET)
+    changes.add(mirror, [package(tmp_path / "in", "a")], BRANCH, QUIET, sign=signing(mirror, ring))
+
+    def damage() -> list[tuple[str, str]]:
+        return [(one.path, one.message) for one in verify_all(mirror, QUIET).damage]
+
+    told = status(mirror)
+    assert (told.signed, told.signed_by, told.key_name, told.fault) == (True, key.name, "one", "")
+    assert "serial 3, published" in (text := "\n".join(status_lines(told, str)))
+    assert f"signed by {key.name} (one)" in text
+    assert damage() == []  # the first state is from before the mirror was signed
+    # keys that follow one another stay right, in older states as well
+    ring.rotate("one", "two")
+    sign(mirror, ring, "two", QUIET)
+    ring.revoke("one", "two")
+    sign(mirror, ring, "two", QUIET)
+    assert (damage(), status(mirror).key_name) == ([], "two")
+    old, now = mirror.root / "states/2" / catalogues.SIGNATURE, mirror.public / catalogues.SIGNATURE
+    right = now.read_bytes()
+    for file, path in ((old, "states/2"), (now, "states/5")):
+        for data in (right.replace(b"Ours", b"Ourz"), b"", None):
+            file.unlink(missing_ok=True)
+            if data is not None:
+                file.write_bytes(data)
+            (one,) = [path for path, _ in damage() if path.endswith("minisig")]
+            assert one.startswith(path)
+        if file == old:
+            assert repair(mirror, QUIET, sign=signing(mirror, ring)).verified.damage
+            repair(mirror, QUIET, drop=True, sign=signing(mirror, ring))
+            assert damage() == []
+    assert "is not there" in status(mirror).fault
+    with pytest.raises(ConfigError, match="no key was chosen"):
+        repair(mirror, QUIET)
+    assert repair(mirror, QUIET, sign=signing(mirror, ring)).verified.damage == ()
+    assert check_shown(mirror, signing_keys(configs.read(mirror.root))).serial == 6
+    # signed with a key that it says is void itself
+    stolen = SecretKey.parse((ring.folder / "one.key").read_text(), "one.key")
+    root = (mirror.public / catalogues.ROOT).read_bytes()
+    now.unlink()
+    now.write_bytes(stolen.sign(root, comment(6, "Ours")))
+    assert any("which is revoked" in message for _, message in damage())
+    assert "which is revoked" in status(mirror).fault
 
 
 def tcz(*words: str, env: dict[str, str], status: int = 0) -> str:
@@ -270,29 +399,29 @@ def tcz(*words: str, env: dict[str, str], status: int = 0) -> str:
 def test_the_commands(mirror: Mirror, tmp_path: Path) -> None:
     env = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "c"), "XDG_STATE_HOME": str(tmp_path / "s")}
     root = str(mirror.root)
-    assert "no key to sign with" in tcz("sign", root, env=env, status=2)
+    assert "no key to sign with" in tcz("sign", "-m", root, env=env, status=2)
     public = PublicKey.parse(tcz("keys", "new", "one", env=env))
     assert public.name in tcz("keys", "list", env=env)
-    assert "state 2, signed with one" in tcz("sign", root, env=env)
+    assert "state 2, signed with one" in tcz("sign", "-m", root, env=env)
     assert check_shown(mirror, [public]).title == "Ours"
     tcz("keys", "rotate", "one", "two", env=env)
     tcz("keys", "revoke", "one", "--by", "two", env=env)
     listed = json.loads(tcz("keys", "list", "--json", env=env))
     assert [(key["name"], key["revoked"]) for key in listed] == [("one", True), ("two", False)]
-    assert "revoked" in tcz("sign", root, "--key", "one", env=env, status=2)
-    assert "shows state 2" in tcz("publish", root, "--to", str(tmp_path / "www"), env=env)
+    assert "revoked" in tcz("sign", "-m", root, "--key", "one", env=env, status=2)
+    assert "shows state 2" in tcz("publish", "-m", root, "--to", str(tmp_path / "www"), env=env)
     assert (tmp_path / "www" / catalogues.SIGNATURE).is_file()
-    text = tcz("nginx-config", root, "--server-name", "tc.example.org", "--tls", "/c", "/k", env=env)
+    text = tcz("nginx-config", "-m", root, "--server-name", "tc.example.org", "--tls", "/c", "/k", env=env)
     assert f'root "{mirror.root.resolve()}/public";' in text
     assert "server_name tc.example.org;" in text
-    assert "no mirror" in tcz("serve", str(tmp_path), env=env, status=2)
-    assert "no snapshot" in tcz("serve", root, "--snapshot", "x", env=env, status=2)
-    assert "no address" in tcz("serve", root, "--listen", "x", env=env, status=2)
+    assert "no mirror" in tcz("serve", "-m", str(tmp_path), env=env, status=2)
+    assert "no snapshot" in tcz("serve", "-m", root, "--snapshot", "x", env=env, status=2)
+    assert "no address" in tcz("serve", "-m", root, "--listen", "x", env=env, status=2)
     log = str(tmp_path / "none/log")
-    assert "cannot be written" in tcz("serve", root, "--log", log, "--listen", ":0", env=env, status=2)
+    assert "cannot be written" in tcz("serve", "-m", root, "--log", log, "--listen", ":0", env=env, status=2)
     with socket.create_server(("127.0.0.1", 0)) as sock:
         taken = f"127.0.0.1:{sock.getsockname()[1]}"
-        assert "cannot listen" in tcz("serve", root, "--listen", taken, env=env, status=1)
+        assert "cannot listen" in tcz("serve", "-m", root, "--listen", taken, env=env, status=1)
     for command in (["serve"], ["nginx-config"], ["publish"], ["keys", "rotate"], ["sign"]):
         told = tcz(*command, "--help", env=env)
         assert "Examples" in told

@@ -3,17 +3,24 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
+from remaster import wish
 from remaster.cli import cli
+from tcz.paths import Dirs
+from tcz.reporting import SilentReporter
+from tcz.tree import Tree, regular
+from tests.unit import standins
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from click.testing import Result
+
+    from remaster import image
 
 VARIANT_OPTIONS = ["--variant", "docker"]
 
@@ -39,8 +46,8 @@ def test_both_spellings_mean_the_same(command: tuple[str, ...]) -> None:
     ("options", "said"),
     [
         (["--base", "flow"], "did you mean 'floe'?"),
-        (["--base", "./CorePure64.iso"], "builds on floe only"),
-        (["--base", "corepure64"], "builds on floe only"),
+        (["--base", "./CorePure64.iso"], "there is no base at ./CorePure64.iso"),
+        (["--base", "corepure64"], "did you mean 'corepure64-17.x'?"),
         (["--boot-code", "noembd"], "did you mean 'noembed'"),
         (["--boot-code", "isolcpus=2"], "would work as iso=2"),
         (["--file", "nothing:/etc/x"], "cannot be read"),
@@ -98,7 +105,7 @@ def test_an_image_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "x.iso").write_bytes(b"x" * 100_000)
     result = run("inspect", tmp_path / "x.iso")
     assert result.exit_code == 5
-    assert "no image of this toolkit" in result.stderr
+    assert "nothing that can be read" in result.stderr
     assert run("inspect", tmp_path / "absent.iso").exit_code == 5
 
 
@@ -115,3 +122,51 @@ def test_quick_commands_import_little() -> None:
     code = f"import sys, remaster.cli; print([m for m in sys.modules if m.startswith({slow})])"
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert said.stdout.strip() == "[]"
+
+
+# -- bases that others made -----------------------------------------------------------------------
+
+
+@standins.needs_tools
+def test_what_is_asked_for_upon_an_official_image(tmp_path: Path) -> None:
+    def asked(**options: Any) -> image.Request:
+        wanted = wish.Wish(base=str(tmp_path / "cde.iso"), **options)
+        return wish.request(wanted, Dirs.from_env(), SilentReporter())
+
+    standins.official_iso(tmp_path, "cde")
+    docker = asked(variant="docker")
+    assert docker.spec is not None
+    assert docker.spec.packages() == ("kernel-base", "kernel", "syslinux", "grub-efi")
+    assert (docker.base, docker.compressor, docker.mode) == ("tinycore-16.1", "zstd", "repack")
+    assert docker.variant.volume_id == "tinycore-16-{name}-v{version}"
+    linux = asked(variant="linux", initrd_mode="append")
+    assert linux.spec is not None
+    assert linux.spec.packages() == ("syslinux", "grub-efi")
+    assert (linux.compressor, linux.mode, linux.output.name) == ("gzip", "append", "core-linux.iso")
+    swapped = asked(variant="linux", kernel="kernel-lts")
+    assert swapped.spec is not None
+    assert "kernel-lts-base" in swapped.spec.packages()
+
+
+@standins.needs_tools
+def test_a_base_whose_scripts_are_others(tmp_path: Path) -> None:
+    made = standins.medium(tmp_path / "m", "corepure64")
+    nodes = dict(standins.root_tree(modules=True).items())
+    nodes["etc/inittab"] = regular(b"::sysinit:/etc/init.d/rcS\n")
+    (made / "boot/corepure64.gz").write_bytes(standins.packed(Tree(nodes)))
+    result = run("--variant", "linux", "--base", made, "--dry-run")
+    assert result.exit_code == 2
+    assert "/etc/inittab of release 16.1: has the line 'tty1::respawn" in result.stderr
+    assert "0 times, not once (edit serial-login)" in result.stderr
+
+
+@standins.needs_tools
+def test_the_way_that_inspect_tells(tmp_path: Path) -> None:
+    iso = standins.official_iso(tmp_path, "split")
+    result = run("inspect", iso)
+    assert result.exit_code == 0
+    assert "release       16.1  [etc/os-release]" in result.stdout
+    assert json.loads(run("inspect", iso, "--json").stdout)["kernel"]["value"] == "6.12.11-tinycore64"
+    none = run("inspect", iso, "--manifest")
+    assert none.exit_code == 5
+    assert "has no manifest" in none.stderr

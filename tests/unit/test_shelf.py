@@ -21,6 +21,7 @@ from tcz import drawing, query_commands, quick, resolve
 from tcz.cli import cli
 from tcz.errors import ConfigError, VerifyError
 from tcz.mirror import official
+from tcz.mirror.known import Chosen
 from tcz.mirror.opening import open_shelf
 from tcz.mirror.place import Folder, Web
 from tcz.mirror.shelf import Indexed, Shelf
@@ -63,6 +64,10 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("real")
     write_deps(folder, real_needs())
     return folder
+
+
+def mirrors(*places: Path | str) -> list[Chosen]:
+    return [Chosen(address=str(place)) for place in places]
 
 
 def visits(graph: dict[str, list[str]]) -> dict[str, int]:
@@ -192,7 +197,7 @@ def test_the_first_that_has_a_package_counts(tmp_path: Path) -> None:
     write_deps(
         tmp_path / "two", {"app": ["other"], "lib": ["base-KERNEL", "gone"], "base-6.1.2-tinycore64": []}
     )
-    shelf = open_shelf([str(tmp_path / "one"), str(tmp_path / "two")], "", Dirs.from_env())
+    shelf = open_shelf(mirrors(tmp_path / "one", tmp_path / "two"), "", Dirs.from_env())
     found = shelf.closure(["app.tcz"], "6.1.2-tinycore64")
     assert found.order == ("base-6.1.2-tinycore64", "lib", "app")
     assert [one.chain for one in found.missing] == [("app", "lib", "gone")]
@@ -319,7 +324,7 @@ def test_the_quick_way_says_the_same(real: Path, tmp_path: Path, monkeypatch: py
     (real / "dep.db.gz").write_bytes(gzip.compress(dep_db(graph).encode()))
     mirror = str(real)
     assert quick.order(["app"], mirror, "", None) is None
-    shelf = open_shelf([mirror], "", Dirs.from_env())
+    shelf = open_shelf(mirrors(mirror), "", Dirs.from_env())
     query_commands.remember([mirror], "", shelf, quick.signature(mirror, ""))
     for name in sorted(graph)[::20]:
         found = shelf.closure([name])
@@ -352,8 +357,8 @@ def test_folders_and_branches(folder: Path, tmp_path: Path) -> None:
     put(top / "17.x/x86/tcz", "app")
     index(top / "17.x/x86/tcz")
     with pytest.raises(ConfigError, match="several branches"):
-        open_shelf([str(top)], "", Dirs.from_env())
-    assert open_shelf([str(top)], "17.x/x86", Dirs.from_env()).names() == ["app"]
+        open_shelf(mirrors(top), "", Dirs.from_env())
+    assert open_shelf(mirrors(top), "17.x/x86", Dirs.from_env()).names() == ["app"]
     for where, branch in ((tmp_path / "nowhere", ""), (top, "16.x/x86"), ("ftp://x/", "")):
         with pytest.raises(ConfigError):
-            open_shelf([str(where)], branch, Dirs.from_env())
+            open_shelf(mirrors(where), branch, Dirs.from_env())

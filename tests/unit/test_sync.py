@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tcz.errors import CheckError, ConfigError, FetchError, ToolkitError, VerifyError
+from tcz.fetch import LONGEST_WAIT, retry_after
 from tcz.mirror import bring, changes
-from tcz.mirror.bring import INCOMING
 from tcz.mirror.config import Config
 from tcz.mirror.model import Branch
+from tcz.mirror.repository import INCOMING
 from tcz.mirror.sync import Synced, Wish, brought_before, sync
 from tcz.mirror.upstream import FolderUpstream, RsyncUpstream, Upstream, WebUpstream, open_upstream
 from tcz.reporting import SilentReporter
@@ -26,6 +30,7 @@ from tests.unit.repository_made import (
     endless,
     gone,
     index,
+    later,
     loop,
     page,
     put,
@@ -155,6 +160,36 @@ def test_what_is_missing_is_told_with_its_chain(mirror: Mirror, theirs: Path) ->
     assert "app" in "\n".join(unknown.value.lines())
 
 
+@pytest.mark.parametrize("name", ["lib.tcz", "md5.db.gz"])
+def test_a_server_that_asks_to_be_left_alone_is(
+    mirror: Mirror, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    server.on(name, later, whole)
+    assert run(mirror, web(server, tmp_path)).published
+    assert waited == [1.0]
+    assert server.paths(503) == [name]
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("99999999999999", LONGEST_WAIT),
+        ("Thu, 01 Jan 1970 00:00:30 GMT", 20.0),
+        ("Thu, 01 Jan 1970 00:00:05 GMT", 0.0),
+        ("", 0.0),
+        ("soon", 0.0),
+        ("-1", 0.0),
+        ("²", 0.0),
+    ],
+)
+def test_how_long_a_server_wants_to_be_left_alone(told: str, seconds: float) -> None:
+    assert retry_after(told, now=10.0) == seconds
+
+
 PASSING: list[tuple[Fault, ...]] = [(cut, whole), (reset, whole), (busy, busy, whole), (slow, whole)]
 
 
@@ -270,6 +305,61 @@ def test_hostile_names_are_refused(mirror: Mirror, theirs: Path, line: str) -> N
     with pytest.raises(VerifyError, match="not a package name"):
         run(mirror, FolderUpstream(theirs, BRANCH))
     assert shown(mirror) == []
+
+
+def test_a_sync_that_was_killed_is_gone_on_with(mirror: Mirror, server: Server, tmp_path: Path) -> None:
+    """What was brought is not asked for again, and what was begun only from where it ended."""
+
+    def half(handler: BaseHTTPRequestHandler, data: bytes) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data[: len(data) // 2])
+        handler.wfile.flush()
+        arrived.set()
+        time.sleep(0.5)
+
+    arrived = threading.Event()
+    server.on("other.tcz", half)
+    process = os.fork()
+    if not process:
+        upstream = WebUpstream(server.address, BRANCH, tmp_path / "cache", pause=0.01, timeout=(9, 9))
+        sync(mirror, upstream, BRANCH, Wish(everything=True, jobs=1), SilentReporter())
+        os._exit(9)
+    assert arrived.wait(20)
+    part = mirror.root / INCOMING
+    while not [one for one in part.glob("other.*.part") if one.stat().st_size]:
+        time.sleep(0.01)
+    os.kill(process, signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+    assert shown(mirror) == []
+    whole_before = {name for name in server.paths(200) if name.endswith(".tcz")}
+    server.faults.clear()
+    server.asked.clear()
+    assert run(mirror, web(server, tmp_path)).published
+    assert whole_before == {"app.tcz", "base.tcz", "lib.tcz", "mod-6.18.2-tinycore64.tcz", "other.tcz"}
+    assert [name for name in server.paths(200) if name.endswith(".tcz")] == []
+    assert server.paths(206) == ["other.tcz"]
+    assert len(shown(mirror)) == 5
+
+
+def test_an_upstream_that_goes_away_for_good(mirror: Mirror, server: Server, tmp_path: Path) -> None:
+    run(mirror, web(server, tmp_path), Wish(names=("base",)))
+    state = mirror.shown()
+    with serving(server.folder) as other:
+        for name in ("lib.tcz", "app.tcz", "other.tcz"):
+
+            def leave(handler: BaseHTTPRequestHandler, _data: bytes) -> None:
+                other.faults |= {f"/{TCZ}/{path.name}": [reset] for path in (server.folder / TCZ).iterdir()}
+                reset(handler, b"")
+
+            other.on(name, leave)
+        with pytest.raises(FetchError):
+            run(mirror, web(other, tmp_path))
+    assert mirror.shown() == state
+    with pytest.raises(FetchError, match="could not be read"):
+        run(mirror, web(other, tmp_path))
+    assert run(mirror, web(server, tmp_path)).published
 
 
 def test_mirrors_of_ours_promise_more(mirror: Mirror, server: Server, tmp_path: Path) -> None:

@@ -1,0 +1,340 @@
+"""Bases that others made: Tiny Core's own images and files, remastered ones of unknown make, folders.
+
+What such a base is comes from a survey, never from its name. Its root gets edits (``remaster.edit``), its
+kernel stays or gives way to one of ours with its modules, and what lies on its medium beside the boot files
+is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from remaster import base as bases
+from remaster import edit, plan
+from remaster.survey import look
+from remaster.survey.cde import names_in
+from remaster.survey.medium import of_files, open_medium
+from remaster.survey.rootfacts import text_at
+from tcz.errors import ConfigError, VerifyError
+from tcz.squashfs.options import SquashOptions
+from tcz.tree import FileRef, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from remaster.plan import MediumFile, Source
+    from remaster.survey.look import Examined
+    from remaster.survey.model import Loader
+    from remaster.variant import Variant
+    from tcz.compress import Compression
+    from tcz.model import BuiltPackage
+    from tcz.tree import Node
+
+#: Official packages have blocks of 4096 bytes and gzip: every kernel that mounts any reads these.
+_SQUASHFS: Final = SquashOptions(compressor="gzip", block=131072, x86=False)
+_FIRST_LARGE_BLOCKS: Final = 11
+_HYBRID_SIGNATURE: Final = b"\xfb\xc0\x78\x70"
+_MBR_CODE: Final = 432
+_NEEDS_LDLINUX: Final = 5
+_KEEP_KERNEL: Final = "base"
+#: A package that prepares for containers, which no kernel of Tiny Core's is configured for.
+_CONTAINERS: Final = "container-host"
+_OWN: Final = ("floe",)
+_ARCHITECTURES: Final = ("x86_64", "386")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreign:
+    """A base that was looked at. ``name`` is made of what was found, ``identity`` is a hash of all of it."""
+
+    origin: str
+    name: str
+    examined: Examined
+    identity: str
+
+    @property
+    def release(self) -> str:
+        """The release of the distribution, empty where it is not told."""
+        fact = self.examined.survey.release
+        return "" if fact is None else fact.value
+
+    @property
+    def architecture(self) -> str:
+        """The processor that its programs are for; ours where it is not told."""
+        fact = self.examined.survey.architecture
+        return _ARCHITECTURES[0] if fact is None else fact.value
+
+    @property
+    def kernel(self) -> str:
+        """The release of its kernel, empty where it has none."""
+        fact = self.examined.survey.kernel
+        return "" if fact is None else fact.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A base ready to be built upon, the edits that made it so, and what the user should know."""
+
+    base: bases.Base
+    done: tuple[edit.Done, ...]
+    kernel: str
+    notes: tuple[str, ...]
+
+
+def open_foreign(origin: str, files: dict[str, Path] | None = None) -> Foreign:
+    """Look at a base: a path, several with commas between them, or ``files`` by name.
+
+    Raises ``VerifyError`` for what has no root file system, or one that cannot be read.
+    """
+    if files is None and "," in origin and not Path(origin).exists():
+        files = {Path(part).name: Path(part) for part in origin.split(",")}
+    medium = open_medium(Path(origin)) if files is None else of_files(origin, files)
+    examined = look.examine_medium(medium)
+    found = examined.survey
+    if "init" not in examined.root:
+        raise VerifyError(
+            "no root file system to build upon: nothing in it has an /init",
+            where=origin,
+            why="\n".join(found.unread) or None,
+            hint="an ISO image, an initrd such as corepure64.gz, or a folder was expected",
+        )
+    if found.architecture is not None and found.architecture.value not in _ARCHITECTURES:
+        raise VerifyError(
+            f"a base for {found.architecture.value}; images are built for x86 only",
+            where=f"{origin}, {found.architecture.where}",
+        )
+    names = [fact.value for fact in (found.distribution, found.release) if fact is not None]
+    name = re.sub(r"[^a-z0-9.]+", "-", "-".join(names).lower()).strip("-") or "unknown"
+    return Foreign(origin=origin, name=name, examined=examined, identity=_identity(examined))
+
+
+def _identity(examined: Examined) -> str:
+    digest = hashlib.sha256()
+    for tree in (examined.medium.files, examined.root):
+        digest.update(b"tree\n")
+        for path, node in tree.items():
+            digest.update(repr((path, node.mode, node.uid, node.gid, node.rdev, node.link)).encode())
+            digest.update(_digest(node))
+    return digest.hexdigest()
+
+
+def _digest(node: Node) -> bytes:
+    digest = hashlib.sha256()
+    for piece in node.pieces():
+        digest.update(piece)
+    return digest.digest()
+
+
+# -- what is taken from packages ------------------------------------------------------------------
+
+
+def kernel_package(foreign: Foreign, variant: Variant, option: str | None) -> str:
+    """Return the kernel package that takes the base's kernel's place, empty to keep it.
+
+    Without an option a variant that runs containers brings its kernel, any other keeps the base's.
+    """
+    if option == _KEEP_KERNEL:
+        if not foreign.kernel:
+            raise ConfigError(
+                f"{foreign.origin} has no kernel to keep", hint="name its vmlinuz64 too, or another --kernel"
+            )
+        return ""
+    if option is not None:
+        return option
+    wanted = _CONTAINERS in (*variant.onboot, *variant.optional)
+    return variant.kernel if wanted or not foreign.kernel else ""
+
+
+def spec_for(foreign: Foreign, kernel: str) -> bases.BaseSpec:
+    """Return which packages the base still needs: boot loaders that it lacks, and the kernel's."""
+    old = foreign.release.partition(".")[0]
+    small = old.isdecimal() and int(old) < _FIRST_LARGE_BLOCKS and not kernel
+    return bases.BaseSpec(
+        name=foreign.name,
+        summary=f"{foreign.origin}, as it was found",
+        layers=(f"{kernel}-base",) if kernel else (),
+        kernel=kernel,
+        bios="" if _own_bios(foreign.examined) else "syslinux",
+        uefi="" if _own_uefi(foreign.examined) else "grub-efi",
+        squashfs=replace(_SQUASHFS, block=4096) if small else _SQUASHFS,
+    )
+
+
+def _loader(examined: Examined, program: str) -> Loader | None:
+    return next((one for one in examined.survey.loaders if one.program == program), None)
+
+
+def _own_bios(examined: Examined) -> tuple[Source, Source | None, Source] | None:
+    """Return isolinux.bin, ldlinux.c32 and the MBR's code of a base that starts from CD and USB itself."""
+    loader, iso, files = _loader(examined, "isolinux"), examined.medium.iso, examined.medium.files
+    if loader is None or iso is None or not iso.hybrid or loader.where not in files:
+        return None
+    program, folder = files[loader.where], loader.where.rpartition("/")[0]
+    if program.read()[0x40:0x44] != _HYBRID_SIGNATURE:
+        return None
+    mbr = FileRef(examined.medium.path, 0, _MBR_CODE).read()
+    library = look.find(files, f"{folder}/ldlinux.c32")
+    if not any(mbr) or (library is None and int(loader.version.partition(".")[0] or 0) >= _NEEDS_LDLINUX):
+        return None
+    return _source(program), None if library is None else _source(files[library]), mbr
+
+
+def _own_uefi(examined: Examined) -> tuple[Source, str] | None:
+    """Return the EFI image of a base and where its GRUB finds its menu."""
+    loader = _loader(examined, "grub")
+    menu = next((one.where for one in examined.survey.entries if one.program == "grub"), None)
+    if loader is None or menu is None or loader.where not in examined.medium.files:
+        return None
+    return _source(examined.medium.files[loader.where]), menu
+
+
+def _source(node: Node) -> Source:
+    return node.data if isinstance(node.data, FileRef | bytes) else node.read()
+
+
+# -- making ---------------------------------------------------------------------------------------
+
+
+def make(
+    foreign: Foreign, spec: bases.BaseSpec, variant: Variant, part: Callable[[str], BuiltPackage]
+) -> Made:
+    """Make the base. Raises ``ConfigError`` where an edit does not fit or the kernel is too old."""
+    examined = foreign.examined
+    notes: list[str] = []
+    root, kernel, release = examined.root, examined.kernel, foreign.kernel
+    image: Source
+    if spec.kernel:
+        package = part(spec.kernel)
+        image, release = bases.kernel_image(package), _release_of(package)
+        root = _with_modules(root, bases.assemble(part(layer) for layer in spec.layers))
+        notes += _stale(foreign)
+    else:
+        image = _source(examined.medium.files[kernel])
+    check_kernel(foreign, release)
+    edited, done = edits(foreign, root, spec, variant)
+    own = [_source(examined.medium.files[path]) for path in examined.initrds]
+    lists = examined.medium.files
+    base = bases.Base(
+        root=edited,
+        kernel=image,
+        loaders=_loaders(examined, spec, part),
+        starts=_starts(foreign),
+        keep=_kept(examined),
+        onboot=names_in(text_at(lists, "cde/onboot.lst") or ""),
+        initrds=tuple(own),
+        unpacked=examined.root if own else None,
+    )
+    return Made(base=base, done=done, kernel=release, notes=tuple(notes))
+
+
+def edits(
+    foreign: Foreign, root: Tree, spec: bases.BaseSpec, variant: Variant
+) -> tuple[Tree, tuple[edit.Done, ...]]:
+    """Make the edits that a variant asks for. Raises ``ConfigError`` where one does not fit."""
+    wanted = tuple(one for one in edit.shipped() if _applies(one, foreign, spec, variant))
+    port, speed = plan.serial_line(variant.boot_codes) or (0, 115200)
+    values = {"tty": f"ttyS{port}", "speed": str(speed)}
+    return edit.apply(root, wanted, release=foreign.release, values=values, epoch=plan.EPOCH)
+
+
+def compressor_for(foreign: Foreign, kernel: str) -> Compression:
+    """Return the compressor that packs smallest of those that the kernel is known to read.
+
+    Our kernels read zstd. Every kernel of Tiny Core reads gzip, and a base's own whatever its initrds
+    are packed with.
+    """
+    if kernel:
+        return "zstd"
+    known = {member.compressor for file in foreign.examined.survey.initrds for member in file.members}
+    return "xz" if "xz" in known else "zstd" if "zstd" in known else "gzip"
+
+
+def _release_of(package: BuiltPackage) -> str:
+    file = package.path / "release"
+    return file.read_text().strip() if file.is_file() else ""
+
+
+def _with_modules(root: Tree, layers: Tree) -> Tree:
+    """Replace the base's modules by those of another kernel."""
+    nodes = {path: node for path, node in root.items() if not path.startswith("lib/modules/")}
+    return Tree(nodes).overlay(layers)
+
+
+def _stale(foreign: Foreign) -> Iterator[str]:
+    old = foreign.kernel
+    names = [one.name for one in foreign.examined.survey.extensions if old and one.name.endswith(f"-{old}")]
+    if names:
+        yield f"packages for the base's kernel {old} are of no use with another one: {', '.join(names)}"
+
+
+def check_kernel(foreign: Foreign, release: str) -> None:
+    """Raise ``ConfigError`` where the base's libc wants a newer kernel than ``release``."""
+    oldest = foreign.examined.survey.libc_kernel
+    if oldest is not None and release and look.too_old(release, oldest.value):
+        raise ConfigError(
+            f"the base's libc wants Linux {oldest.value} or newer, and the kernel is {release}",
+            hint="give another one with --kernel",
+        )
+
+
+def _applies(one: edit.Edit, foreign: Foreign, spec: bases.BaseSpec, variant: Variant) -> bool:
+    fact = foreign.examined.survey.distribution
+    if fact is not None and fact.value in _OWN:
+        return False  # our own base does all of this itself
+    conditions = {
+        "always": True,
+        "services": bool(variant.services),
+        "serial": plan.serial_line(variant.boot_codes) is not None,
+        "containers": _CONTAINERS in (*variant.onboot, *variant.optional),
+        "kernel": bool(spec.kernel),
+    }
+    return conditions[one.when]
+
+
+def _loaders(examined: Examined, spec: bases.BaseSpec, part: Callable[[str], BuiltPackage]) -> plan.Loaders:
+    bios = bases.bios_files(part(spec.bios)) if spec.bios else _own_bios(examined)
+    uefi = (bases.efi_image(part(spec.uefi)), "boot/grub/grub.cfg") if spec.uefi else _own_uefi(examined)
+    if bios is None or uefi is None:
+        raise VerifyError("the base's boot loaders are gone", where=str(examined.medium.path))
+    isolinux, ldlinux, mbr = bios
+    image, menu = uefi
+    return plan.Loaders(isolinux_bin=isolinux, ldlinux=ldlinux, mbr=mbr, efi_image=image, grub_cfg=menu)
+
+
+def _starts(foreign: Foreign) -> plan.Starts:
+    # Names of isolinux's entries are typed; GRUB's often have none.
+    defaults = [one for one in foreign.examined.survey.entries if one.default]
+    chosen = next((one for one in defaults if one.program == "isolinux"), next(iter(defaults), None))
+    initrds, kernel = foreign.examined.initrds, foreign.examined.kernel
+    usual = plan.Starts()
+    label = chosen.label if chosen is not None and re.fullmatch(r"[A-Za-z0-9_-]{1,16}", chosen.label) else ""
+    own = {"debug", "safe"}
+    return plan.Starts(
+        kernel=f"/{kernel}" if kernel.startswith("boot/") else usual.kernel,
+        initrd=f"/{initrds[0]}" if initrds and initrds[0].startswith("boot/") else "/boot/core.gz",
+        label=label if label and label not in own else "core",
+        words=() if chosen is None else chosen.words,
+    )
+
+
+def _kept(examined: Examined) -> tuple[MediumFile, ...]:
+    """Return what stays of the base's medium: all but what boots it, and our own manifest."""
+    survey, files = examined.survey, examined.medium.files
+    if examined.medium.iso is None and not survey.entries and not survey.cde:
+        return ()  # loose files, not a medium
+    boot = {kernel.path for kernel in survey.kernels} | {initrd.path for initrd in survey.initrds}
+    boot |= {loader.where for loader in survey.loaders} | {entry.where for entry in survey.entries}
+    folders = {path.rpartition("/")[0] for path in boot if path.endswith((".bin", ".cfg", ".img"))}
+    kept = []
+    for path, node in files.items():
+        if not node.is_file or path in boot or path == "manifest.json":
+            continue
+        if path.rpartition("/")[0] in folders or path.lower().startswith(("efi/", "boot/isolinux/")):
+            continue
+        held = files[node.link] if node.link is not None else node
+        kept.append(plan.MediumFile(path=path, content=_source(held)))
+    return tuple(kept)

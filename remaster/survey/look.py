@@ -1,0 +1,312 @@
+"""Puts together what the parts of an image tell, and says where they contradict one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from remaster.survey import bootconfig, cde, kernels, loaders, owntext, rootfacts
+from remaster.survey.medium import INITRD_MAX, is_archive, open_medium
+from remaster.survey.model import ArchiveShape, Fact, InitrdFile, MemberShape, Survey
+from tcz import cpio
+from tcz.errors import VerifyError
+from tcz.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from remaster.survey.medium import Medium
+    from remaster.survey.model import BootEntry, KernelFile
+
+_MENUS = {
+    "isolinux.cfg": bootconfig.isolinux,
+    "syslinux.cfg": bootconfig.isolinux,
+    "extlinux.conf": bootconfig.isolinux,
+    "grub.cfg": bootconfig.grub,
+}
+_INCLUDES_MAX = 16
+#: How deep in a folder initrds that no menu names are looked for: release/distribution_files/core.gz.
+_FOLDERS_MAX = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """A survey with what it is about: the medium, the root as it boots, and where both come from.
+
+    ``root`` is empty where there is none; ``initrds`` and ``kernel`` are the paths that the default entry
+    starts, or those that were found where there is no menu.
+    """
+
+    survey: Survey
+    medium: Medium
+    root: Tree
+    initrds: tuple[str, ...]
+    kernel: str
+
+
+@dataclass(slots=True)
+class _Notes:
+    """What does not fit together, and what could not be read."""
+
+    contradictions: list[str]
+    unread: list[str]
+
+
+def survey(path: Path) -> Survey:
+    """Return the facts of the image at ``path``. Raises ``VerifyError`` for what is no image."""
+    return examine(path).survey
+
+
+def examine(path: Path) -> Examined:
+    """Look at the image at ``path``; see ``survey``."""
+    return examine_medium(open_medium(path))
+
+
+def examine_medium(medium: Medium) -> Examined:
+    """Look at what was opened."""
+    notes = _Notes([], [])
+    entries, timeout = _menus(medium.files, notes)
+    found = _kernels(medium.files)
+    chosen = next((entry for entry in entries if entry.default), None)
+    named = _named(medium.files, entries, notes)
+    loaded = _initrds(medium, [path for paths in named.values() for path in paths], notes)
+    kernel = _kernel_path(medium.files, chosen, found)
+    order = named.get(_place(chosen), ()) if chosen else ()
+    initrds = tuple(path for path in order if path in loaded) or _unnamed(loaded, notes)
+    root = medium.root or _root(medium, initrds, loaded)
+    facts = rootfacts.facts(root) if len(root) > 1 else None
+    lists, extensions = cde.found(medium.files, root, notes.contradictions)
+    manifest = owntext.manifest(medium.files, root, notes.unread)
+    image = next((one for one in found if one.path == kernel), None)
+    result = Survey(
+        path=str(medium.path),
+        kind=medium.kind,
+        size=medium.size,
+        volume_id=_volume(medium),
+        names="" if medium.iso is None else medium.iso.names,
+        hybrid=medium.iso is not None and medium.iso.hybrid,
+        kernel=None if image is None else Fact(value=image.release, where=image.path),
+        kernels=found,
+        initrds=tuple(_initrd_file(medium.files, path, one) for path, one in loaded.items()),
+        loaders=loaders.found(medium),
+        entries=entries,
+        timeout=timeout,
+        cde=lists,
+        extensions=cde.versions(extensions, manifest),
+        manifest=manifest,
+        files=sum(not node.is_dir for _, node in medium.files.items()),
+        root_entries=len(root) - 1,
+        root_size=root.content_size(),
+    )
+    if facts is not None:
+        result = replace(
+            result,
+            distribution=facts.distribution,
+            release=facts.release,
+            architecture=facts.architecture,
+            libc=facts.libc,
+            libc_kernel=facts.libc_kernel,
+            modules=facts.modules,
+            installed=facts.installed,
+        )
+        notes.contradictions += facts.contradictions
+    notes.contradictions += _disagreements(result, image)
+    result = replace(result, contradictions=tuple(notes.contradictions), unread=tuple(notes.unread))
+    return Examined(survey=result, medium=medium, root=root, initrds=initrds, kernel=kernel)
+
+
+def _volume(medium: Medium) -> Fact | None:
+    if medium.iso is None:
+        return None
+    return Fact(value=medium.iso.volume_id, where="the primary volume descriptor")
+
+
+# -- menus ----------------------------------------------------------------------------------------
+
+
+def _menus(files: Tree, notes: _Notes) -> tuple[tuple[BootEntry, ...], Fact | None]:
+    entries: list[BootEntry] = []
+    timeout: Fact | None = None
+    for path in files:
+        reader = _MENUS.get(path.rpartition("/")[2].lower())
+        text = rootfacts.text_at(files, path) if reader else None
+        if reader is None or text is None or len(text) > 1 << 20:
+            continue
+        config = reader(text, path)
+        for place in config.includes[:_INCLUDES_MAX]:
+            beside = f"{path.rpartition('/')[0]}/{place}" if not place.startswith("/") else place
+            real = find(files, beside)
+            if real is None:
+                notes.contradictions.append(f"{path} includes {place}, which is not there")
+                continue
+            more = bootconfig.isolinux(rootfacts.text_at(files, real) or "", real)
+            config = replace(config, entries=config.entries or more.entries)
+        entries += config.entries
+        if config.timeout is not None and timeout is None:
+            timeout = Fact(value=f"{config.timeout:g}", where=path)
+    return tuple(entries), timeout
+
+
+def find(files: Tree, path: str) -> str | None:
+    """Return where a path of a menu is on the medium: its root is the medium's, case may differ."""
+    wanted = "/".join(part for part in path.split("/") if part not in ("", "."))
+    if wanted in files:
+        return wanted
+    low = wanted.lower()
+    return next((here for here in files if here.lower() == low), None)
+
+
+def _place(entry: BootEntry) -> tuple[str, str, str]:
+    return entry.where, entry.label, entry.title
+
+
+def _named(
+    files: Tree, entries: Sequence[BootEntry], notes: _Notes
+) -> dict[tuple[str, str, str], tuple[str, ...]]:
+    """Return for each entry the initrds that are there; tell what is not."""
+    found = {}
+    for entry in entries:
+        paths = []
+        folder = entry.where.rpartition("/")[0]
+        for path in (entry.kernel, *entry.initrds):
+            real = find(files, path) or (None if path.startswith("/") else find(files, f"{folder}/{path}"))
+            if real is None:
+                name = entry.label or entry.title
+                notes.contradictions.append(
+                    f"{entry.where}: the entry {name!r} starts {path}, which is not there"
+                )
+            elif path != entry.kernel:
+                paths.append(real)
+        found[_place(entry)] = tuple(paths)
+    return found
+
+
+# -- kernels and initrds --------------------------------------------------------------------------
+
+
+def _kernels(files: Tree) -> tuple[KernelFile, ...]:
+    found = []
+    for path, node in files.items():
+        if node.is_file and node.size > kernels.HEAD and not path.endswith(".tcz"):
+            head = kernels.head_of(node.data)
+            if kernels.is_kernel(head):
+                found.append(kernels.read(path, node.size, head))
+    return tuple(found)
+
+
+def _kernel_path(files: Tree, chosen: BootEntry | None, found: Sequence[KernelFile]) -> str:
+    if chosen is not None:
+        real = find(files, chosen.kernel) or find(files, f"{chosen.where.rpartition('/')[0]}/{chosen.kernel}")
+        if real is not None:
+            return real
+    return found[0].path if found else ""
+
+
+def _initrds(medium: Medium, named: Sequence[str], notes: _Notes) -> dict[str, cpio.Loaded]:
+    if medium.loaded is not None:
+        return {medium.path.name: medium.loaded}
+    found: dict[str, cpio.Loaded] = {}
+    for path in dict.fromkeys(named) if named else medium.files:
+        node = medium.files[path]
+        if not node.is_file or not 0 < node.size <= INITRD_MAX or path.endswith(".tcz"):
+            continue
+        if not named and (path.count("/") > _FOLDERS_MAX or not is_archive(kernels.head_of(node.data))):
+            continue
+        try:
+            found[path] = cpio.load(node.read())
+        except VerifyError as error:
+            if named:
+                notes.unread.append(f"{path}: {'; '.join(error.lines())}")
+    return found
+
+
+def _unnamed(loaded: dict[str, cpio.Loaded], notes: _Notes) -> tuple[str, ...]:
+    """Return the initrds to take where no menu names any: one with an /init, then those with modules only."""
+    roots = [path for path, one in loaded.items() if "init" in one.tree]
+    whole = [path for path in roots if rootfacts.modules(loaded[path].tree)]
+    others = [path for path in loaded if path not in roots and rootfacts.modules(loaded[path].tree)]
+    if len(roots) > 1:
+        best = (whole or roots)[0]
+        notes.contradictions.append(
+            f"there are several initrds with an /init ({', '.join(roots)}) and no menu says which is "
+            f"started; {best} was looked at"
+        )
+        return (best,)
+    return (*roots, *([] if whole else others)) or tuple(loaded)[:1]
+
+
+def _root(medium: Medium, initrds: Sequence[str], loaded: dict[str, cpio.Loaded]) -> Tree:
+    if not initrds:
+        return Tree()
+    if len(initrds) == 1:
+        return loaded[initrds[0]].tree
+    return cpio.read(joined(medium.files[path].read() for path in initrds))
+
+
+def joined(parts: Iterable[bytes]) -> bytes:
+    """Return initrds as boot loaders lay them into memory: one behind the other, each at a multiple of 4."""
+    whole = bytearray()
+    for part in parts:
+        whole += bytes(-len(whole) % 4)
+        whole += part
+    return bytes(whole)
+
+
+def _initrd_file(files: Tree, path: str, loaded: cpio.Loaded) -> InitrdFile:
+    members = tuple(
+        MemberShape(
+            offset=member.offset,
+            size=member.size,
+            unpacked=member.unpacked,
+            compressor=member.compressor,
+            archives=tuple(
+                ArchiveShape(format=one.format, entries=one.entries, microcode=one.microcode)
+                for one in member.archives
+            ),
+        )
+        for member in loaded.members
+    )
+    return InitrdFile(
+        path=path,
+        size=files[path].size,
+        members=members,
+        entries=sum(member.entries for member in loaded.members),
+        unpacked=loaded.tree.content_size(),
+        root="init" in loaded.tree,
+        modules=tuple(fact.value for fact in rootfacts.modules(loaded.tree)),
+    )
+
+
+# -- contradictions -------------------------------------------------------------------------------
+
+
+def _disagreements(found: Survey, image: KernelFile | None) -> list[str]:
+    told = []
+    if image is not None and found.modules and image.release not in [one.value for one in found.modules]:
+        listed = ", ".join(one.value for one in found.modules)
+        told.append(f"{image.path} is Linux {image.release}, but the modules are for {listed}")
+    if image is not None and found.architecture is not None:
+        cpu = found.architecture.value
+        if cpu == "x86_64" and image.architecture == "386":
+            told.append(f"{found.architecture.where} is for {cpu}, but {image.path} is a 32-bit kernel")
+    oldest = found.libc_kernel
+    if image is not None and oldest is not None and too_old(image.release, oldest.value):
+        told.append(
+            f"{oldest.where} wants Linux {oldest.value} or newer, but {image.path} is {image.release}"
+        )
+    return told
+
+
+def too_old(kernel: str, wanted: str) -> bool:
+    """Tell whether a kernel release is older than the version that a libc wants."""
+    return _numbers(kernel) < _numbers(wanted)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    numbers = []
+    for part in text.replace("-", ".").split("."):
+        if not part.isdecimal():
+            break
+        numbers.append(int(part))
+    return tuple([*numbers, 0, 0, 0][:3])

@@ -221,6 +221,11 @@ def efi_image(package: BuiltPackage) -> Path:
     return _file(package, "efiboot.img")
 
 
+def named_file(package: BuiltPackage, name: str) -> Path:
+    """Return a file of a ``files`` package."""
+    return _file(package, name)
+
+
 def _file(package: BuiltPackage, *wanted: str) -> Path:
     """Find a file by its name, wherever in the package's folder it is."""
     if package.form != "files":

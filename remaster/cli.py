@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from remaster.kernel_commands import kernel
+from remaster.machine_commands import run, test
 from tcz import __version__, clikit
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _EXAMPLES = (
     "remaster --variant docker                        a Docker host: out/floe-docker.iso",
     "remaster --variant docker --ssh-key ~/.ssh/id_ed25519.pub --output host.iso",
     "remaster --variant ./mine.toml --package htop    your own variant, and one package more",
+    "remaster --variant docker --format disk,qcow2    a disk with room for data: out/floe-docker.img, .qcow2",
     "remaster --variant docker --package mytool --mirror https://tc.example.org --mirror-key release.pub",
     "remaster --variant docker --dry-run              say what would be done",
 )
@@ -40,6 +42,12 @@ def _complete_code(_ctx: click.Context, _param: click.Parameter, incomplete: str
 
     codes = BootCodes.load()
     return [name for name in (*codes.names(), *codes.names(kernel=True)) if name.startswith(incomplete)]
+
+
+def _complete_format(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    from remaster.formats import names
+
+    return [name for name in names() if name.startswith(incomplete)]
 
 
 _BUILD_OPTIONS = (
@@ -67,6 +75,14 @@ _BUILD_OPTIONS = (
         metavar="FILE",
         type=click.Path(path_type=Path),
         help="Where the image goes  [default: out/floe-VARIANT.iso]",
+    ),
+    click.option(
+        "--format",
+        "formats",
+        metavar="NAME[,NAME...]",
+        multiple=True,
+        shell_complete=_complete_format,
+        help="What to write: iso, disk, qcow2, netboot or tar; several may be given.  [default: iso]",
     ),
     click.option("--package", "packages", metavar="NAME", multiple=True, help="Load this package as well."),
     click.option(
@@ -252,6 +268,8 @@ def boot_codes(name: str | None, as_json: bool) -> None:
 
 
 cli.add_command(kernel)
+cli.add_command(run)
+cli.add_command(test)
 
 
 @cli.group("variant")
@@ -295,37 +313,6 @@ def variant_lint(files: tuple[str, ...], recipe_folders: tuple[Path, ...]) -> No
         found = wish.linted(file)
         wish.check_packages(found, recipe_folders)
         click.echo(f"{file}: nothing to complain about")
-
-
-@cli.command(examples=["remaster run out/floe-docker.iso --ssh-port 2222 --forward 8080:80"], codes=[6, 9])
-@click.argument("image", metavar="ISO", type=click.Path(path_type=Path))
-@click.option("--uefi", is_flag=True, help="Start by UEFI instead of BIOS.")
-@click.option(
-    "--as",
-    "how",
-    type=click.Choice(["cdrom", "disk", "usb"]),
-    default="cdrom",
-    show_default=True,
-    help="What the image is to the machine.",
-)
-@click.option(
-    "--memory", metavar="MIB", type=click.IntRange(min=64), default=1024, show_default=True, help="Memory."
-)
-@click.option("--cpus", type=click.IntRange(min=1), default=2, show_default=True, help="Processors.")
-@click.option("--ssh-port", type=click.IntRange(1, 65535), help="This port of the host leads to SSH.")
-@click.option(
-    "--forward", "forwards", metavar="HOST:GUEST", multiple=True, help="This port of the host leads there."
-)
-@clikit.progress_option
-def run(image: Path, uefi: bool, progress: Reporter, **options: Any) -> None:  # noqa: ANN401
-    """Start an image in QEMU on this terminal; Ctrl-] ends it.
-
-    The image is not changed; what the machine writes is gone when it ends.
-    """
-    from remaster import live
-    from tcz.run import HostRunner
-
-    live.run(live.spec_for(image, uefi=uefi, **options), HostRunner(), progress)
 
 
 @cli.command(

@@ -7,41 +7,39 @@ is the hash of all of them, and an image whose key has not changed is not writte
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-import remaster
 import tcz
 from remaster import base as bases
-from remaster import foreign, iso, libccheck, manifest, plan
+from remaster import contents, foreign, formats, libccheck, manifest, plan
+from remaster.initrds import make_initrd, own_code
 from remaster.manifest import Artefact, Facts, Origin, Part
 from remaster.outputs import Outputs, Records, sums_text
-from remaster.variant import joined, override
-from tcz import cpio, lock, record
+from remaster.variant import override
+from tcz import lock, record
 from tcz.errors import ConfigError, VerifyError
 from tcz.paths import need_space
-from tcz.store import replacing, sha256_file
+from tcz.run import HostRunner
+from tcz.store import sha256_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from remaster.base import Base, BaseSpec
     from remaster.foreign import Foreign
-    from remaster.plan import MediumFile
+    from remaster.formats import Format
     from remaster.sshkey import PublicKey
     from remaster.variant import Variant
     from tcz.compress import Compression
     from tcz.model import Built, BuiltPackage
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
-    from tcz.tree import Tree
+    from tcz.run import Runner
 
 InitrdMode = Literal["repack", "append"]
 
-#: Room for boot catalogue, directories and padding on the medium.
-_ISO_OVERHEAD: Final = 4 << 20
 #: Libraries whose version decides the bytes of an image.
 _DECIDING_LIBRARIES: Final = ("deflate", "pycdlib", "zstandard")
 
@@ -73,6 +71,11 @@ class Request:
     spec: BaseSpec | None = None
     #: ``repack`` writes one archive; ``append`` leaves the base's bytes alone and puts another behind.
     mode: InitrdMode = "repack"
+    formats: tuple[Format, ...] = formats.named(())
+
+    def format_packages(self) -> tuple[str, ...]:
+        """Return the packages whose files the writers of the formats need."""
+        return tuple(dict.fromkeys(name for one in self.formats for name in one.packages))
 
     def needs(self) -> BaseSpec:
         """Return which packages the base is made of."""
@@ -120,9 +123,10 @@ def prepare(request: Request, supplier: Supplier) -> Job:
     spec = request.needs()
     wanted = (*variant.onboot, *variant.optional)
     # One question for all, so that the modules belong to the kernel.
-    supplied = supplier.packages((*spec.packages(), *wanted))
+    extra = request.format_packages()
+    supplied = supplier.packages((*spec.packages(), *extra, *wanted))
     roles = dict.fromkeys(spec.layers, "layer") | {spec.kernel: "kernel"}
-    roles |= {spec.bios: "loader", spec.uefi: "loader"}
+    roles |= {spec.bios: "loader", spec.uefi: "loader"} | dict.fromkeys(extra, "loader")
     roles.pop("", None)
     by_name = {package.name: package for package in supplied}
     basic = [(role, by_name[name]) for name, role in roles.items() if name in by_name]
@@ -204,9 +208,10 @@ def _key(request: Request, facts: Facts) -> str:
     variant = request.variant
     digest = hashlib.sha256()
     keys = tuple(key.line for key in request.keys)
-    program = (_own_code(), request.compressor, request.level, request.mode)
+    names = tuple(one.name for one in request.formats)
+    program = (own_code(), request.compressor, request.level, request.mode, names)
     chosen = (variant.name, variant.onboot, variant.optional, keys)
-    medium = (variant.volume_id, variant.title, variant.timeout)
+    medium = (variant.volume_id, variant.title, variant.timeout, variant.data_label, variant.data_mib)
     digest.update(repr((program, chosen, medium)).encode())
     for spec in variant.files:
         digest.update(repr((spec.path, spec.mode, spec.owner, spec.content)).encode())
@@ -214,24 +219,23 @@ def _key(request: Request, facts: Facts) -> str:
     return digest.hexdigest()
 
 
-def _own_code() -> str:
-    """Return the hash of this program: another version may write other bytes."""
-    digest = hashlib.sha256()
-    for package in (remaster, tcz):
-        for file in sorted(Path(str(package.__file__)).parent.glob("*.py")):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
+def outputs_of(request: Request) -> Outputs:
+    """Return every path that a request leads to."""
+    written = formats.targets(request.output, request.formats)
+    images = tuple(path for _, paths in written for path in paths)
+    return Outputs.at(request.output, images, stem=formats.stem(request.output).name)
 
 
-def make(job: Job, dirs: Dirs, reporter: Reporter) -> Finished:
-    """Write the image unless it is there unchanged.
+def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None) -> Finished:
+    """Write the image in all its formats unless it is there unchanged.
 
     Raises ``NoSpaceError`` before anything is written when the disk is too full; whatever goes wrong,
     files that were there stay as they were.
     """
-    outputs = Outputs.at(job.request.output)
-    if outputs.image.is_dir():
-        raise ConfigError(f"{outputs.image} is a folder; the output is a file such as out/x.iso")
+    outputs = outputs_of(job.request)
+    for path in outputs.images:
+        if path.is_dir():
+            raise ConfigError(f"{path} is a folder; the output is a file such as out/x.iso")
     records = Records(dirs.cache_folder("images"))
     sha256 = records.unchanged(outputs, job.key)
     if sha256 is not None:
@@ -241,101 +245,9 @@ def make(job: Job, dirs: Dirs, reporter: Reporter) -> Finished:
         record.check(built)
     with reporter.step("initrd"):
         initrd, unpacked = make_initrd(job, dirs)
-    with reporter.step("ISO"):
-        finished = _write(job, outputs, initrd, unpacked)
+    finished = _write(job, outputs, initrd, unpacked, reporter, runner or HostRunner())
     records.remember(outputs, job.key, finished.sha256)
     return finished
-
-
-def make_initrd(job: Job, dirs: Dirs) -> tuple[Path, int]:
-    """Return the initrd, kept in the cache by the hash of its inputs, and its size unpacked."""
-    request = job.request
-    content = plan.Content(
-        services=request.variant.services,
-        files=request.variant.files,
-        keys=request.keys,
-        manifest=manifest.document(job.facts, roots=False),
-        epoch=job.facts.epoch,
-    )
-    tree = plan.root_tree(job.base.root, content)
-    unpacked = plan.unpacked_size(tree)
-    folder = dirs.cache_folder("initrds")
-    if request.mode == "append":
-        return _appended(job, content, folder), unpacked
-    return _packed(folder / job.key, tree, request, unpacked), unpacked
-
-
-def _packed(place: Path, tree: Tree, request: Request, unpacked: int) -> Path:
-    """Return a tree as a packed archive at ``place``, written unless it is there already."""
-    sums = place.with_name(f"{place.name}.sha256")
-    if not _is_as_written(place, sums):
-        need_space(place.parent, unpacked, "the initrd")
-        buffer = io.BytesIO()
-        cpio.write(tree, file=buffer)
-        with replacing(place) as temporary:
-            temporary.write_bytes(cpio.compress(buffer.getvalue(), request.compressor, request.level))
-        with replacing(sums) as temporary:
-            temporary.write_text(sha256_file(place))
-    return place
-
-
-def _appended(job: Job, content: plan.Content, folder: Path) -> Path:
-    """Return the base's initrds as they are and our own archive behind them, as one file.
-
-    Our own base's layers are packed once, and kept by the hash of what they are made from.
-    """
-    request, base = job.request, job.base
-    parts = base.initrds
-    before = base.unpacked
-    if before is None:
-        before = base.root.with_mtime(job.facts.epoch)
-        inputs = [part.package.sha256 for part in job.facts.parts if part.role == "layer"]
-        found = request.foreign.identity if request.foreign is not None else ""
-        told = repr((_own_code(), request.compressor, request.level, inputs, found))
-        key = hashlib.sha256(told.encode()).hexdigest()
-        parts = (_packed(folder / f"base-{key}", before, request, plan.unpacked_size(before)),)
-    after = plan.laid_over(base.root, content)
-    if base.unpacked is None:
-        after = after.with_mtime(job.facts.epoch)
-    segment = cpio.dumps(plan.segment(before, after))
-    place = folder / f"whole-{job.key}"
-    with replacing(place) as temporary, temporary.open("wb") as file:
-        for part in parts:
-            file.write(bytes(-file.tell() % 4))
-            file.write(plan.bytes_of(part))
-        # A lz4 member has no end of its own: a block of no bytes tells that there is no more of it.
-        file.write(bytes(-file.tell() % 4 + 4))
-        file.write(cpio.compress(segment, request.compressor, request.level))
-    return place
-
-
-def _is_as_written(file: Path, sums: Path) -> bool:
-    try:
-        return sums.read_bytes() == sha256_file(file).encode()
-    except OSError:
-        return False
-
-
-def medium_files(job: Job, initrd: Path) -> tuple[MediumFile, ...]:
-    """Return every file of the medium, sorted by path."""
-    variant, facts = job.request.variant, job.facts
-    title = variant.title.replace("{name}", variant.name).replace("{version}", facts.version)
-    base = job.base
-    menu = plan.menu_for(title, facts.boot_codes, variant.timeout, base.starts)
-    boot = plan.boot_files(menu, base.loaders, base.kernel, initrd)
-    taken = {file.path for file in boot}
-    kept = tuple(file for file in base.keep if file.path not in taken)
-    files = (
-        *boot,
-        *plan.cde_files(
-            job.extensions,
-            joined(base.onboot, variant.onboot),
-            tuple(file for file in kept if file.path.startswith("cde/")),
-        ),
-        *(file for file in kept if not file.path.startswith("cde/")),
-        plan.MediumFile(path="manifest.json", content=manifest.document(facts)),
-    )
-    return tuple(sorted(files, key=lambda file: file.path))
 
 
 def _lock_text(job: Job) -> str:
@@ -350,40 +262,56 @@ def _lock_text(job: Job) -> str:
     return lock.dumps(found)
 
 
-def _write(job: Job, outputs: Outputs, initrd: Path, unpacked: int) -> Finished:
-    files = medium_files(job, initrd)
-    total = sum(file.size for file in files)
-    need_space(outputs.image.parent, total + _ISO_OVERHEAD, "the image")
-    variant, facts, loaders = job.request.variant, job.facts, job.base.loaders
-    initrd_sha256, document = sha256_file(initrd), manifest.document(facts)
-    medium = iso.IsoPlan(
-        volume_id=plan.volume_id(variant.volume_id, name=variant.name, version=facts.version),
-        files=tuple((file.path, file.content) for file in files),
-        mbr_code=None if loaders.mbr is None else plan.bytes_of(loaders.mbr),
-        epoch=facts.epoch,
-        # The manifest holds the hash of every package.
-        identity=document + initrd_sha256.encode(),
-    )
+def _write(
+    job: Job, outputs: Outputs, initrd: Path, unpacked: int, reporter: Reporter, runner: Runner
+) -> Finished:
+    content, facts = contents.content(job, initrd, runner), job.facts
+    chosen = job.request.formats
+    need_space(outputs.image.absolute().parent, formats.space(content, chosen), "the image")
     with outputs.replacing() as new:
-        iso.write_iso(medium, new.image)
-        sha256, size = sha256_file(new.image), new.image.stat().st_size
-        new.lock.write_text(_lock_text(job))
-        artefacts = (
-            Artefact(name=outputs.image.name, size=size, sha256=sha256),
-            Artefact(name="initrd", size=initrd.stat().st_size, sha256=initrd_sha256),
+        left = new.images
+        for one, paths in formats.targets(job.request.output, chosen):
+            with reporter.step(one.title):
+                one.write(content, left[: len(paths)])
+            left = left[len(paths) :]
+        artefacts = tuple(
+            Artefact(name=final.name, size=path.stat().st_size, sha256=sha256_file(path))
+            for path, final in zip(new.images, outputs.images, strict=True)
         )
-        new.manifest.write_bytes(manifest.document_beside(facts, artefacts))
-        loader = sum(file.size for file in files if "linux/" in file.path or "efiboot" in file.path)
-        kernel = plan.size_of(job.base.kernel)
-        rows = manifest.size_rows(facts, kernel, initrd.stat().st_size, unpacked, loader)
-        new.sizes.write_text(manifest.size_table(rows))
+        new.lock.write_text(_lock_text(job))
+        packed = Artefact(name="initrd", size=initrd.stat().st_size, sha256=sha256_file(initrd))
+        new.manifest.write_bytes(manifest.document_beside(facts, (*artefacts, packed)))
+        _write_sizes(job, new.sizes, initrd, unpacked)
         named = ((new.lock, outputs.lock), (new.manifest, outputs.manifest), (new.sizes, outputs.sizes))
-        sums = ((sha256, outputs.image.name), *((sha256_file(path), final.name) for path, final in named))
+        base = outputs.sums.parent
+        sums = (
+            *(
+                (made.sha256, path.relative_to(base).as_posix())
+                for made, path in zip(artefacts, outputs.images, strict=True)
+            ),
+            *((sha256_file(path), final.name) for path, final in named),
+        )
         new.sums.write_text(sums_text(sums))
     return Finished(
         outputs=outputs,
-        sha256=sha256,
-        size=size,
+        sha256=artefacts[0].sha256,
+        size=artefacts[0].size,
         changed=True,
-        least_memory=plan.least_memory(unpacked, initrd.stat().st_size),
+        least_memory=_least_memory(job, initrd, unpacked),
     )
+
+
+def _write_sizes(job: Job, target: Path, initrd: Path, unpacked: int) -> None:
+    files = contents.medium_files(job, initrd)
+    loader = sum(file.size for file in files if "linux/" in file.path or "efiboot" in file.path)
+    kernel = plan.size_of(job.base.kernel)
+    rows = manifest.size_rows(job.facts, kernel, initrd.stat().st_size, unpacked, loader)
+    target.write_text(manifest.size_table(rows))
+
+
+def _least_memory(job: Job, initrd: Path, unpacked: int) -> int:
+    """Return what the greediest format needs: over the network the extensions are in the initrd."""
+    extra = 0
+    if any(one.in_memory for one in job.request.formats):
+        extra = sum(package.size for package in job.extensions)
+    return plan.least_memory(unpacked + extra, initrd.stat().st_size + extra)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -21,20 +21,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
-    """Where an image and its companions go."""
+    """Where an image and its companions go. ``images`` are all files of all formats it is written in."""
 
-    image: Path
+    images: tuple[Path, ...]
     lock: Path
     manifest: Path
     sums: Path
     sizes: Path
 
+    @property
+    def image(self) -> Path:
+        """The first of the images."""
+        return self.images[0]
+
     @classmethod
-    def at(cls, image: Path) -> Outputs:
-        """Name the companions after the image: X.iso, X.lock, X.manifest.json, X.sha256, X.sizes.txt."""
-        stem = image.name.removesuffix(".iso")
+    def at(cls, image: Path, images: tuple[Path, ...] = (), *, stem: str = "") -> Outputs:
+        """Name the companions after the image: X.iso, X.lock, X.manifest.json, X.sha256, X.sizes.txt.
+
+        ``images`` are the files that are written where that is not just ``image``; ``stem`` is what
+        companions are named after where that is not its name without ``.iso``.
+        """
+        stem = stem or image.name.removesuffix(".iso")
         return cls(
-            image=image,
+            images=images or (image,),
             lock=image.with_name(f"{stem}.lock"),
             manifest=image.with_name(f"{stem}.manifest.json"),
             sums=image.with_name(f"{stem}.sha256"),
@@ -42,16 +51,23 @@ class Outputs:
         )
 
     def all(self) -> tuple[Path, ...]:
-        """Return every path, the image first."""
-        return (self.image, self.lock, self.manifest, self.sums, self.sizes)
+        """Return every path, the images first."""
+        return (*self.images, self.lock, self.manifest, self.sums, self.sizes)
 
     @contextmanager
     def replacing(self) -> Iterator[Outputs]:
         """Give temporary paths; all of them are renamed into place at the end, or all removed."""
         with ExitStack() as stack:
-            # The image is entered first, so renamed last: whoever sees it sees its companions too.
-            image, lock, manifest, sums, sizes = (stack.enter_context(replacing(p)) for p in self.all())
-            yield Outputs(image=image, lock=lock, manifest=manifest, sums=sums, sizes=sizes)
+            for folder in {path.parent for path in self.images if not path.parent.exists()}:
+                stack.callback(_remove_empty, folder)
+            # The images are entered first, so renamed last: who sees them sees their companions too.
+            *images, lock, manifest, sums, sizes = (stack.enter_context(replacing(p)) for p in self.all())
+            yield Outputs(images=tuple(images), lock=lock, manifest=manifest, sums=sums, sizes=sizes)
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +92,7 @@ class Records:
         return self._folder / f"{name}.json"
 
     def remember(self, outputs: Outputs, key: str, sha256: str) -> None:
-        """Note that ``outputs`` were made from the inputs of ``key``; ``sha256`` is the image's."""
+        """Note that ``outputs`` were made from the inputs of ``key``; ``sha256`` is the first image's."""
         image, *others = outputs.all()
         files = [_look(image, sha256), *(_look(path, sha256_file(path)) for path in others)]
         seen = [asdict(file) for file in files]
@@ -84,7 +100,7 @@ class Records:
             temporary.write_text(json.dumps({"key": key, "files": seen}))
 
     def unchanged(self, outputs: Outputs, key: str) -> str | None:
-        """Return the image's sha256 if all files are there, as written from ``key``; else ``None``.
+        """Return the first image's sha256 if all files are there, as written from ``key``; else ``None``.
 
         The image itself is hashed, for it may have been damaged without a change of its time.
         """

@@ -16,6 +16,8 @@ The format (schema 1)::
     title = "floe {name} {version}"
     version-of = "docker"              # the package whose version is the image's
     timeout = 3                        # seconds that the boot menu waits
+    data-label = "floe-data"           # of the partition for data on disks
+    data-mib = 256                     # its size; it is made to grow
     [[file]]
     path = "/etc/motd"
     mode = "644"
@@ -50,6 +52,11 @@ _OWNER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(:[A-Za-z0-9_][A-Za-z0-9_-]*)?")
 _LONGEST_WAIT: Final = 3600
 _VOLUME_ID: Final = "floe-{name}-v{version}"
 _TITLE: Final = "floe {name} {version}"
+DATA_LABEL: Final = "floe-data"
+DATA_MIB: Final = 256
+_DATA_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,15}")
+_DATA_MIB_LOW: Final = 16
+_DATA_MIB_HIGH: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +86,8 @@ class Variant:
     title: str = _TITLE
     version_of: str = ""
     timeout: int = 3
+    data_label: str = DATA_LABEL
+    data_mib: int = DATA_MIB
     extends: str = ""
     origin: Path | None = None
 
@@ -144,6 +153,8 @@ def _merged(parent: Variant, own: Variant, table: toml.Table) -> Variant:
         title=pick(image, "title", own.title, parent.title),
         version_of=pick(image, "version-of", own.version_of, parent.version_of),
         timeout=own.timeout if image.has("timeout") else parent.timeout,
+        data_label=pick(image, "data-label", own.data_label, parent.data_label),
+        data_mib=own.data_mib if image.has("data-mib") else parent.data_mib,
     )
 
 
@@ -181,6 +192,10 @@ def _read(document: toml.Document, path: Path, codes: BootCodes, base: str) -> t
         title=image.string("title", _TITLE, check=_template),
         version_of=image.string("version-of", "", check=package_complaint, empty=True),
         timeout=image.integer("timeout", 3, high=_LONGEST_WAIT),
+        data_label=image.string(
+            "data-label", DATA_LABEL, check=_matching(_DATA_LABEL, "a label of 1 to 16 characters")
+        ),
+        data_mib=image.integer("data-mib", DATA_MIB, low=_DATA_MIB_LOW, high=_DATA_MIB_HIGH),
         extends=table.string("extends", ""),
         origin=path,
     )

@@ -40,6 +40,7 @@ _CONNECT_PAUSE: Final = 0.02
 _SOCKET_FOLDER_MAX: Final = 80
 _QUIT_TIMEOUT: Final = 10.0
 _LOG_LINES: Final = 20
+_QCOW2: Final = b"QFI\xfb"
 
 Accel = Literal["kvm", "tcg"]
 
@@ -52,11 +53,12 @@ class MachineError(CheckError):
 class MachineSpec:
     """A machine to be.
 
-    It boots ``kernel`` directly when that is given, else from ``cdrom`` or ``disk`` (raw images;
-    with ``usb`` the disk is a USB stick, else a virtio disk). ``extra_disks`` are further raw
-    virtio disks. ``forwards`` pairs ports of the host's loopback with ports of the guest. With
-    ``restrict`` the guest reaches nothing beyond those; otherwise 10.0.2.2 is the host's loopback.
-    A reboot of the guest ends the machine unless ``reboot`` is true.
+    It boots ``kernel`` when that is given, else over the network from the folder ``tftp`` (its boot.ipxe),
+    else from ``cdrom`` or ``disk`` (with ``usb`` a USB stick, else virtio). ``extra_disks`` are further raw
+    virtio disks, ``data_disk`` one that keeps what is written. Disks are raw or qcow2, found by looking.
+    ``forwards`` pairs ports of the host's loopback with those of the guest. With ``restrict`` the guest
+    reaches nothing beyond those; otherwise 10.0.2.2 is the host's loopback. A reboot of the guest ends
+    the machine unless ``reboot`` is true.
     """
 
     memory_mib: int = 512
@@ -69,6 +71,8 @@ class MachineSpec:
     initrd: Path | None = None
     append: str = ""
     extra_disks: tuple[Path, ...] = ()
+    data_disk: Path | None = None
+    tftp: Path | None = None
     forwards: tuple[tuple[int, int], ...] = ()
     restrict: bool = False
     accel: Literal["auto", "kvm", "tcg"] = "auto"
@@ -110,12 +114,25 @@ def _option(path: Path) -> str:
     return str(path).replace(",", ",,")
 
 
-def _drive(path: Path, number: int, *, usb: bool = False, boot: bool = False) -> list[str]:
+def disk_format(path: Path) -> Literal["raw", "qcow2"]:
+    """Return how a disk image is written, by its first bytes; what is not there yet is raw."""
+    try:
+        with path.open("rb") as file:
+            return "qcow2" if file.read(len(_QCOW2)) == _QCOW2 else "raw"
+    except OSError:
+        return "raw"
+
+
+def _drive(
+    path: Path, number: int, *, usb: bool = False, boot: bool = False, keep: bool = False
+) -> list[str]:
     name = f"disk{number}"
     device = "usb-storage" if usb else "virtio-blk-pci"
     order = ",bootindex=0" if boot else ""
-    # A raw image never changes its format under us, and never its content.
-    out = ["-drive", f"file={_option(path)},format=raw,if=none,id={name},snapshot=on"]
+    # An image never changes its format under us, and but for a data disk never its content.
+    kept = "off" if keep else "on"
+    kind = disk_format(path)
+    out = ["-drive", f"file={_option(path)},format={kind},if=none,id={name},snapshot={kept}"]
     if usb:
         out += ["-device", "qemu-xhci"]
     return [*out, "-device", f"{device},drive={name}{order}"]
@@ -137,6 +154,10 @@ def _media(spec: MachineSpec) -> list[str]:
         argv += _drive(spec.disk, 0, usb=spec.usb, boot=spec.kernel is None)
     for number, path in enumerate(spec.extra_disks, 1):
         argv += _drive(path, number)
+    if spec.data_disk is not None:
+        argv += _drive(spec.data_disk, len(spec.extra_disks) + 1, keep=True)
+    if spec.tftp is not None:
+        argv += ["-boot", "n"]
     return argv
 
 
@@ -144,6 +165,8 @@ def _network(spec: MachineSpec) -> list[str]:
     parts = ["user", "model=virtio-net-pci"]
     if spec.restrict:
         parts.append("restrict=on")
+    if spec.tftp is not None:
+        parts += [f"tftp={_option(spec.tftp)}", "bootfile=boot.ipxe"]
     parts += [f"hostfwd=tcp:127.0.0.1:{host}-:{guest}" for host, guest in spec.forwards]
     return ["-nic", ",".join(parts)]
 
@@ -369,9 +392,9 @@ class Machine:
 
 
 def _check(spec: MachineSpec) -> None:
-    if spec.kernel is None and spec.cdrom is None and spec.disk is None:
+    if spec.kernel is None and spec.cdrom is None and spec.disk is None and spec.tftp is None:
         raise ConfigError("a machine needs a kernel, a CD or a disk to boot from")
-    files = [spec.kernel, spec.initrd, spec.cdrom, spec.disk, *spec.extra_disks]
+    files = [spec.kernel, spec.initrd, spec.cdrom, spec.disk, spec.data_disk, *spec.extra_disks]
     for path in files:
         if path is not None and not path.is_file():
             raise ConfigError(f"no such file: {path}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remaster import base as bases
-from remaster import bootcode, foreign, image, plan, sshkey, variant
+from remaster import bootcode, foreign, formats, image, plan, sshkey, variant
 from remaster.supply import FileSupplier, MirrorSupplier, WorkshopSupplier, named
 from tcz import commands
 from tcz.clikit import size_text
@@ -40,6 +40,7 @@ class Wish:
     variant: str
     base: str | None = None
     output: Path | None = None
+    formats: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     ssh_keys: tuple[Path, ...] = ()
@@ -64,6 +65,7 @@ class Outline:
     base: str
     why: str
     output: Path
+    formats: tuple[str, ...]
     boot_codes: tuple[str, ...]
     services: tuple[str, ...]
     files: tuple[str, ...]
@@ -112,6 +114,7 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
             compressor=wish.compressor or "zstd",
             level=wish.level,
             mode=wish.initrd_mode,
+            formats=formats.named(wish.formats),
         )
     found = _foreign(wish, choice, dirs, reporter)
     kernel = foreign.kernel_package(found, asked, wish.kernel)
@@ -132,6 +135,7 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
         foreign=found,
         spec=spec,
         mode=wish.initrd_mode,
+        formats=formats.named(wish.formats),
     )
 
 
@@ -177,10 +181,10 @@ def _renamed(asked: Variant, name: str) -> Variant:
 def output_path(wish: Wish, asked: Variant, choice: bases.Choice) -> Path:
     """Return the image's path: as given, else out/floe-VARIANT.iso below the current folder.
 
-    An image on another base is called core-VARIANT.iso.
+    An image on another base is called core-VARIANT.iso. Each format has its own suffix.
     """
     first = choice.name if choice.name in bases.names() else "core"
-    return wish.output or Path("out") / f"{first}-{asked.name}.iso"
+    return wish.output or Path("out") / f"{first}-{asked.name}{formats.named(wish.formats)[0].suffix}"
 
 
 def _mirrors(wish: Wish, dirs: Dirs) -> tuple[Chosen, ...]:
@@ -241,7 +245,7 @@ def fulfil(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Finish
     job = image.prepare(asked, _supplier(wish, asked, dirs, runner, reporter))
     for note in job.notes:
         reporter.warn(note)
-    return image.make(job, dirs, reporter)
+    return image.make(job, dirs, reporter, runner)
 
 
 def outline(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Outline:
@@ -249,7 +253,7 @@ def outline(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Outli
     asked = request(wish, dirs, reporter)
     spec = asked.needs()
     supplier = _supplier(wish, asked, dirs, runner, reporter)
-    names = (*spec.packages(), *asked.variant.onboot, *asked.variant.optional)
+    names = (*spec.packages(), *asked.format_packages(), *asked.variant.onboot, *asked.variant.optional)
     planned = supplier.planned(names)
     sizes = None
     if all(one.cached for one in planned):
@@ -264,6 +268,7 @@ def outline(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Outli
         base=asked.base,
         why=bases.choose(wish.base, dirs).why,
         output=asked.output,
+        formats=tuple(one.name for one in asked.formats),
         boot_codes=asked.variant.boot_codes,
         services=asked.variant.services,
         files=tuple(f"/{file.path}" for file in asked.variant.files),
@@ -287,6 +292,7 @@ def outline_lines(told: Outline) -> tuple[str, ...]:
     """Return the outline as text."""
     lines = [
         f"image       {told.output}",
+        f"formats     {' '.join(told.formats)}",
         f"variant     {told.variant} on {told.base} ({told.why})",
         f"boot codes  {' '.join(told.boot_codes)}",
         f"services    {' '.join(told.services) or 'none'}",
@@ -315,7 +321,8 @@ def finished_lines(finished: Finished) -> tuple[str, ...]:
     head = f"{outputs.image}: {size_text(finished.size)}, sha256 {finished.sha256}"
     if not finished.changed:
         return (head, "nothing has changed since it was made")
-    lines = [head, f"beside it: {', '.join(path.name for path in outputs.all()[1:])}"]
+    lines = [head, *(f"{path}: {size_text(path.stat().st_size)}" for path in outputs.images[1:])]
+    lines.append(f"beside it: {', '.join(path.name for path in outputs.all()[len(outputs.images) :])}")
     if finished.least_memory is not None:
         lines.append(f"needs at least {finished.least_memory >> 20} MiB of memory to boot")
     return tuple(lines)
@@ -353,6 +360,8 @@ class Shown:
     volume_id: str
     title: str
     timeout: int
+    data_label: str
+    data_mib: int
 
 
 def shown(asked: Variant) -> Shown:
@@ -370,6 +379,8 @@ def shown(asked: Variant) -> Shown:
         volume_id=asked.volume_id,
         title=asked.title,
         timeout=asked.timeout,
+        data_label=asked.data_label,
+        data_mib=asked.data_mib,
     )
 
 
@@ -385,4 +396,5 @@ def variant_lines(asked: Variant) -> tuple[str, ...]:
         f"  services     {' '.join(asked.services) or 'none'}",
         f"  files        {' '.join(f'/{file.path}' for file in asked.files) or 'none'}",
         f"  volume id    {asked.volume_id}",
+        f"  data disk    {asked.data_label}, {asked.data_mib} MiB",
     )

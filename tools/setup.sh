@@ -51,6 +51,8 @@ if ! apt-get indextargets --format '$(ORIGIN)' 2>/dev/null | grep -qx Debian; th
     need mmdebstrap mmdebstrap
 fi
 
+need mke2fs e2fsprogs
+
 if [ "$purpose" != iso ]; then
     need qemu-system-x86_64 qemu-system-x86
     ls /usr/share/OVMF/OVMF_CODE*.fd >/dev/null 2>&1 || want ovmf
@@ -63,7 +65,11 @@ if [ "$purpose" = test ] || [ "$purpose" = bench ]; then
     need zstd zstd
     need zsyncmake zsync
     need xz xz-utils
-    need mke2fs e2fsprogs
+    need sgdisk gdisk
+    need qemu-img qemu-utils
+    need mcopy mtools
+    need fsck.fat dosfstools
+    ls /usr/lib/ipxe/qemu/*.rom >/dev/null 2>&1 || want ipxe-qemu
     need cpio cpio
     need shellcheck shellcheck
     need file file

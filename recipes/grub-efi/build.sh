@@ -15,4 +15,5 @@ mmd -i "$DEST/efiboot.img" ::EFI ::EFI/BOOT
 mcopy -m -i "$DEST/efiboot.img" BOOTX64.EFI ::EFI/BOOT/BOOTX64.EFI
 
 mdir -i "$DEST/efiboot.img" -b ::EFI/BOOT | grep -q BOOTX64.EFI
+cp BOOTX64.EFI "$DEST/BOOTX64.EFI"
 cp usr/share/doc/grub-efi-amd64-bin/copyright "$DEST/copyright"

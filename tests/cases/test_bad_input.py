@@ -353,13 +353,14 @@ def test_a_missing_bubblewrap_is_told_before_anything_is_fetched(home: Home, ups
 
 def test_a_missing_apt_or_qemu(home: Home) -> None:
     home.recipe("x")
-    (home.folder / "x.iso").write_bytes(bytes(1 << 20))
+    # The least that is a disk: only its boot signature.
+    (home.folder / "x.img").write_bytes(bytes(510) + b"\x55\xaa" + bytes(1 << 20))
     with path_without("apt-get", "apt-cache", "apt-config", "qemu-system-x86_64") as path:
         said = failed(
             home.tcz("build", "--recipes", "recipes", "--progress", "none", "x", env={"PATH": path}), 6
         )
         assert "sudo apt-get install apt" in said
-        said = failed(home.remaster("run", "x.iso", "--progress", "none", env={"PATH": path}), 6)
+        said = failed(home.remaster("run", "x.img", "--progress", "none", env={"PATH": path}), 6)
         assert "sudo apt-get install qemu-system-x86" in said
 
 

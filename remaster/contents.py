@@ -1,0 +1,109 @@
+"""What goes on an image's medium, and all that writers of formats are given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remaster import base as bases
+from remaster import formats, iso, manifest, plan
+from remaster.initrds import root
+from remaster.variant import joined
+from tcz.squashfs import image as squashfs
+from tcz.store import sha256_file
+from tcz.tree import Tree, regular
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from remaster.formats import ImageContent
+    from remaster.image import Job
+    from remaster.menu import Menu
+    from remaster.plan import MediumFile
+    from tcz.run import Runner
+
+
+def _menu(job: Job) -> Menu:
+    variant, facts = job.request.variant, job.facts
+    title = variant.title.replace("{name}", variant.name).replace("{version}", facts.version)
+    return plan.menu_for(title, facts.boot_codes, variant.timeout, job.base.starts)
+
+
+def medium_files(job: Job, initrd: Path) -> tuple[MediumFile, ...]:
+    """Return every file of the medium, sorted by path."""
+    variant, facts = job.request.variant, job.facts
+    base = job.base
+    boot = plan.boot_files(_menu(job), base.loaders, base.kernel, initrd)
+    taken = {file.path for file in boot}
+    kept = tuple(file for file in base.keep if file.path not in taken)
+    files = (
+        *boot,
+        *plan.cde_files(
+            job.extensions,
+            joined(base.onboot, variant.onboot),
+            tuple(file for file in kept if file.path.startswith("cde/")),
+        ),
+        *(file for file in kept if not file.path.startswith("cde/")),
+        plan.MediumFile(path="manifest.json", content=manifest.document(facts)),
+    )
+    return tuple(sorted(files, key=lambda file: file.path))
+
+
+def _whole(job: Job) -> Tree:
+    """Return the root with all that is loaded at boot unpacked in it, and the marks that loading leaves."""
+    packages = {package.name: package for package in job.extensions}
+    loaded: dict[str, None] = {}
+
+    def visit(wanted: str) -> None:
+        # The name of a kernel's package ends with its release.
+        start = wanted.removesuffix("KERNEL") if wanted.endswith("-KERNEL") else None
+        for name, package in packages.items():
+            if (name == wanted or (start and name.startswith(start))) and name not in loaded:
+                loaded[name] = None
+                for need in package.needs:
+                    visit(need)
+
+    for name in job.request.variant.onboot:
+        visit(name)
+    tree = root(job)
+    for name in (name for name in packages if name in loaded):
+        mark = {f"usr/local/tce.installed/{name}": regular(b"")}
+        tree = tree.overlay(Tree(mark)).overlay(squashfs.read(packages[name].path))
+    return tree.with_mtime(job.facts.epoch)
+
+
+def content(job: Job, initrd: Path, runner: Runner) -> ImageContent:
+    """Return what the writers of formats are given."""
+    variant, facts, loaders = job.request.variant, job.facts, job.base.loaders
+    # The manifest holds the hash of every package.
+    identity = manifest.document(facts) + sha256_file(initrd).encode()
+    medium = iso.IsoPlan(
+        volume_id=plan.volume_id(variant.volume_id, name=variant.name, version=facts.version),
+        files=tuple((file.path, file.content) for file in medium_files(job, initrd)),
+        mbr_code=None if loaders.mbr is None else plan.bytes_of(loaders.mbr),
+        epoch=facts.epoch,
+        identity=identity,
+    )
+    return formats.ImageContent(
+        iso=medium,
+        menu=_menu(job),
+        root=lambda: root(job),
+        whole=lambda: _whole(job),
+        identity=identity,
+        epoch=facts.epoch,
+        runner=runner,
+        disk=_disk_parts(job),
+    )
+
+
+def _disk_parts(job: Job) -> formats.DiskParts | None:
+    if not job.request.format_packages():
+        return None
+    variant = job.request.variant
+    bios, uefi = job.part("grub-bios"), job.part("grub-efi")
+    return formats.DiskParts(
+        boot=bases.named_file(bios, "boot.img"),
+        core=bases.named_file(bios, "core.img"),
+        efi=bases.named_file(uefi, "BOOTX64.EFI"),
+        data_label=variant.data_label,
+        data_size=variant.data_mib << 20,
+    )

@@ -1,0 +1,50 @@
+"""An empty ext4 file system with nothing in it that a clock or chance decides.
+
+mke2fs makes it, with the features spelled out, so that its configuration file on this machine has no
+say. Times come from E2FSPROGS_FAKE_TIME, which every release knows; UUID and hash seed are given.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import uuid
+    from pathlib import Path
+
+    from tcz.run import Runner
+
+LABEL_MAX: Final = 16
+#: What every kernel since 4.14 mounts read-write, and what can grow while it is mounted.
+_FEATURES: Final = (
+    "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,"
+    "large_file,huge_file,dir_nlink,extra_isize,metadata_csum"
+)
+_ITSELF: Final = "lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0,nodiscard"
+
+
+def make(
+    file: Path, size: int, *, label: str, guid: uuid.UUID, seed: uuid.UUID, epoch: int, runner: Runner
+) -> None:
+    """Write the file system to ``file``, ``size`` bytes long with holes.
+
+    Raises ``MissingToolError`` without mke2fs, ``ToolkitError`` with what it says where it fails.
+    """
+    with file.open("wb") as made:
+        made.truncate(size)
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as config:
+        config.write("[defaults]\n")
+        config.flush()
+        env = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "E2FSPROGS_FAKE_TIME": str(max(epoch, 1)),
+            "MKE2FS_CONFIG": config.name,
+            "LC_ALL": "C",
+            "TZ": "UTC",
+        }
+        extended = f"hash_seed={seed},{_ITSELF}"
+        argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-i", "16384", "-m", "0"]
+        argv += ["-O", _FEATURES, "-E", extended, "-U", str(guid), "-L", label, str(file)]
+        runner.run(argv, env=env)

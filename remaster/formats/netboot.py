@@ -1,0 +1,92 @@
+"""What a machine needs that starts over the network: kernel, initrd, command line, an iPXE script.
+
+There is no medium, so the extensions come along: behind the initrd is a second archive, not compressed
+since extensions are, with the folder /tmp/builtin, which the base looks into before anything else,
+as Tiny Core's does. The kernel unpacks one archive after the other where each begins at a multiple of
+four bytes (Documentation/driver-api/early-userspace/buffer-format.rst).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from remaster.formats.model import bytes_of, pieces_of
+from tcz import cpio
+from tcz.errors import ToolkitError
+from tcz.store import sha256_file
+from tcz.tree import FileRef, Node, Tree, directory, regular
+
+if TYPE_CHECKING:
+    from remaster.formats.content import ImageContent
+    from remaster.formats.model import Source
+
+FILES: Final = ("vmlinuz", "initrd", "cmdline", "boot.ipxe", "SHA256SUMS")
+BUILTIN: Final = "tmp/builtin"
+_CDE: Final = "cde/"
+_STAFF: Final = 50
+#: Words that tell to look for a medium; here is none, and looking takes ten seconds.
+_MEDIUM_WORDS: Final = ("cde", "waitusb")
+
+
+def words(content: ImageContent) -> tuple[str, ...]:
+    """Return the command line of the first entry of the menu, without what belongs to a medium."""
+    first = content.menu.entries[0].words
+    return tuple(word for word in first if word.partition("=")[0] not in _MEDIUM_WORDS)
+
+
+def extensions(content: ImageContent) -> Tree:
+    """Return what is put over the root: the medium's /cde as /tmp/builtin, parents as they are there."""
+    root, epoch = content.root(), content.epoch
+    nodes: dict[str, Node] = {}
+    for path, source in content.iso.files:
+        if path.startswith(_CDE):
+            inside = f"{BUILTIN}/{path.removeprefix(_CDE)}"
+            nodes[inside] = regular(_data(source), gid=_STAFF, mtime=epoch)
+            parent = inside.rpartition("/")[0]
+            while parent.startswith(BUILTIN):
+                nodes[parent] = directory(0o775, gid=_STAFF, mtime=epoch)
+                parent = parent.rpartition("/")[0]
+    if nodes:
+        nodes["tmp"] = root.get("tmp") or directory(0o1777, mtime=epoch)
+        nodes[""] = root[""]
+    return Tree(nodes)
+
+
+def _data(source: Source) -> bytes | FileRef:
+    if isinstance(source, Path):
+        return FileRef(source, 0, source.stat().st_size)
+    return source if isinstance(source, bytes | FileRef) else bytes_of(source)
+
+
+def script(command_line: str) -> str:
+    """Return the iPXE script; it lies beside the other files, and addresses are relative to its own."""
+    # A kernel that is told the name of its initrd finds it by UEFI as well.
+    return f"#!ipxe\nkernel vmlinuz initrd=initrd {command_line}\ninitrd initrd\nboot\n"
+
+
+def write(content: ImageContent, targets: tuple[Path, ...]) -> None:
+    """Write the five files of ``FILES``, in this order."""
+    kernel, initrd, command_line, ipxe, sums = targets
+    _copy(content.file(content.menu.kernel), kernel)
+    _copy(content.file(content.menu.initrd), initrd)
+    with initrd.open("ab") as file:
+        over = extensions(content)
+        if len(over) > 1:
+            # A lz4 member has no end of its own: a block of no bytes tells that there is no more of it.
+            file.write(bytes(-file.tell() % 4 + 4))
+            cpio.write(over, file=file)
+    text = " ".join(words(content))
+    if "\n" in text:
+        raise ToolkitError("a boot code has a line break in it")
+    command_line.write_text(text + "\n")
+    ipxe.write_text(script(text))
+    sums.write_text(
+        "".join(f"{sha256_file(made)}  {name}\n" for made, name in zip(targets[:-1], FILES[:-1], strict=True))
+    )
+
+
+def _copy(source: Source, target: Path) -> None:
+    with target.open("wb") as file:
+        for _, piece in pieces_of(source):
+            file.write(piece)

@@ -1,4 +1,4 @@
-"""The commands ``remaster kernel``."""
+"""The commands of the group kernel."""
 
 from __future__ import annotations
 

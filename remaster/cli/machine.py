@@ -1,4 +1,4 @@
-"""The commands ``remaster run`` and ``remaster test``: images in virtual machines."""
+"""The commands run and test: images in virtual machines."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from bench.data import EPOCH, root_tree
 from bench.harness import Case, Side, Skipped
 from tcz.layout import lay_out, read_back
+from tcz.names import SUFFIX
 from tcz.run import HostRunner
 from tcz.squashfs.image import Image
 from tcz.squashfs.options import SquashOptions
@@ -46,7 +47,8 @@ def _podman(place: Path) -> Path:
         raise Skipped(f"not built yet: {' '.join(missing)}; run tcz build {' '.join(_PODMAN)} first")
     folder = place / "podman"
     for package in HostRunner().run(tcz).stdout.decode().splitlines():
-        lay_out(Image(Path(package)).tree(), folder)
+        if package.endswith(SUFFIX):
+            lay_out(Image(Path(package)).tree(), folder)
     return folder
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tcz.errors import VerifyError
@@ -99,12 +100,17 @@ class Image:
             raise self._broken(error.what, error.hint) from error
         self._region = Region(data, begin, unpack, where)
         self._inodes, self._directories, self._ids = self._tables()
-        self._blocks = Blocks(
-            path=path,
-            identity=identity_of(status),
+        self._status = status
+
+    @cached_property
+    def _blocks(self) -> Blocks:
+        """What files hold; a listing does not ask for it."""
+        return Blocks(
+            path=self.path,
+            identity=identity_of(self._status),
             block=self.superblock.block,
             used=self.superblock.used,
-            unpack=unpack,
+            unpack=self._region.unpack,
             region=self._region,
             table=self.superblock.fragment_table,
             count=self.superblock.fragments,
@@ -195,26 +201,29 @@ class Image:
             LINK_INODE.unpack_from,
             INODE.unpack_from,
         )
-        found = []
+        found: list[Row] = []
+        # Rows are made as Row._make does it, without a call of a function of Python for each.
+        new, add = tuple.__new__, found.append
+        nothing = (0, 0)
         path = ""
         try:
             for path, position, kind in self._walk():
                 if kind == FILE:
                     _, mode, uid, gid, mtime, _, _, _, _, size = unpack_file(data, position)
-                    found.append(Row(path, mode & 0o7777 | stat.S_IFREG, ids[uid], ids[gid], size, mtime))
+                    told = (path, mode & 0o7777 | stat.S_IFREG, ids[uid], ids[gid], size, mtime, "", nothing)
                 elif kind in _FOLDERS:
                     _, mode, uid, gid, mtime, _ = unpack_any(data, position)
-                    found.append(Row(path, mode & 0o7777 | stat.S_IFDIR, ids[uid], ids[gid], 0, mtime))
+                    told = (path, mode & 0o7777 | stat.S_IFDIR, ids[uid], ids[gid], 0, mtime, "", nothing)
                 elif kind == LINK:
                     _, mode, uid, gid, mtime, _, _, size = unpack_link(data, position)
-                    target = data[position + LINK_INODE.size : position + LINK_INODE.size + size]
+                    target = os.fsdecode(data[position + LINK_INODE.size : position + LINK_INODE.size + size])
                     mode = mode & 0o7777 | stat.S_IFLNK
-                    found.append(Row(path, mode, ids[uid], ids[gid], size, mtime, os.fsdecode(target)))
+                    told = (path, mode, ids[uid], ids[gid], size, mtime, target, nothing)
                 else:
                     node = self._node(path, position, kind)
-                    told = os.fsdecode(node.read()) if node.is_link else ""
-                    owner = (node.uid, node.gid)
-                    found.append(Row(path, node.mode, *owner, node.size, node.mtime, told, node.rdev))
+                    target = os.fsdecode(node.read()) if node.is_link else ""
+                    told = (path, node.mode, node.uid, node.gid, node.size, node.mtime, target, node.rdev)
+                add(new(Row, told))
         except (struct.error, KeyError, IndexError) as error:
             raise self._unsound(f"the inode of /{path}, or of what it holds, lies outside of it") from error
         return found
@@ -258,7 +267,7 @@ class Image:
         if data[position] != DIR:
             _, _, size, start, _, _, offset, _ = LONG_DIR_INODE.unpack_from(data, position)[5:]
         else:
-            _, start, _, size, offset, _ = DIR_INODE.unpack_from(data, position)[5:]
+            _, _, _, _, _, _, start, _, size, offset, _ = DIR_INODE.unpack_from(data, position)
         if size <= _DOTS:
             return 0, 0
         begin = self._directories.places[start] + offset
@@ -268,6 +277,15 @@ class Image:
         """Return the names of a listing with the places of their inodes."""
         data, places = self._directories.data, self._inodes.places
         entry, step = DIR_ENTRY.unpack_from, DIR_ENTRY.size
+        if at < end:
+            # Most folders of a package hold one name.
+            more, start, _ = DIR_HEADER.unpack_from(data, at)
+            offset, _, _, length = entry(data, at + DIR_HEADER.size)
+            begin = at + DIR_HEADER.size + step
+            if not more and begin + length + 1 == end <= len(data):
+                name = data[begin:end]
+                if b"/" not in name and b"\0" not in name and name not in _DOT_NAMES:
+                    return ((name.decode("utf-8", "surrogateescape"), places[start] + offset),)
         names, found = [], []
         while at < end:
             more, start, _ = DIR_HEADER.unpack_from(data, at)

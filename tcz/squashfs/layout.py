@@ -7,9 +7,8 @@ compressed positions relative to their table; ``offset`` is a place in the block
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass, fields
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 MAGIC: Final = 0x73717368
 INVALID: Final = 0xFFFFFFFFFFFFFFFF
@@ -86,8 +85,7 @@ _SUPERBLOCK: Final = Struct("<IIIIIHHHHHHQQQQQQQQ")
 SUPERBLOCK_SIZE: Final = _SUPERBLOCK.size
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Superblock:
+class Superblock(NamedTuple):
     """The first 96 bytes of an image, in their order, without the magic number."""
 
     inodes: int
@@ -98,33 +96,25 @@ class Superblock:
     block_log: int
     flags: int
     ids: int
-    major: int = 4
-    minor: int = 0
+    major: int
+    minor: int
     root: int
     used: int
     id_table: int
-    xattr_table: int = INVALID
+    xattr_table: int
     inode_table: int
     directory_table: int
     fragment_table: int
-    export_table: int = INVALID
+    export_table: int
 
     def pack(self) -> bytes:
         """Return the bytes."""
-        return _SUPERBLOCK.pack(
-            *(MAGIC, self.inodes, self.time, self.block, self.fragments, self.compression),
-            *(self.block_log, self.flags, self.ids, self.major, self.minor, self.root, self.used),
-            *(self.id_table, self.xattr_table, self.inode_table, self.directory_table),
-            *(self.fragment_table, self.export_table),
-        )
+        return _SUPERBLOCK.pack(MAGIC, *self)
 
     @classmethod
     def unpack(cls, data: bytes) -> Superblock:
         """Read 96 bytes; nothing is judged."""
-        return cls(**dict(zip(_FIELDS, _SUPERBLOCK.unpack(data)[1:], strict=True)))
-
-
-_FIELDS: Final = tuple(field.name for field in fields(Superblock))
+        return cls._make(_SUPERBLOCK.unpack(data)[1:])
 
 
 def device_word(major: int, minor: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from struct import Struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tcz.errors import VerifyError
 from tcz.squashfs.codec import BrokenBlockError
@@ -20,8 +20,7 @@ LIMIT: Final = 256 << 20
 _HEADER: Final = Struct("<H")
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """Unpacked blocks in a row; ``places`` tells where the block that began at a packed position is."""
 
     data: bytes

@@ -81,12 +81,16 @@ def write_to(
         block_log=options.block.bit_length() - 1,
         flags=FLAG_DUPLICATES | FLAG_NO_XATTRS | (FLAG_OPTIONS if stored_options(options) else 0),
         ids=len(inodes.ids) // 4,
+        major=4,
+        minor=0,
         root=root,
         used=used,
         id_table=id_index,
+        xattr_table=INVALID,
         inode_table=start,
         directory_table=start + len(inode_table),
         fragment_table=fragment_index if count else INVALID,
+        export_table=INVALID,
     )
     file.seek(0)
     file.write(superblock.pack())

@@ -58,11 +58,16 @@ class Outputs:
     def replacing(self) -> Iterator[Outputs]:
         """Give temporary paths; all of them are renamed into place at the end, or all removed."""
         with ExitStack() as stack:
-            for folder in {path.parent for path in self.images if not path.parent.exists()}:
+            for folder in _to_be_made(self.all()):
                 stack.callback(_remove_empty, folder)
             # The images are entered first, so renamed last: who sees them sees their companions too.
             *images, lock, manifest, sums, sizes = (stack.enter_context(replacing(p)) for p in self.all())
             yield Outputs(images=tuple(images), lock=lock, manifest=manifest, sums=sums, sizes=sizes)
+
+
+def _to_be_made(paths: tuple[Path, ...]) -> list[Path]:
+    """Return the folders that are missing above ``paths``, each after those that it lies in."""
+    return sorted({folder for path in paths for folder in path.parents if not folder.exists()})
 
 
 def _remove_empty(folder: Path) -> None:

@@ -22,6 +22,7 @@ EXAMPLES = (
     "remaster --variant ./mine.toml --package htop    your own variant, and one package more",
     "remaster --variant docker --format disk,qcow2    a disk with room for data: out/floe-docker.img, .qcow2",
     "remaster --variant docker --package mytool --mirror https://tc.example.org --mirror-key release.pub",
+    "remaster build --locked floe-docker.lock          exactly what a lock names, nothing else",
     "remaster --variant docker --dry-run              say what would be done",
 )
 _BUILD_OPTIONS = (
@@ -107,6 +108,15 @@ _BUILD_OPTIONS = (
         help="Take the versions of Debian packages from FILE, an image's .lock.",
     ),
     click.option(
+        "--locked",
+        metavar="[FILE]",
+        is_flag=False,
+        flag_value="",
+        default=None,
+        help="Build exactly what the lock FILE names, and refuse whatever differs; without FILE the lock "
+        "beside the output. What is not given is taken from the lock.",
+    ),
+    click.option(
         "--mirror",
         "mirrors",
         metavar="MIRROR",
@@ -141,13 +151,45 @@ def build_options(function: _F) -> _F:
     return function
 
 
-def _make(*, dry_run: bool, progress: Reporter, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    from remaster import wish
+def request_options(*without: str) -> Callable[[_F], _F]:
+    """Give a command the options that say what an image is, all but those named ``without``."""
+
+    def give(function: _F) -> _F:
+        def bare(**_: object) -> None:
+            pass
+
+        params = [one for one in click.command(build_options(bare)).params if one.name not in without]
+        known = getattr(function, "__click_params__", [])
+        function.__click_params__ = [*known, *reversed(params)]  # type: ignore[attr-defined]
+        return function
+
+    return give
+
+
+def _make(
+    *,
+    dry_run: bool,
+    progress: Reporter,
+    as_json: bool,
+    locked: str | None,
+    **options: Any,  # noqa: ANN401 - handed on as they are
+) -> None:
+    from remaster import lockwish, wish
     from tcz.paths import Dirs
     from tcz.run import HostRunner
 
-    wanted = wish.Wish(**options)
+    wanted = wish.Wish(**{**options, "variant": options["variant"] or ""})
     dirs, runner = Dirs.from_env(), HostRunner()
+    if locked is not None:
+        here = lockwish.Here(dirs=dirs, runner=runner, reporter=progress)
+        path = Path(locked) if locked else None
+        if dry_run:
+            checked = lockwish.check(wanted, path, here)
+            clikit.echo_json(checked) if as_json else clikit.echo_lines(lockwish.checked_lines(checked))
+            return
+        made = lockwish.fulfil(wanted, path, here)
+        clikit.echo_json(made) if as_json else clikit.echo_lines(wish.finished_lines(made))
+        return
     if dry_run:
         told = wish.outline(wanted, dirs, runner, progress)
         clikit.echo_json(told) if as_json else clikit.echo_lines(wish.outline_lines(told))
@@ -161,7 +203,7 @@ def start(options: dict[str, Any]) -> None:
     from remaster import variant
     from tcz.errors import ConfigError
 
-    if not options["variant"]:
+    if not options["variant"] and options["locked"] is None:
         listed = ", ".join(variant.names())
         raise ConfigError("no variant was given", hint=f"--variant NAME, one of: {listed}; or a file's path")
     _make(**options)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["Archive", "Compression", "Loaded", "Member", "compress", "dumps", "load", "read", "write"]
 
 _BLOCK: Final = 1 << 20
+#: An archive may unpack to so many bytes whatever its size, and beyond that to so many times its size.
+_ALWAYS: Final = 256 << 20
+_TIMES: Final = 64
 _MICROCODE: Final = "kernel/x86/microcode/"
 
 
@@ -95,15 +98,22 @@ def read(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Tree:
     return load(data, limit=limit).tree
 
 
+def most(size: int) -> int:
+    """Return how much may come out of archives that take ``size`` bytes together."""
+    return min(DEFAULT_LIMIT, max(_ALWAYS, _TIMES * size))
+
+
 def load(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Loaded:
     """Return the tree that the kernel would make of an initrd, and the initrd's shape.
 
     Every member and every archive is read; later entries replace earlier ones, a file lands where
     the symbolic links of its path lead, and a directory entry over a directory sets its mode and
     owner. Names that are not UTF-8 carry surrogate escapes. Names with ``..``, and whatever is
-    truncated, inconsistent or unpacks to more than ``limit`` bytes, raise ``VerifyError`` with the
-    offset; inside a compressed member it counts from that member's first unpacked byte.
+    truncated, inconsistent or unpacks to more than ``limit`` bytes, or to more than 64 times its size
+    and 256 MiB, raise ``VerifyError`` with the offset; inside a compressed member it counts from that
+    member's first unpacked byte.
     """
+    limit = min(limit, most(len(data)))
     root = RootFs()
     members: list[Member] = []
     offset = _skip_nuls(data, 0)

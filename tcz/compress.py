@@ -29,6 +29,8 @@ Compression = Literal["gzip", "zstd", "xz", "lz4", "none"]
 DEFAULT_LIMIT: Final = 2 << 30
 
 _MIB: Final = 1 << 20
+_ALWAYS: Final = 256 * _MIB
+_TIMES: Final = 64
 _STEP: Final = 16 << 10
 #: 4 bytes of a hostile stream make 128 KiB, all at once.
 _ZSTD_STEP: Final = 1 << 10
@@ -58,6 +60,11 @@ _MAGIC: Final = (
     (_LZ4_MAGIC, "lz4"),
     (b"\x04\x22\x4d\x18", "lz4 frame"),
 )
+
+
+def most(size: int) -> int:
+    """Return how much may come out of ``size`` bytes of packed archives: real ones hold less than this."""
+    return min(DEFAULT_LIMIT, max(_ALWAYS, _TIMES * size))
 
 
 class _Stream(Protocol):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from tcz.compress import DEFAULT_LIMIT, Compression, compress, expand, kind
+from tcz.compress import DEFAULT_LIMIT, Compression, compress, expand, kind, most
 from tcz.cpio_entries import FIELD_MAX, PATH_MAX, TRAILER, Format, parse
 from tcz.errors import ToolkitError, VerifyError
 from tcz.rootfs import RootFs, bad, encoded
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Archive", "Compression", "Loaded", "Member", "compress", "dumps", "load", "read", "write"]
 
 _BLOCK: Final = 1 << 20
-#: An archive may unpack to so many bytes whatever its size, and beyond that to so many times its size.
-_ALWAYS: Final = 256 << 20
-_TIMES: Final = 64
 _MICROCODE: Final = "kernel/x86/microcode/"
 
 
@@ -96,11 +93,6 @@ def _skip_nuls(data: bytes, offset: int) -> int:
 def read(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Tree:
     """Return the tree that the kernel would make of an initrd; see ``load``."""
     return load(data, limit=limit).tree
-
-
-def most(size: int) -> int:
-    """Return how much may come out of archives that take ``size`` bytes together."""
-    return min(DEFAULT_LIMIT, max(_ALWAYS, _TIMES * size))
 
 
 def load(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Loaded:

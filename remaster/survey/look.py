@@ -9,6 +9,7 @@ from remaster.survey import bootconfig, cde, kernels, loaders, owntext, rootfact
 from remaster.survey.medium import INITRD_MAX, is_archive, open_medium
 from remaster.survey.model import ArchiveShape, Fact, InitrdFile, MemberShape, Survey
 from tcz import cpio
+from tcz.compress import most
 from tcz.errors import VerifyError
 from tcz.tree import Tree
 
@@ -230,7 +231,7 @@ def _initrds(medium: Medium, named: Sequence[str], notes: _Notes) -> dict[str, c
     if medium.loaded is not None:
         return {medium.path.name: medium.loaded}
     found: dict[str, cpio.Loaded] = {}
-    left = cpio.most(medium.size)
+    left = most(medium.size)
     for path in dict.fromkeys(named) if named else medium.files:
         node = medium.files[path]
         if not node.is_file or not 0 < node.size <= INITRD_MAX or path.endswith(".tcz"):

@@ -33,6 +33,7 @@ def test_a_build_may_be_ended_at_any_time(name: str, counted: Counted) -> None:
         ended = 0
         for number in range(3 * KILLS):
             stage.set(packed=number % 2 == 0)
+            before = stage.leftovers()
             how = random.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM))
             process = stage.begin()
             # The last parts are the ones that matter.
@@ -46,7 +47,7 @@ def test_a_build_may_be_ended_at_any_time(name: str, counted: Counted) -> None:
             ended += status != 0
             stage.look()
             if how != signal.SIGKILL and status > 0:
-                assert stage.leftovers() == []
+                assert set(stage.leftovers()) <= set(before)
             if number % 3 == 0:
                 stage.go_on()
             if ended == KILLS:

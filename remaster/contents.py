@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from remaster import base as bases
 from remaster import formats, iso, manifest, plan
+from remaster.bootcode import BootCodes
 from remaster.initrds import root
 from remaster.variant import joined
 from tcz.squashfs import image as squashfs
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 def _menu(job: Job) -> Menu:
     variant, facts = job.request.variant, job.facts
     title = variant.title.replace("{name}", variant.name).replace("{version}", facts.version)
-    return plan.menu_for(title, facts.boot_codes, variant.timeout, job.base.starts)
+    own = job.request.foreign is None
+    # What is typed at a prompt is for the base; words of the kernel's own are too many to tell.
+    codes = (code for code in BootCodes.load().all() if not code.kernel and (code.floe or not own))
+    return plan.menu_for(title, variant, facts.boot_codes, codes, job.base.starts)
 
 
 def medium_files(job: Job, initrd: Path) -> tuple[MediumFile, ...]:

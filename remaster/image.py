@@ -212,7 +212,11 @@ def _key(request: Request, facts: Facts) -> str:
     program = (own_code(), request.compressor, request.level, request.mode, names)
     chosen = (variant.name, variant.onboot, variant.optional, keys)
     medium = (variant.volume_id, variant.title, variant.timeout, variant.data_label, variant.data_mib)
-    digest.update(repr((program, chosen, medium)).encode())
+    menu = (
+        variant.default_entry,
+        tuple((one.name, one.title, one.add, one.remove) for one in variant.entries),
+    )
+    digest.update(repr((program, chosen, medium, menu)).encode())
     for spec in variant.files:
         digest.update(repr((spec.path, spec.mode, spec.owner, spec.content)).encode())
     digest.update(manifest.document(facts))

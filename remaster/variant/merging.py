@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from remaster.variant.menu import merge_entries
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -33,6 +35,8 @@ def merged(parent: Variant, own: Variant, table: toml.Table) -> Variant:
         timeout=own.timeout if image.has("timeout") else parent.timeout,
         data_label=pick(image, "data-label", own.data_label, parent.data_label),
         data_mib=own.data_mib if image.has("data-mib") else parent.data_mib,
+        entries=merge_entries(parent.entries, own.entries),
+        default_entry=own.default_entry or parent.default_entry,
     )
 
 

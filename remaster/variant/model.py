@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from remaster.menu import EntrySpec
+
 VOLUME_ID: Final = "floe-{name}-v{version}"
 TITLE: Final = "floe {name} {version}"
 DATA_LABEL: Final = "floe-data"
@@ -43,5 +45,7 @@ class Variant:
     timeout: int = 3
     data_label: str = DATA_LABEL
     data_mib: int = DATA_MIB
+    entries: tuple[EntrySpec, ...] = ()
+    default_entry: str = ""
     extends: str = ""
     origin: Path | None = None

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from remaster.variant.checks import package_complaint
+from remaster.variant.menu import check_menu
 from remaster.variant.merging import joined, merge_files, override
 from tcz.errors import ConfigError, Problem
 
@@ -39,9 +40,11 @@ def extended(
     words = codes.parse(" ".join(boot_codes), where="--boot-code", base=base)
     together = override(variant.boot_codes, [str(word) for word in words])
     codes.parse(" ".join(together), where="--boot-code", base=base)
-    return replace(
+    whole = replace(
         variant,
         onboot=joined(variant.onboot, packages),
         files=merge_files(variant.files, files),
         boot_codes=together,
     )
+    check_menu(whole, codes, base)
+    return whole

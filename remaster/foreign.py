@@ -17,9 +17,7 @@ from remaster import base as bases
 from remaster import edit, plan
 from remaster.menu import NORMAL, STANDARD, serial_line
 from remaster.survey import look
-from remaster.survey.cde import names_in
 from remaster.survey.medium import of_files, open_medium
-from remaster.survey.rootfacts import text_at
 from tcz.errors import ConfigError, VerifyError
 from tcz.squashfs.options import SquashOptions
 from tcz.tree import FileRef, Tree
@@ -218,14 +216,12 @@ def make(
     check_kernel(foreign, release)
     edited, done = edits(foreign, root, spec, variant)
     own = [_source(examined.medium.files[path]) for path in examined.initrds]
-    lists = examined.medium.files
     base = bases.Base(
         root=edited,
         kernel=image,
         loaders=_loaders(examined, spec, part),
         starts=_starts(foreign),
         keep=_kept(examined),
-        onboot=names_in(text_at(lists, "cde/onboot.lst") or ""),
         initrds=tuple(own),
         unpacked=examined.root if own else None,
     )

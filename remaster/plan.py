@@ -28,13 +28,12 @@ from tcz.errors import ConfigError, Problem
 from tcz.tree import FileRef, Node, Tree, directory, regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     from remaster.bootcode import BootCode
     from remaster.sshkey import PublicKey
     from remaster.variant import FileSpec, Variant
-    from tcz.model import BuiltPackage
 
 MIB = 1 << 20
 #: The time of everything in an image: 2025-01-01T00:00:00Z.
@@ -239,33 +238,6 @@ def least_memory(unpacked: int, initrd: int) -> int:
     need = 2 * unpacked + initrd + 60 * MIB
     step = 16 * MIB
     return (need + step - 1) // step * step
-
-
-def cde_files(
-    packages: Sequence[BuiltPackage], onboot: Sequence[str], kept: Sequence[MediumFile] = ()
-) -> tuple[MediumFile, ...]:
-    """Return the files below /cde: each package with its .dep and .md5.txt, and onboot.lst.
-
-    ``onboot`` names what is loaded at boot; what those need is found through their .dep files. ``kept``
-    are files that the base's medium has there: a package of ours takes the place of one of its name.
-    """
-    files = [MediumFile(path="cde/onboot.lst", content=hooks.onboot_text(onboot).encode())]
-    ours = set()
-    for package in packages:
-        if package.form != "extension":
-            continue
-        ours.add(f"cde/optional/{package.name}.tcz")
-        for suffix in ("", ".dep", ".md5.txt"):
-            file = package.path.with_name(package.path.name + suffix)
-            if suffix == "" or file.is_file():
-                files.append(MediumFile(path=f"cde/optional/{package.name}.tcz{suffix}", content=file))
-    replaced = {"cde/onboot.lst"}
-    files += [
-        file
-        for file in kept
-        if file.path not in replaced and f"{file.path.partition('.tcz')[0]}.tcz" not in ours
-    ]
-    return tuple(files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,21 +12,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from remaster.folders import BUILTIN, builtin_tree, merged_list
 from remaster.formats.model import bytes_of, pieces_of
 from remaster.menu import ipxe_script
 from tcz import cpio
 from tcz.store import sha256_file
-from tcz.tree import FileRef, Node, Tree, directory, regular
+from tcz.tree import FileRef, Tree
 
 if TYPE_CHECKING:
     from remaster.formats.content import ImageContent
     from remaster.formats.model import Source
     from remaster.menu import Entry, Menu
+    from remaster.plan import Source as PlanSource
 
 FILES: Final = ("vmlinuz", "initrd", "cmdline", "boot.ipxe", "SHA256SUMS")
-BUILTIN: Final = "tmp/builtin"
 _CDE: Final = "cde/"
-_STAFF: Final = 50
 #: Words that tell to look for a medium; here is none, and looking takes ten seconds.
 _MEDIUM_WORDS: Final = ("cde", "waitusb")
 
@@ -44,27 +44,25 @@ def menu(content: ImageContent) -> Menu:
 
 
 def extensions(content: ImageContent) -> Tree:
-    """Return what is put over the root: the medium's /cde as /tmp/builtin, parents as they are there."""
-    root, epoch = content.root(), content.epoch
-    nodes: dict[str, Node] = {}
+    """Return what is put over the root: the medium's /cde as /tmp/builtin, parents as they are there.
+
+    A list that the root has there already is gone on with, for there is one of each name.
+    """
+    root = content.root()
+    files: dict[str, PlanSource] = {}
     for path, source in content.iso.files:
         if path.startswith(_CDE):
-            inside = f"{BUILTIN}/{path.removeprefix(_CDE)}"
-            nodes[inside] = regular(_data(source), gid=_STAFF, mtime=epoch)
-            parent = inside.rpartition("/")[0]
-            while parent.startswith(BUILTIN):
-                nodes[parent] = directory(0o775, gid=_STAFF, mtime=epoch)
-                parent = parent.rpartition("/")[0]
+            name = path.removeprefix(_CDE)
+            here = root.get(f"{BUILTIN}/{name}")
+            if here is not None and name.endswith(".lst"):
+                files[name] = merged_list(here.read(), bytes_of(source))
+            else:
+                files[name] = source if isinstance(source, Path | bytes | FileRef) else bytes_of(source)
+    nodes = builtin_tree(files, root, content.epoch)
     if nodes:
-        nodes["tmp"] = root.get("tmp") or directory(0o1777, mtime=epoch)
+        nodes["tmp"] = nodes.get("tmp") or root["tmp"]
         nodes[""] = root[""]
     return Tree(nodes)
-
-
-def _data(source: Source) -> bytes | FileRef:
-    if isinstance(source, Path):
-        return FileRef(source, 0, source.stat().st_size)
-    return source if isinstance(source, bytes | FileRef) else bytes_of(source)
 
 
 def write(content: ImageContent, targets: tuple[Path, ...]) -> None:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from remaster.variant.checks import package_complaint
 from remaster.variant.menu import check_menu
 from remaster.variant.merging import joined, merge_files, override
+from remaster.variant.packages import merge_places
 from tcz.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remaster.bootcode import BootCodes
-    from remaster.variant.model import FileSpec, Variant
+    from remaster.variant.model import FileSpec, Place, Variant
 
 
 def extended(
@@ -24,6 +25,7 @@ def extended(
     packages: Sequence[str] = (),
     files: Sequence[FileSpec] = (),
     boot_codes: Sequence[str] = (),
+    places: Sequence[tuple[str, Place]] = (),
     base: str = "floe",
 ) -> Variant:
     """Return the variant with what was asked for on the command line; raise ``ConfigError``.
@@ -45,6 +47,7 @@ def extended(
         onboot=joined(variant.onboot, packages),
         files=merge_files(variant.files, files),
         boot_codes=together,
+        places=merge_places(variant.places, places),
     )
     check_menu(whole, codes, base)
     return whole

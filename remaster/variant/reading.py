@@ -12,6 +12,7 @@ from remaster.variant.files import read_files
 from remaster.variant.menu import check_menu, read_codes, read_entries
 from remaster.variant.merging import merged
 from remaster.variant.model import DATA_LABEL, DATA_MIB, TITLE, VOLUME_ID, Variant
+from remaster.variant.packages import read_places
 from tcz import toml
 from tcz.errors import ConfigError
 
@@ -90,6 +91,11 @@ def _read(document: toml.Document, path: Path, codes: BootCodes, base: str) -> t
             "data-label", DATA_LABEL, check=matching(checks.DATA_LABEL, "a label of 1 to 16 characters")
         ),
         data_mib=image.integer("data-mib", DATA_MIB, low=_DATA_MIB_LOW, high=_DATA_MIB_HIGH),
+        ondemand=packages.strings("ondemand", (), check=package_complaint),
+        copy2fs=packages.strings("copy2fs", (), check=package_complaint),
+        places=read_places(packages),
+        max_iso_mb=image.integer("max-iso-mb", 0),
+        max_ram_mb=image.integer("max-ram-mb", 0),
         entries=read_entries(table, codes, base),
         default_entry=table.table("menu").string("default", ""),
         extends=table.string("extends", ""),

@@ -46,7 +46,8 @@ def test_entries_and_default_are_inherited_and_replaced(tmp_path: Path) -> None:
 def test_mistakes_have_lines(tmp_path: Path) -> None:
     found = complaints(
         tmp_path,
-        '[[entry]]\nname = "Bad Name"\ntitle = "a\\nb"\nadd = ["noembd", "isolcpus=1"]\nremove = ["waitsub"]\n'
+        '[[entry]]\nname = "Bad Name"\ntitle = "a\\nb"\n'
+        'add = ["noembd", "isolcpus=1"]\nremove = ["waitsub"]\n'
         '[[entry]]\nname = "normal"\ntitle = "x"\nwords = []\n',
     )
     told = "\n".join(found)

@@ -141,10 +141,7 @@ class _Laying:
 
     def _conflict(self, target: str, name: str) -> None:
         owner = self.owners.get(target, _BASE)
-        message = (
-            f"{owner} and {name} both have it" if owner != _BASE else f"the base has it, and so has {name}"
-        )
-        self.problems.append(Problem(where=f"/{target}", message=message))
+        self.problems.append(Problem(where=f"/{target}", message=f"{owner} has it, and so has {name}"))
 
     def notes(self) -> tuple[str, ...]:
         """Return which folders stay as they are, a line for each package."""

@@ -29,13 +29,15 @@ _SCRYPT: Final = {"n": 1 << 14, "r": 8, "p": 1, "dklen": 32}
 class Options:
     """What a command line said beside the variant. ``files`` are the paths of ``--file`` in the image.
 
-    Packages that were given as files are named alone; their hashes are those of the packages.
+    Packages that were given as files are named alone; their hashes are those of the packages. ``more`` are
+    options of texts by name.
     """
 
     packages: tuple[str, ...] = ()
     boot_codes: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     kernel: str | None = None
+    more: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -185,6 +185,11 @@ class Again:
             level=asked.level if wanted.level is None else wanted.level,
             initrd_mode=asked.mode if wanted.initrd_mode == "repack" else wanted.initrd_mode,  # type: ignore[arg-type]
         )
+        more = {name: values for name, values in options.more if not getattr(wanted, name, ())}
+        unknown = [name for name in more if name not in wish.TOLD or not hasattr(wanted, name)]
+        if unknown:
+            raise ConfigError(f"the options {', '.join(unknown)} are not known to this version")
+        filled = replace(filled, **more)  # type: ignore[arg-type]
         made = wish.request(filled, self.here.dirs, self.here.reporter)
         return made if wanted.ssh_keys else replace(made, keys=keys)
 
@@ -239,8 +244,7 @@ class Again:
         names = (
             *asked.needs().packages(),
             *asked.format_packages(),
-            *asked.variant.onboot,
-            *asked.variant.optional,
+            *asked.variant.packages(),
         )
         present = () if asked.foreign is None else asked.foreign.examined.survey.extensions
         places = self._places(asked, wanted, frozenset(one.name for one in present))

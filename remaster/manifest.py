@@ -28,11 +28,12 @@ _Json = dict[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A package of an image: what it is there for, and the build it came from."""
+    """A package of an image: what it is there for, the build it came from, where it is kept."""
 
     role: str
     package: BuiltPackage
     built: Built
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +128,7 @@ def _package(part: Part) -> _Json:
         "name": package.name,
         "role": part.role,
         "form": package.form,
+        **({"place": part.place} if part.place else {}),
         "version": built.version,
         "sha256": package.sha256,
         "size": package.size,
@@ -224,6 +226,7 @@ def _asked(asked: Asked) -> _Json:
         "packages": list(options.packages),
         "boot-codes": list(options.boot_codes),
         "kernel": options.kernel,
+        "options": {name: list(values) for name, values in options.more},
         "initrd": {"compressor": asked.compressor, "level": asked.level, "mode": asked.mode},
         "ssh-keys": list(asked.keys),
         "files": [

@@ -29,7 +29,8 @@ _FORMS: Final = get_args(Form)
 class PackageTold:
     """A package of an image, as its manifest tells it; ``recipe`` is the name of the build it came from.
 
-    ``beside`` tells, of one that was a file, the suffix and the sha256 of what lay beside it.
+    ``beside`` tells, of one that was a file, the suffix and the sha256 of what lay beside it;
+    ``place`` where it is kept.
     """
 
     name: str
@@ -42,6 +43,7 @@ class PackageTold:
     needs: tuple[str, ...]
     recipe: str
     beside: tuple[tuple[str, str], ...] = ()
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +193,7 @@ def _package(table: Table) -> PackageTold:
         installed=table.integer("installed"),
         needs=table.strings("needs"),
         recipe=table.string("recipe"),
+        place=table.string("place", "", empty=True),
         beside=tuple(
             (one.choice("suffix", (".dep", ".md5.txt")), one.string("sha256", check=_hash))
             for one in table.tables("beside")
@@ -232,7 +235,7 @@ def _origin(table: Table) -> BaseTold:
 
 
 def _asked(table: Table) -> Asked:
-    initrd = table.table("initrd")
+    initrd, more = table.table("initrd"), table.table("options")
     files = tuple(
         FileTold(
             path=one.string("path"),
@@ -253,6 +256,7 @@ def _asked(table: Table) -> Asked:
             boot_codes=table.strings("boot-codes"),
             files=tuple(one.path for one in files if one.given),
             kernel=None if table.is_null("kernel") else table.string("kernel"),
+            more=tuple((name, more.strings(name)) for name in more.names()),
         ),
         compressor=initrd.string("compressor"),
         level=None if initrd.is_null("level") else initrd.integer("level"),

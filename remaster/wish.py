@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from tcz.workshop import Planned
 
 
+#: Options of a wish, beside those that it names itself, that a manifest tells as they were given.
+TOLD = ("places", "settings")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """The options of ``remaster build``."""
@@ -52,6 +56,7 @@ class Wish:
     mirrors: tuple[str, ...] = ()
     mirror_keys: tuple[Path, ...] = ()
     mirror_branch: str | None = None
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +101,13 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
         packages=package_names(wish),
         files=tuple(variant.file_option(text) for text in wish.files),
         boot_codes=wish.boot_codes,
+        places=[variant.place_option(text) for text in wish.places],
         base=known,
     )
     keys = sshkey.load(wish.ssh_keys)
-    check_writable(output_path(wish, asked, choice))
+    # A format may be a folder of files, which is there already when it is made again.
+    for _, paths in formats.targets(output_path(wish, asked, choice), formats.named(wish.formats)):
+        check_writable(paths[0])
     if known == choice.name:
         asked = asked if wish.kernel is None else replace(asked, kernel=_own_kernel(wish.kernel))
         reporter.note(f"variant {asked.name} on the base {choice.name}, {choice.why}")
@@ -145,6 +153,7 @@ def options_of(wish: Wish) -> Options:
         boot_codes=wish.boot_codes,
         files=tuple(variant.file_option(text).path for text in wish.files),
         kernel=wish.kernel,
+        more=tuple((name, given) for name in TOLD if (given := getattr(wish, name, ()))),
     )
 
 
@@ -198,7 +207,7 @@ def outline(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Outli
     asked = request(wish, dirs, reporter)
     spec = asked.needs()
     source = supplier(wish, asked, dirs, runner, reporter)
-    names = (*spec.packages(), *asked.format_packages(), *asked.variant.onboot, *asked.variant.optional)
+    names = (*spec.packages(), *asked.format_packages(), *asked.variant.packages())
     planned = source.planned(names)
     sizes = None
     if all(one.cached for one in planned):
@@ -281,9 +290,7 @@ def linted(wanted: str) -> Variant:
 def check_packages(asked: Variant, recipe_folders: tuple[Path, ...]) -> None:
     """Raise ``ConfigError`` for every package of a variant that no recipe makes."""
     recipes = commands.open_recipes(recipe_folders)
-    names = dict.fromkeys(
-        (*bases.load(bases.DEFAULT, asked.kernel).packages(), *asked.onboot, *asked.optional)
-    )
+    names = dict.fromkeys((*bases.load(bases.DEFAULT, asked.kernel).packages(), *asked.packages()))
     problems = [commands.unknown(recipes, name) for name in names if recipes.find_package(name) is None]
     if problems:
         raise ConfigError(f"variant {asked.name} names packages that no recipe makes", problems)

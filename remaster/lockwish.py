@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remaster import asked as asking
-from remaster import image, imagelock, sshkey, suppliers, wish
+from remaster import image, imagelock, sshkey, suppliers, variant, wish
 from remaster.locked import LockedSupplier, Places, kept, unlike
 from remaster.mirrored import MirrorFiles
 from remaster.remade import WorkshopRemade
 from tcz import commands
 from tcz import lock as locks
-from tcz.errors import ConfigError, VerifyError
+from tcz.errors import ConfigError, Problem, VerifyError
 from tcz.store import Store, replacing
 
 if TYPE_CHECKING:
@@ -173,14 +173,15 @@ class Again:
             )
         keys = tuple(sshkey.parse_line(line) for line in asked.keys)
         options = asked.options
+        absent: list[Problem] = []
         filled = replace(
             wanted,
-            variant=wanted.variant or self._variant(asked),
-            base=wanted.base or self._base(),
+            variant=wanted.variant or self._variant(asked, absent),
+            base=wanted.base or self._base(absent),
             packages=wanted.packages or options.packages,
             boot_codes=wanted.boot_codes or options.boot_codes,
             kernel=wanted.kernel or options.kernel,
-            files=wanted.files or self._files(asked.files),
+            files=wanted.files or self._files(asked.files, absent),
             compressor=wanted.compressor or asked.compressor,  # type: ignore[arg-type]
             level=asked.level if wanted.level is None else wanted.level,
             initrd_mode=asked.mode if wanted.initrd_mode == "repack" else wanted.initrd_mode,  # type: ignore[arg-type]
@@ -190,51 +191,51 @@ class Again:
         if unknown:
             raise ConfigError(f"the options {', '.join(unknown)} are not known to this version")
         filled = replace(filled, **more)  # type: ignore[arg-type]
+        if absent:
+            raise ConfigError("what was asked for with is not here", absent, hint="give it again")
         made = wish.request(filled, self.here.dirs, self.here.reporter)
         return made if wanted.ssh_keys else replace(made, keys=keys)
 
-    def _variant(self, asked: asking.Asked) -> str:
+    def _variant(self, asked: asking.Asked, absent: list[Problem]) -> str:
         """Return how to ask for the variant: by name where it ships, else by its file, if that lies near."""
         own = asked.variant_files[0] if asked.variant_files else None
-        for folder in (self.near, Path()):
-            if own is None or own.name == f"{self.told.variant}.toml":
-                break
-            if _has(folder / own.name, own.sha256):
-                return str(folder / own.name)
-        if own is not None:
-            for folder in (self.near, Path()):
-                if _has(folder / own.name, own.sha256):
-                    return f"{folder}/{own.name}"
+        near = None if own is None else self._near(own.name, own.sha256)
+        shipped = self.told.variant in variant.names()
+        if near is not None and not (shipped and asked.variant_files[0].name == f"{self.told.variant}.toml"):
+            return f"{near.parent}/{near.name}"
+        if not shipped:
+            name = f"{self.told.variant}.toml" if own is None else own.name
+            digest = "unknown" if own is None else own.sha256
+            absent.append(Problem(where="--variant", message=f"{name} with sha256 {digest}"))
         return self.told.variant
 
-    def _base(self) -> str | None:
+    def _near(self, name: str, sha256: str) -> Path | None:
+        """Return the file of this name and hash that lies near, or here."""
+        return next((folder / name for folder in (self.near, Path()) if _has(folder / name, sha256)), None)
+
+    def _base(self, absent: list[Problem]) -> str:
         origin = self.told.origin
         if origin is None or origin.asked:
             return self.told.base if origin is None else origin.asked
-        for folder in (self.near, Path()):
-            paths = [folder / name for name, _ in origin.files]
-            if paths and all(_has(folder / name, sha256) for name, sha256 in origin.files):
-                return ",".join(f"{path.parent}/{path.name}" for path in paths)
-        names = ", ".join(f"{name} (sha256 {sha256})" for name, sha256 in origin.files)
-        raise ConfigError(
-            f"the base is not here: {names or f'a folder whose content has the hash {origin.sha256}'}",
-            hint="name it with --base",
-        )
+        found = [self._near(name, sha256) for name, sha256 in origin.files]
+        paths = [f"{path.parent}/{path.name}" for path in found if path is not None]
+        if not paths or len(paths) < len(found):
+            names = [f"{name} with sha256 {sha256}" for name, sha256 in origin.files]
+            told = ", ".join(names) or f"a folder whose content has the hash {origin.sha256}"
+            absent.append(Problem(where="--base", message=told))
+        return ",".join(paths)
 
-    def _files(self, files: Sequence[asking.FileTold]) -> tuple[str, ...]:
+    def _files(self, files: Sequence[asking.FileTold], absent: list[Problem]) -> tuple[str, ...]:
         store = Store(self.here.dirs.cache / "store")
-        found, absent = [], []
+        found = []
         for one in (one for one in files if one.given):
             kind, _, digest = one.hash.partition(":")
             path = store.sound(digest) if kind == "sha256" else None
+            place = f"/{one.path}:{one.mode:o}:{one.owner}"
             if path is None:
-                absent.append(f"--file HOST:/{one.path}:{one.mode:o}:{one.owner} with {one.hash}")
+                absent.append(Problem(where="--file", message=f"HOST:{place} with {kind} {digest}"))
             else:
-                found.append(f"{path}:/{one.path}:{one.mode:o}:{one.owner}")
-        if absent:
-            raise ConfigError(
-                "files that were put in are not here", hint="give them again:\n" + "\n".join(absent)
-            )
+                found.append(f"{path}:{place}")
         return tuple(found)
 
     def job(self, asked: Request, wanted: Wish, wrong: tuple[str, ...], what: str) -> Job:

@@ -85,7 +85,12 @@ class Artefact:
 
 def root_digest(root: Sequence[ResolvedSource]) -> str:
     """Return a short name for a build root: the hash of its packages' names, versions and hashes."""
-    lines = sorted(f"{source.name} {source.version} {source.hash}\n" for source in root)
+    return rows_digest((source.name, source.version, source.hash) for source in root)
+
+
+def rows_digest(root: Iterable[tuple[str, str, str]]) -> str:
+    """Return the name of a build root by the names, versions and hashes of its packages."""
+    lines = sorted(f"{name} {version} {hash_}\n" for name, version, hash_ in root)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

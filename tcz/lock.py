@@ -197,7 +197,8 @@ def _source(table: Table) -> ResolvedSource:
         kind=table.string("kind"),
         name=table.string("name", empty=True),
         version=table.string("version", empty=True),
-        hash=table.string("hash"),
+        # A package of the machine itself has none.
+        hash=table.string("hash", empty=True),
         origin=table.string("origin", empty=True),
     )
 

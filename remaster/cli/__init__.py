@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from remaster.cli import build, kernel, lock, look, machine, system, variant
+from remaster.cli import build, kernel, lock, look, machine, rebuild, system, variant
 from tcz import __version__, clikit
 
 
@@ -51,6 +51,7 @@ def cli(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401 - handed
 for _command in (
     build.build,
     lock.lock,
+    rebuild.rebuild,
     machine.run,
     machine.test,
     look.inspect,

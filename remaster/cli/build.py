@@ -11,7 +11,7 @@ from remaster.cli import completing
 from tcz import clikit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tcz.reporting import Reporter
 
@@ -160,14 +160,18 @@ def build_options(function: _F) -> _F:
     return function
 
 
-def request_options(*without: str) -> Callable[[_F], _F]:
-    """Give a command the options that say what an image is, all but those named ``without``."""
+def request_options(*, only: Sequence[str] = (), without: Sequence[str] = ()) -> Callable[[_F], _F]:
+    """Give a command the options that say what an image is: ``only`` those named, or all but ``without``."""
 
     def give(function: _F) -> _F:
         def bare(**_: object) -> None:
             pass
 
-        params = [one for one in click.command(build_options(bare)).params if one.name not in without]
+        params = [
+            one
+            for one in click.command(build_options(bare)).params
+            if one.name in (only or {one.name} - {*without})
+        ]
         known = getattr(function, "__click_params__", [])
         function.__click_params__ = [*known, *reversed(params)]  # type: ignore[attr-defined]
         return function

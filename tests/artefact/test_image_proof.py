@@ -1,0 +1,290 @@
+"""Locks, rebuilds and what they say when something is another thing: images of small stand-in packages."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from remaster import image, imagelock, lockwish, rebuild, wish
+from remaster.lockwish import Here
+from remaster.supply import FileSupplier
+from remaster.wish import Wish
+from tcz import record
+from tcz.errors import ConfigError, FetchError, VerifyError
+from tcz.paths import Dirs
+from tcz.reporting import SilentReporter
+from tcz.run import HostRunner
+from tcz.squashfs import writer
+from tcz.squashfs.options import SquashOptions
+from tcz.store import sha256_file
+from tcz.tree import Tree, regular
+from tests.artefact import test_image as small
+from tests.artefact.test_image_formats import CORE, stocked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tcz.workshop import Planned
+
+pytestmark = small.pytestmark
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJAvPBoQ0O8F3EkGmfH0gmwJ8m2ZyXkbXQ0VAwcm3+3B me"
+MINE = """schema = 1
+name = "mine"
+summary = "Mine"
+boot-codes = ["noembed", "cde", "console=ttyS0,115200"]
+services = ["sshd"]
+packages.onboot = ["foo"]
+packages.optional = ["extra"]
+[image]
+version-of = "foo"
+[[file]]
+path = "/opt/motd"
+mode = "640"
+owner = "tc:staff"
+content = "hi\\n"
+[[file]]
+path = "/etc/issue"
+content = "welcome\\n"
+"""
+
+
+class Here2(small.Shelf):
+    """A shelf that a ``FileSupplier`` can stand in front of."""
+
+    def makes(self, name: str) -> bool:
+        return name in self.all
+
+    def kernel(self) -> str | None:
+        return "6.1"
+
+    def planned(self, names: Sequence[str]) -> tuple[Planned, ...]:
+        assert all(map(self.makes, names))
+        return ()
+
+
+class Place:
+    """A user's folders with the stand-ins as finished builds, a variant, and a package in a file."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self.here = Here(
+            dirs=Dirs(cache=top / "cache", config=top / "config", state=top / "state"),
+            runner=HostRunner(),
+            reporter=SilentReporter(),
+        )
+        shelf = stocked(top / "shelf", CORE)
+        shelf.__class__ = Here2
+        assert isinstance(shelf, Here2)
+        self.shelf = shelf
+        self.variant = top / "mine.toml"
+        self.variant.write_text(MINE)
+        (top / "key.pub").write_text(f"{KEY}\n")
+        (top / "given").write_text("given\n")
+        self.package = top / "own.tcz"
+        writer.write(
+            Tree({"usr/local/bin/own": regular(b"own", 0o755)}), self.package, SquashOptions(), epoch=0
+        )
+        (top / "own.tcz.dep").write_text("libfoo.tcz\n")
+        (top / "own.tcz.info").write_text("Title:\t\town.tcz\nVersion:\t2.0\nCopying-policy:\tMIT\n")
+        for name, (package, built) in list(shelf.all.items()):
+            folder = self.build(name)
+            made = replace(package, path=folder / package.path.name)
+            for path in sorted((top / "shelf").glob(f"{package.path.name}*")):
+                if path.is_dir():
+                    shutil.copytree(path, folder / path.name)
+                elif path.name.removeprefix(package.path.name) in ("", ".dep", ".md5.txt"):
+                    folder.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(path, folder / path.name)
+            again = replace(built, folder=folder, packages=(made,))
+            record.write(again)
+            shelf.all[name] = (made, again)
+
+    def build(self, name: str) -> Path:
+        return self.here.dirs.cache / "builds" / self.shelf.all[name][1].build_id
+
+    def wish(self, **changes: Any) -> Wish:
+        asked: dict[str, Any] = {
+            "variant": str(self.variant),
+            "base": "floe",
+            "packages": (str(self.package),),
+            "files": (f"{self.top / 'given'}:/etc/given:600",),
+            "ssh_keys": (self.top / "key.pub",),
+            "boot_codes": ("nodhcp",),
+            "output": self.top / "out/x.iso",
+        }
+        return Wish(**{**asked, **changes})
+
+    def make(self, **changes: Any) -> image.Finished:
+        wanted = self.wish(**changes)
+        asked = wish.request(wanted, self.here.dirs, SilentReporter())
+        supplier = FileSupplier(self.shelf, {"own": self.package}, kernel="", present=frozenset(), alone=True)
+        return image.make(image.prepare(asked, supplier), self.here.dirs, SilentReporter(), HostRunner())
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    place = Place(tmp_path_factory.mktemp("proof"))
+    place.make(formats=("iso,disk,qcow2,netboot,tar",), files=(f"{place.top / 'given'}:/etc/given",))
+    return place
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def why(caught: pytest.ExceptionInfo[VerifyError | FetchError]) -> str:
+    return "\n".join(caught.value.lines())
+
+
+# -- rebuild --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["x.iso", "x.img", "x.qcow2", "x.netboot", "x.tar"])
+def test_every_format_is_made_again_byte_for_byte(made: Place, name: str) -> None:
+    """From another folder, and from nothing but the image, the finished builds and the store."""
+    found = rebuild.verify(made.top / "out" / name, Wish(variant=str(made.variant)), made.here)
+    assert found.outcome == "same", rebuild.lines(found)
+    assert all(one.sha256 == one.rebuilt for one in found.files)
+    assert len(found.files) == (5 if name == "x.netboot" else 1)
+    assert f"{made.top / 'out' / name}: same, byte for byte" in rebuild.lines(found)
+    if name != "x.netboot":
+        assert sha256_file(made.top / "out" / name) in "\n".join(rebuild.lines(found))
+
+
+def test_a_changed_byte_is_found_where_it_is(made: Place, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.iso"
+    data = bytearray((made.top / "out/x.iso").read_bytes())
+    at = data.index(b"/boot/vmlinuz64 noembed")
+    data[at + 16 : at + 23] = b"noembex"
+    bad.write_bytes(data)
+    found = rebuild.verify(bad, Wish(variant=str(made.variant)), made.here)
+    assert found.outcome == "different"
+    assert found.files[0].first_difference == at + 22
+    told = "\n".join(rebuild.lines(found))
+    assert "code noembex removed" in told
+    assert "~ boot/" in told
+
+
+def test_what_is_gone_is_named_by_hash(place: Place) -> None:
+    place.make(packages=(), files=(f"{place.top / 'given'}:/etc/given",))
+    iso = place.top / "out/x.iso"
+    same = rebuild.verify(iso, Wish(variant=str(place.variant)), place.here, dry_run=True)
+    assert same.outcome == "possible"
+    shutil.rmtree(place.build("foo"))
+    with pytest.raises(FetchError) as caught:
+        rebuild.verify(iso, Wish(variant=str(place.variant)), place.here)
+    assert f"recipe foo 1.0: is not there any more; locked is {place.shelf.all['foo'][1].build_id}" in why(
+        caught
+    )
+    shutil.rmtree(place.here.dirs.cache / "store")
+    with pytest.raises(FetchError) as caught:
+        rebuild.verify(iso, Wish(variant=str(place.variant)), place.here)
+    digest = sha256_file(place.top / "given")
+    assert f"--file: HOST:/etc/given:644:root:root with sha256 {digest}" in why(caught)
+    variant = sha256_file(place.variant)
+    place.variant.unlink()
+    with pytest.raises(FetchError, match="not all here") as caught:
+        rebuild.verify(iso, Wish(variant=""), place.here)
+    assert f"--variant: mine.toml with sha256 {variant}" in why(caught)
+    assert digest in why(caught)
+
+
+def test_a_changed_variant_is_told(place: Place) -> None:
+    place.make(packages=(), files=())
+    before = sha256_file(place.variant)
+    place.variant.write_text(MINE.replace("welcome", "go away"))
+    with pytest.raises(FetchError) as caught:
+        rebuild.verify(place.top / "out/x.iso", Wish(variant=str(place.variant)), place.here)
+    told = why(caught)
+    assert f"variant file mine.toml: sha256 {before} is needed, {sha256_file(place.variant)} is here" in told
+    assert "file /etc/issue: 644 root:root sha256:" in told
+    assert "/opt/motd" not in told
+
+
+def test_what_remaster_did_not_make(tmp_path: Path, place: Place) -> None:
+    (tmp_path / "medium").mkdir()
+    (tmp_path / "medium/x").write_text("x")
+    subprocess.run(["genisoimage", "-quiet", "-R", "-o", tmp_path / "x.iso", tmp_path / "medium"], check=True)
+    with pytest.raises(VerifyError, match="no manifest"):
+        rebuild.verify(tmp_path / "x.iso", Wish(variant=""), place.here)
+
+
+def test_secrets_are_not_in_the_manifest(place: Place) -> None:
+    (place.top / "given").write_text("hunter2\n")
+    place.make()
+    for name in ("x.manifest.json", "x.lock"):
+        text = (place.top / "out" / name).read_text()
+        assert "hunter2" not in text
+        assert sha256_file(place.top / "given") not in text
+        assert "scrypt:" in text
+    store = [path.read_bytes() for path in (place.here.dirs.cache / "store").rglob("*") if path.is_file()]
+    assert b"hunter2\n" not in store
+
+
+# -- locks ----------------------------------------------------------------------------------------
+
+
+def test_a_lock_builds_the_same_image_and_the_same_lock(place: Place) -> None:
+    first = place.make(files=(f"{place.top / 'given'}:/etc/given",))
+    lock = shutil.copyfile(first.outputs.lock, place.top / "mine.lock")
+    place.package.unlink()
+    (place.top / "given").unlink()
+    again = lockwish.fulfil(Wish(variant="", output=place.top / "again/y.iso"), lock, place.here)
+    assert again.sha256 == first.sha256
+    assert again.outputs.lock.read_bytes() == lock.read_bytes()
+    checked = lockwish.check(Wish(variant="", output=place.top / "no/z.iso"), lock, place.here)
+    assert "own" in checked.packages
+    assert not (place.top / "no").exists()
+
+
+def test_every_difference_is_told_at_once(place: Place) -> None:
+    lock = shutil.copyfile(place.make().outputs.lock, place.top / "mine.lock")
+    place.variant.write_text(
+        MINE.replace('["sshd"]', '["sshd", "more"]').replace('["extra"]', "[]").replace("hi", "ho")
+    )
+    tcz = place.build("libfoo") / "libfoo.tcz"
+    tcz.write_bytes(tcz.read_bytes()[:-1] + b"x")
+    text = json.loads(lock.read_text())
+    text["tools"][0]["version"] = "0.0.1"
+    lock.write_text(json.dumps(text))
+    with pytest.raises(VerifyError, match="this is not what") as caught:
+        lockwish.fulfil(place.wish(output=place.top / "no/y.iso"), lock, place.here)
+    told = why(caught)
+    for part in (
+        "services: +more",
+        "optional: extra is no longer asked for",
+        "file /opt/motd: -640 tc:staff scrypt:",
+        "tool deflate: 0.0.1 is locked",
+        "package extra: is locked, and nothing needs it any more",
+        "recipe libfoo 1.0: is not there any more; locked is",
+    ):
+        assert part in told
+    assert not (place.top / "no").exists()
+
+
+def test_locks_are_read_strictly(place: Place) -> None:
+    lock = place.make().outputs.lock
+    read = imagelock.read(lock)
+    assert read.formats == ("iso",)
+    assert read.image.version == "1.0"
+    assert {one.name for one in read.image.packages} >= {"own", "foo", "kernel"}
+    text = json.loads(lock.read_text())
+    assert list(text) == sorted(text)
+    text["image"]["nonsense"] = text["image"]["packages"][0]["colour"] = 1
+    lock.write_text(json.dumps(text))
+    with pytest.raises(ConfigError) as caught:
+        imagelock.read(lock)
+    assert caught.value.why is not None
+    assert "nonsense: unknown key" in caught.value.why
+    assert "packages[0].colour" in caught.value.why
+    (place.top / "plain.lock").write_text('{"schema": 1, "recipes": [], "epoch": 0, "variant": null}')
+    with pytest.raises(ConfigError, match="not of an image"):
+        imagelock.read(place.top / "plain.lock")

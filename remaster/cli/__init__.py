@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from remaster.cli import build, kernel, lock, look, machine, rebuild, system, variant
+from remaster.cli import build, kernel, lock, look, machine, rebuild, sbom, system, variant
 from tcz import __version__, clikit
 
 
@@ -54,6 +54,7 @@ for _command in (
     rebuild.rebuild,
     machine.run,
     machine.test,
+    sbom.sbom,
     look.inspect,
     look.diff,
     look.extract,

@@ -9,8 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from spdx_tools.spdx.parser.parse_anything import parse_file
+from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
-from remaster import image, imagelock, lockwish, rebuild, wish
+from remaster import bill, bom, image, imagelock, lockwish, rebuild, recorded, wish
 from remaster.lockwish import Here
 from remaster.supply import FileSupplier
 from remaster.wish import Wish
@@ -19,6 +23,7 @@ from tcz.errors import ConfigError, FetchError, VerifyError
 from tcz.paths import Dirs
 from tcz.reporting import SilentReporter
 from tcz.run import HostRunner
+from tcz.sbom import cyclonedx, spdx
 from tcz.squashfs import writer
 from tcz.squashfs.options import SquashOptions
 from tcz.store import sha256_file
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from tcz.sbom.bill import Bill
     from tcz.workshop import Planned
 
 pytestmark = small.pytestmark
@@ -288,3 +294,70 @@ def test_locks_are_read_strictly(place: Place) -> None:
     (place.top / "plain.lock").write_text('{"schema": 1, "recipes": [], "epoch": 0, "variant": null}')
     with pytest.raises(ConfigError, match="not of an image"):
         imagelock.read(place.top / "plain.lock")
+
+
+# -- bills of materials -----------------------------------------------------------------------------
+
+
+def documents(made: Bill, folder: Path) -> tuple[dict[str, Any], Any]:
+    """Return a bill in both formats, each validated by the library of who made the format."""
+    text = cyclonedx.dumps(made)
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    assert text == cyclonedx.dumps(made)
+    (folder / "bill.spdx.json").write_text(spdx.dumps(made))
+    document = parse_file(str(folder / "bill.spdx.json"))
+    assert validate_full_spdx_document(document) == []
+    return json.loads(text), document
+
+
+@pytest.mark.parametrize("name", ["x.iso", "x.netboot"])
+def test_the_bill_of_an_image(made: Place, tmp_path: Path, name: str) -> None:
+    found = bom.of_image(made.top / "out" / name, SilentReporter())
+    plain, document = documents(found, tmp_path)
+    assert (found.name, found.version) == ("mine", "1.0")
+    by_name = {one["name"]: one for one in plain["components"] if one["bom-ref"].startswith("package:")}
+    assert set(by_name) == set(made.shelf.all) - {"mine"} | {"own"}
+    own = by_name["own"]
+    assert own["hashes"] == [{"alg": "SHA-256", "content": sha256_file(made.package)}]
+    assert (own["version"], own["licenses"]) == ("2.0", [{"expression": "MIT"}])
+    assert by_name["kernel"]["type"] == "operating-system"
+    needs = {one["ref"]: one["dependsOn"] for one in plain["dependencies"]}
+    assert needs["package:own"] == ["package:libfoo"]
+    assert "package:glibc" in needs["base:floe"]
+    assert "base:floe" in needs["subject:mine"]
+    assert any(one["name"] == "gcc" for one in plain["components"]) == (name == "x.iso")
+    assert {one.name for one in document.packages} >= {"floe", "kernel", "own"}
+
+
+def test_the_bill_of_what_is_not_built(made: Place, tmp_path: Path) -> None:
+    asked = wish.request(made.wish(packages=()), made.here.dirs, SilentReporter())
+    found = bill.of_job(image.prepare(asked, made.shelf), SilentReporter())
+    plain, _ = documents(found, tmp_path)
+    assert {"base:floe", "package:foo"} <= {one["bom-ref"] for one in plain["components"]}
+
+
+def test_the_bill_of_a_base_of_others(made: Place, tmp_path: Path) -> None:
+    text = json.loads((made.top / "out/x.manifest.json").read_text())
+    text["base"], text["packages"] = (
+        "tinycore-17.0",
+        [one for one in text["packages"] if one["role"] == "package"],
+    )
+    text["recipes"] = [
+        one for one in text["recipes"] if one["name"] in {p["recipe"] for p in text["packages"]}
+    ]
+    next(one for one in text["recipes"] if one["name"] == "foo")["license"] = "as it says in its box"
+    text["origin"] = {
+        "release": "17.0",
+        "kernel": "6.18.2-tinycore64",
+        "libc": "glibc 2.42",
+        "sha256": "a" * 64,
+        "asked": "",
+        "files": [{"name": "CorePure64-17.0.iso", "sha256": "b" * 64}],
+    }
+    told = recorded.loads(json.dumps(text), "x")
+    plain, _ = documents(bom.of_parts(told, {}, SilentReporter()), tmp_path)
+    by_ref = {one["bom-ref"]: one for one in plain["components"]}
+    assert by_ref["base:tinycore-17.0"]["version"] == "17.0"
+    assert by_ref["kernel:base"]["version"] == "6.18.2-tinycore64"
+    assert by_ref["source:base:CorePure64-17.0.iso"]["hashes"] == [{"alg": "SHA-256", "content": "b" * 64}]
+    assert by_ref["package:foo"]["licenses"] == [{"license": {"name": "as it says in its box"}}]

@@ -108,10 +108,14 @@ class SecretKey:
 
     def sign(self, data: bytes, comment: str) -> bytes:
         """Return the .minisig file for ``data``; ``comment`` is one line, and signed with it."""
+        return self.sign_hash(hashlib.blake2b(data).digest(), comment)
+
+    def sign_hash(self, digest: bytes, comment: str) -> bytes:
+        """Return the .minisig file for data whose BLAKE2b hash of 64 bytes is ``digest``; see ``sign``."""
         if not comment.isprintable() and not comment.replace("\t", "").isprintable():
             raise ConfigError(f"{comment!r} cannot be the comment of a signature: one line of text")
         private = Ed25519PrivateKey.from_private_bytes(self._seed)
-        signature = private.sign(hashlib.blake2b(data).digest())
+        signature = private.sign(digest)
         whole = private.sign(signature + comment.encode())
         return (
             f"{_UNTRUSTED}signature from key {self.public.name}\n"

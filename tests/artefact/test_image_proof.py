@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
-from remaster import bill, bom, image, imagelock, lockwish, rebuild, recorded, wish
+from remaster import bill, bom, explaining, image, imagelock, lockwish, rebuild, recorded, wish
 from remaster.lockwish import Here
 from remaster.supply import FileSupplier
 from remaster.wish import Wish
@@ -50,6 +51,7 @@ packages.onboot = ["foo"]
 packages.optional = ["extra"]
 [image]
 version-of = "foo"
+data-mib = 16
 [[file]]
 path = "/opt/motd"
 mode = "640"
@@ -361,3 +363,83 @@ def test_the_bill_of_a_base_of_others(made: Place, tmp_path: Path) -> None:
     assert by_ref["kernel:base"]["version"] == "6.18.2-tinycore64"
     assert by_ref["source:base:CorePure64-17.0.iso"]["hashes"] == [{"alg": "SHA-256", "content": "b" * 64}]
     assert by_ref["package:foo"]["licenses"] == [{"license": {"name": "as it says in its box"}}]
+
+
+# -- explain ----------------------------------------------------------------------------------------
+
+
+def told_of(made: Place, path: str, image: str = "x.iso") -> list[tuple[str, str]]:
+    found = explaining.in_image(path, made.top / "out" / image, made.here.dirs)
+    return [(one.kind, one.name) for one in found.owners]
+
+
+@pytest.mark.parametrize(
+    ("path", "owners"),
+    [
+        ("/bin/busybox", [("layer", "busybox")]),
+        ("bin/sh", [("layer", "busybox")]),
+        ("/usr/local/bin/foo", [("package", "foo")]),
+        ("/usr/local/bin/own", [("package", "own")]),
+        ("/etc/passwd", [("layer", "floe-base")]),
+        ("/etc/issue", [("file", "mine")]),
+        ("/etc/given", [("file", "mine")]),
+        ("/etc/sysconfig/services", [("generated", "remaster")]),
+        ("/usr/share/doc/floe/manifest.json", [("generated", "remaster")]),
+        ("/boot/vmlinuz64", [("medium", "kernel")]),
+        ("/cde/optional/foo.tcz", [("medium", "foo")]),
+        ("/nothing", []),
+    ],
+)
+def test_where_a_file_comes_from(made: Place, path: str, owners: list[tuple[str, str]]) -> None:
+    assert told_of(made, path) == owners
+
+
+def test_all_of_an_owner(made: Place) -> None:
+    found = explaining.in_image("/usr/local/bin/foo", made.top / "out/x.qcow2", made.here.dirs)
+    (owner,) = found.owners
+    package, built = made.shelf.all["foo"]
+    assert (owner.type, owner.mode, owner.owner, owner.size) == ("file", "4755", "0:50", 1500)
+    assert owner.sha256 == hashlib.sha256(b"foo" * 500).hexdigest()
+    assert (owner.recipe, owner.version, owner.build_id) == ("foo", "1.0", built.build_id)
+    assert owner.package_sha256 == package.sha256
+    assert [source.origin for source in owner.sources] == ["https://example.net/x"]
+    text = "\n".join(explaining.lines(found))
+    assert f"package sha256 {package.sha256}" in text
+    assert "source archive foo 1.0: https://example.net/x sha256:" in text
+
+
+def test_several_owners_and_folders(place: Place) -> None:
+    """One path in a layer, in [[file]] and in two packages."""
+    writer.write(
+        Tree({"etc/passwd": regular(b"own"), "opt/x": regular(b"")}), place.package, SquashOptions(), epoch=0
+    )
+    (place.top / "given").write_bytes(small.PASSWD + b"me:x:1002:50::/:/bin/sh\n")
+    place.make(files=(f"{place.top / 'given'}:/etc/passwd",))
+    assert told_of(place, "/etc/passwd") == [
+        ("layer", "floe-base"),
+        ("file", "mine"),
+        ("package", "own"),
+    ]
+    found = explaining.in_image("/opt", place.top / "out/x.iso", place.here.dirs)
+    assert [(one.name, one.type, one.entries) for one in found.owners] == [
+        ("floe-base", "directory", 0),
+        ("own", "directory", 1),
+    ]
+    text = "\n".join(explaining.lines(found))
+    assert "1 entries below it" in text
+    shutil.rmtree(place.build("busybox"))
+    found = explaining.in_image("/bin/busybox", place.top / "out/x.iso", place.here.dirs)
+    assert [(one.kind, one.name) for one in found.owners] == [("base", "floe")]
+    assert "the files of busybox are not here: build it, and they are told apart" in found.notes
+
+
+def test_near_misses_and_a_variant(made: Place) -> None:
+    found = explaining.in_image("/usr/bin/busybx", made.top / "out/x.iso", made.here.dirs)
+    assert "/bin/busybox" in found.near
+    with pytest.raises(ConfigError, match="has no /usr/bin/busybx"):
+        explaining.require(found)
+    asked = wish.request(made.wish(packages=()), made.here.dirs, SilentReporter())
+    job = image.prepare(asked, made.shelf)
+    one = explaining.in_job("/usr/local/bin/foo", job, made.here.dirs)
+    assert [owner.name for owner in one.owners] == ["foo"]
+    assert [owner.name for owner in explaining.in_job("/etc/issue", job, made.here.dirs).owners] == ["mine"]

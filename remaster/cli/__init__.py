@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from remaster.cli import build, explain, kernel, lock, look, machine, rebuild, sbom, system, variant
+from remaster.cli import build, explain, kernel, lock, look, machine, rebuild, sbom, system, variant, verify
 from tcz import __version__, clikit
 
 
@@ -55,6 +55,7 @@ for _command in (
     machine.run,
     machine.test,
     sbom.sbom,
+    verify.verify,
     explain.explain,
     look.inspect,
     look.diff,

@@ -23,6 +23,7 @@ EXAMPLES = (
     "remaster --variant docker --place dropbear=root  unpacked in the initrd, not a file on the medium",
     "remaster --variant docker --format disk,qcow2    a disk with room for data: out/floe-docker.img, .qcow2",
     "remaster --variant docker --package mytool --mirror https://tc.example.org --mirror-key release.pub",
+    "remaster --variant docker --sign release.key      with X.iso.minisig, X.sha256.minisig beside it",
     "remaster build --locked floe-docker.lock          exactly what a lock names, nothing else",
     "remaster --variant docker --dry-run              say what would be done",
 )
@@ -126,6 +127,12 @@ _BUILD_OPTIONS = (
         "beside the output. What is not given is taken from the lock.",
     ),
     click.option(
+        "--sign",
+        metavar="KEY",
+        help="Sign the image: KEY is a secret key's file, without a password, or its name in "
+        "`tcz mirror keys list`.",
+    ),
+    click.option(
         "--mirror",
         "mirrors",
         metavar="MIRROR",
@@ -185,14 +192,16 @@ def _make(
     progress: Reporter,
     as_json: bool,
     locked: str | None,
+    sign: str | None,
     **options: Any,  # noqa: ANN401 - handed on as they are
 ) -> None:
-    from remaster import lockwish, wish
+    from remaster import lockwish, signatures, wish
     from tcz.paths import Dirs
     from tcz.run import HostRunner
 
     wanted = wish.Wish(**{**options, "variant": options["variant"] or ""})
     dirs, runner = Dirs.from_env(), HostRunner()
+    key = None if sign is None else signatures.secret(sign, dirs)
     if locked is not None:
         here = lockwish.Here(dirs=dirs, runner=runner, reporter=progress)
         path = Path(locked) if locked else None
@@ -200,15 +209,20 @@ def _make(
             checked = lockwish.check(wanted, path, here)
             clikit.echo_json(checked) if as_json else clikit.echo_lines(lockwish.checked_lines(checked))
             return
-        made = lockwish.fulfil(wanted, path, here)
-        clikit.echo_json(made) if as_json else clikit.echo_lines(wish.finished_lines(made))
-        return
-    if dry_run:
+        finished = lockwish.fulfil(wanted, path, here)
+    elif dry_run:
         told = wish.outline(wanted, dirs, runner, progress)
         clikit.echo_json(told) if as_json else clikit.echo_lines(wish.outline_lines(told))
         return
-    finished = wish.fulfil(wanted, dirs, runner, progress)
+    else:
+        finished = wish.fulfil(wanted, dirs, runner, progress)
+    made = () if key is None else signatures.sign(finished.outputs, key)
+    if key is None and finished.changed:
+        for old in signatures.stale(finished.outputs):
+            progress.warn(f"{old} is the signature of another image: sign this one with --sign")
     clikit.echo_json(finished) if as_json else clikit.echo_lines(wish.finished_lines(finished))
+    if made and not as_json:
+        clikit.echo_lines([f"signed: {', '.join(path.name for path in made)}"])
 
 
 def start(options: dict[str, Any]) -> None:

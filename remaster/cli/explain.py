@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 )
 @click.argument("path")
 @click.option("--image", metavar="IMAGE", type=click.Path(path_type=Path), help="The image that it is in.")
-@build.request_options(without=("output", "locked", "dry_run"))
+@build.request_options(without=("output", "locked", "sign", "dry_run"))
 def explain(**options: Any) -> None:  # noqa: ANN401 - handed on as they are
     """Tell which package, recipe, source and hash the file PATH comes from, in an image or of a variant.
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Where the lock goes  [default: out/floe-VARIANT.lock]",
 )
-@build.request_options(without=("variant", "output", "locked"))
+@build.request_options(without=("variant", "output", "locked", "sign"))
 def lock(variant: str, **options: Any) -> None:  # noqa: ANN401 - handed on as they are
     """Resolve all of an image without building it: packages, base, kernel, tools, settings, each by hash.
 

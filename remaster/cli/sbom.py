@@ -35,7 +35,7 @@ _FORMATS = ("cyclonedx", "spdx")
     help="Which standard: CycloneDX 1.6 or SPDX 2.3, both as JSON.",
 )
 @click.option("--output", "-o", metavar="FILE", type=click.Path(path_type=Path), help="Write to FILE.")
-@build.request_options(without=("variant", "output", "locked", "dry_run", "as_json"))
+@build.request_options(without=("variant", "output", "locked", "sign", "dry_run", "as_json"))
 def sbom(**options: Any) -> None:  # noqa: ANN401 - handed on as they are
     """Write a bill of materials: packages, their sources, what is compiled in, the kernel, the base.
 

@@ -21,6 +21,7 @@ from tcz.errors import ConfigError, VerifyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 _UNTRUSTED: Final = "untrusted comment: "
 _TRUSTED: Final = "trusted comment: "
@@ -170,16 +171,28 @@ def signer(signature: bytes, where: str) -> str:
 def verify(data: bytes, signature: bytes, keys: Iterable[PublicKey], where: str) -> Verified:
     """Check a .minisig file for ``data``; raises ``VerifyError`` unless one of ``keys`` made it."""
     found = _parts(signature, where)
+    return _verify(found, hashlib.blake2b(data).digest() if found.kind == _HASHED else data, keys, where)
+
+
+def verify_file(path: Path, signature: bytes, keys: Iterable[PublicKey], where: str) -> Verified:
+    """Check a .minisig file for the file at ``path``, however large; see ``verify``."""
+    found = _parts(signature, where)
+    with path.open("rb") as file:
+        signed = file.read() if found.kind != _HASHED else hashlib.file_digest(file, hashlib.blake2b).digest()
+    return _verify(found, signed, keys, where)
+
+
+def _verify(found: _Parts, signed: bytes, keys: Iterable[PublicKey], where: str) -> Verified:
     key = next((key for key in keys if key.id == found.key_id), None)
     if key is None:
         raise VerifyError(
-            f"signed with the key {signer(signature, where)}, which is not trusted",
+            f"signed with the key {found.key_id[::-1].hex().upper()}, which is not trusted",
             where=where,
             hint="get the mirror's key by a way of its own, and compare",
         )
     public = Ed25519PublicKey.from_public_bytes(key.key)
     try:
-        public.verify(found.signed, hashlib.blake2b(data).digest() if found.kind == _HASHED else data)
+        public.verify(found.signed, signed)
         public.verify(found.whole, found.signed + found.comment.encode())
     except InvalidSignature:
         raise VerifyError(

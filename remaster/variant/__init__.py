@@ -35,9 +35,10 @@ from __future__ import annotations
 from remaster.variant.checks import package_complaint, path_complaint
 from remaster.variant.files import file_option
 from remaster.variant.merging import joined, merge_files, override
-from remaster.variant.model import DATA_LABEL, DATA_MIB, FileSpec, Variant
-from remaster.variant.options import extended
-from remaster.variant.reading import find, load, names
+from remaster.variant.model import DATA_LABEL, DATA_MIB, Variant
+from remaster.variant.options import extended, set_options
+from remaster.variant.parts import FileSpec
+from remaster.variant.reading import find, load, names, over
 
 __all__ = [
     "DATA_LABEL",
@@ -51,7 +52,9 @@ __all__ = [
     "load",
     "merge_files",
     "names",
+    "over",
     "override",
     "package_complaint",
     "path_complaint",
+    "set_options",
 ]

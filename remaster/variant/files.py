@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from remaster.variant import secrets
 from remaster.variant.checks import MODE, OWNER, matching, path_complaint
-from remaster.variant.model import FileSpec
+from remaster.variant.parts import FileSpec
 from tcz.errors import ConfigError, Problem
 from tcz.tree import safe_path
 
@@ -42,13 +43,18 @@ def _content(entry: toml.Table, path: Path) -> bytes:
         entry.fail(None, "give either content or source")
         return b""
     if entry.has("content"):
-        return entry.string("content", empty=True).encode()
-    source = path.parent / entry.string("source")
-    try:
-        return source.read_bytes()
-    except OSError as error:
-        entry.fail("source", f"{source} cannot be read: {error.strerror}")
-        return b""
+        content, key = entry.string("content", empty=True).encode(), "content"
+    else:
+        source, key = path.parent / entry.string("source"), "source"
+        try:
+            content = source.read_bytes()
+        except OSError as error:
+            entry.fail("source", f"{source} cannot be read: {error.strerror}")
+            return b""
+    secret = secrets.in_content(content)
+    if secret is not None:
+        entry.fail(key, secret, secrets.HINT)
+    return content
 
 
 def file_option(text: str) -> FileSpec:
@@ -76,6 +82,9 @@ def file_option(text: str) -> FileSpec:
         content = file.read_bytes()
     except OSError as error:
         problems.append(Problem(where=where, message=f"{host} cannot be read: {error.strerror}"))
+    secret = secrets.in_content(content)
+    if secret is not None:
+        problems.append(Problem(where=where, message=f"{host}: {secret}", hint=secrets.HINT))
     if problems:
         raise ConfigError("a file cannot be put into the image", problems)
     usual = 0o755 if file.stat().st_mode & 0o100 else 0o644

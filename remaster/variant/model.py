@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from remaster.variant.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from remaster.variant.parts import FileSpec, Needed
 
 VOLUME_ID: Final = "floe-{name}-v{version}"
 TITLE: Final = "floe {name} {version}"
 DATA_LABEL: Final = "floe-data"
 DATA_MIB: Final = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileSpec:
-    """A file that goes into the root: ``path`` without leading slash, ``owner`` as ``user:group``."""
-
-    path: str
-    content: bytes
-    mode: int = 0o644
-    owner: str = "root:root"
-    where: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +30,9 @@ class Variant:
     boot_codes: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     files: tuple[FileSpec, ...] = ()
+    settings: Settings = field(default_factory=Settings)
+    #: What the base must have for the settings to work.
+    needed: tuple[Needed, ...] = ()
     volume_id: str = VOLUME_ID
     title: str = TITLE
     version_of: str = ""

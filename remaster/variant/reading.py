@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from remaster.variant import checks
+from remaster.variant import checks, settings
 from remaster.variant.checks import matching, package_complaint, template_complaint
 from remaster.variant.files import read_files
 from remaster.variant.merging import merged
@@ -15,6 +15,8 @@ from tcz import toml
 from tcz.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from remaster.bootcode import BootCodes
 
 SHIPPED: Final = Path(__file__).parents[1] / "variants"
@@ -53,6 +55,24 @@ def load(wanted: str, codes: BootCodes, *, base: str = "floe") -> Variant:
     return replace(variant, boot_codes=tuple(str(word) for word in words))
 
 
+def over(variant: Variant, given: Mapping[str, object], codes: BootCodes, *, base: str = "floe") -> Variant:
+    """Return a variant with values that were given on the command line put over it, as if one extended it.
+
+    Raises ``ConfigError`` with all that is wrong, by the names of the keys.
+    """
+    if "extends" in given:
+        raise ConfigError(
+            "--set extends: what a variant extends cannot be set", hint="name it with --variant"
+        )
+    filled = {"schema": 1, "name": variant.name, "summary": variant.summary, **given}
+    # What files are beside is the current folder.
+    place = Path("--set")
+    document = toml.Document(str(place), filled, {})
+    own, _ = _read(document, place, codes, base)
+    document.finish(f"what is set for {variant.name}")
+    return replace(merged(variant, own, document.root), extends=variant.extends, origin=variant.origin)
+
+
 def _load(path: Path, codes: BootCodes, base: str, chain: tuple[Path, ...]) -> Variant:
     if path.resolve() in chain:
         raise ConfigError(f"{path} extends itself", hint=" -> ".join(p.stem for p in (*chain, path)))
@@ -79,6 +99,7 @@ def _read(document: toml.Document, path: Path, codes: BootCodes, base: str) -> t
         boot_codes=_boot_codes(table, codes, base),
         services=table.strings("services", (), check=matching(checks.SERVICE, "the name of a service")),
         files=read_files(table, path),
+        settings=settings.read(table, path),
         volume_id=image.string("volume-id", VOLUME_ID, check=template_complaint),
         title=image.string("title", TITLE, check=template_complaint),
         version_of=image.string("version-of", "", check=package_complaint, empty=True),

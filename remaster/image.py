@@ -212,7 +212,7 @@ def _key(request: Request, facts: Facts) -> str:
     program = (own_code(), request.compressor, request.level, request.mode, names)
     chosen = (variant.name, variant.onboot, variant.optional, keys)
     medium = (variant.volume_id, variant.title, variant.timeout, variant.data_label, variant.data_mib)
-    digest.update(repr((program, chosen, medium)).encode())
+    digest.update(repr((program, chosen, medium, variant.settings.users)).encode())
     for spec in variant.files:
         digest.update(repr((spec.path, spec.mode, spec.owner, spec.content)).encode())
     digest.update(manifest.document(facts))

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remaster import base as bases
-from remaster import bootcode, foreign, formats, image, plan, sshkey, variant
+from remaster import bootcode, foreign, formats, image, plan, preloading, sshkey, variant
 from remaster.supply import FileSupplier, MirrorSupplier, WorkshopSupplier, named
+from remaster.variant.preload import PACKAGE as PRELOADED
 from tcz import commands
 from tcz.clikit import size_text
 from tcz.errors import ConfigError
@@ -45,6 +46,7 @@ class Wish:
     files: tuple[str, ...] = ()
     ssh_keys: tuple[Path, ...] = ()
     boot_codes: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
     compressor: Compression | None = None
     level: int | None = None
     recipe_folders: tuple[Path, ...] = ()
@@ -93,8 +95,11 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
     codes = bootcode.BootCodes.load()
     choice = bases.choose(wish.base, dirs)
     known = choice.name if choice.name in bases.names() else "corepure64"
+    loaded = variant.load(wish.variant, codes, base=known)
+    if wish.settings:
+        loaded = variant.over(loaded, variant.set_options(wish.settings), codes, base=known)
     asked = variant.extended(
-        variant.load(wish.variant, codes, base=known),
+        loaded,
         codes,
         packages=tuple(_files(wish)[0]),
         files=tuple(variant.file_option(text) for text in wish.files),
@@ -211,7 +216,9 @@ def _supplier(wish: Wish, asked: Request, dirs: Dirs, runner: Runner, reporter: 
         lock=None if wish.lock is None else lock.read(wish.lock),
         settings=Settings(options=asked.needs().squashfs),
     )
-    own = _with_files(wish, asked, WorkshopSupplier(workshop), alone=not mirrors)
+    images = preloading.package(asked.variant, dirs, reporter, asked.needs().squashfs, plan.EPOCH)
+    files = _files(wish)[1] | ({} if images is None else {named(images): images})
+    own = _with_files(files, asked, WorkshopSupplier(workshop), alone=not mirrors)
     return MirrorSupplier(own, Parcels(mirrors, branch, dirs, runner, reporter)) if mirrors else own
 
 
@@ -224,10 +231,10 @@ def _branch(wish: Wish, asked: Request) -> str:
 
 
 def _with_files(
-    wish: Wish, asked: Request, own: WorkshopSupplier, *, alone: bool
+    files: dict[str, Path], asked: Request, own: WorkshopSupplier, *, alone: bool
 ) -> WorkshopSupplier | FileSupplier:
     """Let packages that are files come first. Without any, on our own base, nothing else has a say."""
-    files, found = _files(wish)[1], asked.foreign
+    found = asked.foreign
     if found is None:
         return FileSupplier(own, files, kernel="", present=frozenset(), alone=alone) if files else own
     return FileSupplier(
@@ -329,8 +336,15 @@ def finished_lines(finished: Finished) -> tuple[str, ...]:
 
 
 def linted(wanted: str) -> Variant:
-    """Return a variant by name or path after every check that needs no build."""
-    return variant.load(wanted, bootcode.BootCodes.load())
+    """Return a variant by name or path, its settings applied, after every check that needs no build."""
+    codes = bootcode.BootCodes.load()
+    return variant.extended(variant.load(wanted, codes), codes)
+
+
+def check_images(asked: Variant, dirs: Dirs) -> None:
+    """Raise ``ConfigError`` for what is wrong with the container images of a variant."""
+    if asked.settings.preload:
+        preloading.check(asked, dirs)
 
 
 def check_packages(asked: Variant, recipe_folders: tuple[Path, ...]) -> None:
@@ -339,6 +353,7 @@ def check_packages(asked: Variant, recipe_folders: tuple[Path, ...]) -> None:
     names = dict.fromkeys(
         (*bases.load(bases.DEFAULT, asked.kernel).packages(), *asked.onboot, *asked.optional)
     )
+    names.pop(PRELOADED, None)
     problems = [commands.unknown(recipes, name) for name in names if recipes.find_package(name) is None]
     if problems:
         raise ConfigError(f"variant {asked.name} names packages that no recipe makes", problems)

@@ -22,7 +22,7 @@ def applied(variant: Variant, base: str) -> Variant:
     Raises ``ConfigError`` for what cannot be done: a key that nothing in the image reads, a boot code that
     is written as well, a package that has no place.
     """
-    ground = Ground(base=base, packages=(*variant.onboot, *variant.optional))
+    ground = Ground(base=base, packages=(*variant.onboot, *variant.optional), services=variant.services)
     effects, problems = settings.effects(variant.settings, ground)
     problems = (*problems, *_codes_twice(variant, effects.boot_codes))
     if problems:
@@ -32,7 +32,7 @@ def applied(variant: Variant, base: str) -> Variant:
         variant,
         # A file that is given outright counts.
         files=merge_files([spec for spec in effects.files if spec.path not in files], variant.files),
-        onboot=joined(variant.onboot, effects.packages),
+        onboot=joined(variant.onboot, (*effects.packages, *effects.made)),
         services=joined(joined(effects.first, variant.services), effects.services),
         boot_codes=(*variant.boot_codes, *effects.boot_codes),
         needed=effects.needed,

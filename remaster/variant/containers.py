@@ -145,10 +145,7 @@ def effects(given: tuple[Container, ...], ground: Ground) -> tuple[Effects, tupl
         engine, problem = engine_for(one.engine, ground, one.where, f"the container {one.name}")
         problems += [] if problem is None else [problem]
         text = "".join(f"{word}\n" for word in (engine, *words(one)))
-        # What a container's environment holds is not everyone's business on the machine.
-        files.append(
-            FileSpec(path=f"{_FOLDER}/{one.name}", content=text.encode(), mode=0o600, where=one.where)
-        )
+        files.append(FileSpec(path=f"{_FOLDER}/{one.name}", content=text.encode(), where=one.where))
     if not files:
         return Effects(), ()
     return (

@@ -51,9 +51,13 @@ Value: TypeAlias = "str | int | float | bool | tuple[Value, ...] | Free"
 
 @dataclass(frozen=True, slots=True)
 class FreeTable(Key[Free]):
-    """A key that holds such a table. ``known`` are the keys that it may have, all where it is empty."""
+    """A key that holds such a table. ``known`` are the keys that it may have, all where it is empty.
+
+    ``refused`` are keys that it may not have, with the reason.
+    """
 
     known: tuple[str, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
 
     def read(self, table: toml.Table) -> Free:
         """Return the table; dates, secrets and keys that are not known are mistakes."""
@@ -65,7 +69,9 @@ class FreeTable(Key[Free]):
             return Free()
         inner = table.table(self.name)
         for key in inner.names():
-            if self.known and key not in self.known:
+            if key in dict(self.refused):
+                inner.fail(key, dict(self.refused)[key])
+            elif self.known and key not in self.known:
                 inner.fail(key, f"unknown key in [{self.name}]", toml.guess(key, self.known))
         return free(inner, value)
 

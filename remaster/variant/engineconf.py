@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # fmt: off
 _DAEMON_KEYS: Final = (
     "allow-direct-routing", "authorization-plugins", "bip", "bip6", "bridge", "bridge-accept-fwmark",
-    "builder", "cdi-spec-dirs", "cgroup-parent", "containerd", "containerd-namespace",
+    "builder", "cdi-spec-dirs", "cgroup-parent", "containerd-namespace",
     "containerd-plugin-namespace", "cpu-rt-period", "cpu-rt-runtime", "data-root", "debug",
     "default-address-pools", "default-cgroupns-mode", "default-gateway", "default-gateway-v6",
     "default-init", "default-ipc-mode", "default-network-opts", "default-runtime", "default-shm-size",
@@ -29,7 +29,7 @@ _DAEMON_KEYS: Final = (
     "live-restore", "log-driver", "log-format", "log-level", "log-opts", "max-concurrent-downloads",
     "max-concurrent-uploads", "max-download-attempts", "metrics-addr", "min-api-version", "mtu",
     "network-control-plane-mtu", "network-diagnostic-port", "no-new-privileges",
-    "node-generic-resources", "nri-opts", "pidfile", "proxies", "raw-logs", "registry-mirrors",
+    "node-generic-resources", "nri-opts", "proxies", "raw-logs", "registry-mirrors",
     "rootless", "runtimes", "seccomp-profile", "selinux-enabled", "shutdown-timeout", "storage-driver",
     "storage-opts", "swarm-default-advertise-addr", "swarm-raft-election-tick",
     "swarm-raft-heartbeat-tick", "tls", "tlscacert", "tlscert", "tlskey", "tlsverify", "userland-proxy",
@@ -47,12 +47,13 @@ _CONTAINERS_TABLES: Final = (
     "podmansh",
 )
 #: The service gives these to the daemon, which takes none of them twice.
-_OF_THE_SERVICE: Final = ("containerd", "pidfile")
+_TWICE: Final = "is given to the daemon by its service, and must not be there twice"
 
 DAEMON = FreeTable(
     "daemon-json",
     "Docker's /etc/docker/daemon.json.",
     known=_DAEMON_KEYS,
+    refused=(("containerd", _TWICE), ("pidfile", _TWICE)),
     example="""\
 [daemon-json]
 log-driver = "json-file"
@@ -94,13 +95,8 @@ class EngineConf:
 
 def read(table: toml.Table) -> EngineConf:
     """Return what the tables say."""
-    daemon = DAEMON.read(table)
-    inner = table.table(DAEMON.name) if daemon.items else None
-    for key in _OF_THE_SERVICE:
-        if inner is not None and daemon.get(key) is not None:
-            inner.fail(key, "is given to the daemon by its service, and must not be there twice")
     return EngineConf(
-        daemon=daemon,
+        daemon=DAEMON.read(table),
         containers=CONTAINERS.read(table),
         storage=STORAGE.read(table),
         where=table.where(DAEMON.name),

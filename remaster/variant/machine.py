@@ -1,7 +1,7 @@
 """The machine itself: ``hostname``, ``[sysctl]``, ``modules``, ``ntp``, ``[proxy]``.
 
 Settings of the kernel and modules are applied by the service ``settings``, the clock is kept by the service
-``ntpd``, both of the package host-settings; what was refused is told on the console.
+``clock``, both of the package host-settings; what was refused is told on the console.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from remaster.variant import secrets
 from remaster.variant.fields import Key, Rule, Schema, Section, Shape, Text, Texts
-from remaster.variant.parts import Effects, FileSpec
+from remaster.variant.parts import Effects, FileSpec, Ground
 
 if TYPE_CHECKING:
     from tcz import toml
@@ -173,7 +173,7 @@ def proxy_text(proxy: Proxy) -> str:
     return "\n".join(lines) + "\n"
 
 
-def effects(given: Machine) -> Effects:
+def effects(given: Machine, ground: Ground) -> Effects:
     """Return the files, services and boot codes."""
     files = []
     if given.modules:
@@ -183,6 +183,8 @@ def effects(given: Machine) -> Effects:
         text = "".join(f"{name} = {value}\n" for name, value in given.sysctl)
         files.append(("usr/local/etc/sysctl.d/50-image.conf", text))
     settings = bool(given.modules or given.sysctl)
+    # A service of that name keeps the clock already, by the same file.
+    clock = bool(given.ntp) and "ntpd" not in ground.services
     if given.ntp:
         files.append(("etc/ntp.conf", "".join(f"server {name}\n" for name in given.ntp)))
         files.append(("etc/sysconfig/ntpserver", f"{given.ntp[0]}\n"))
@@ -191,10 +193,10 @@ def effects(given: Machine) -> Effects:
     return Effects(
         files=tuple(FileSpec(path=path, content=text.encode(), where=given.where) for path, text in files),
         packages=(
-            *(("host-settings",) if settings or given.ntp else ()),
+            *(("host-settings",) if settings or clock else ()),
             *(("modules-KERNEL",) if given.modules else ()),
         ),
         first=("settings",) if settings else (),
-        services=("ntpd",) if given.ntp else (),
+        services=("clock",) if clock else (),
         boot_codes=(f"host={given.hostname}",) if given.hostname else (),
     )

@@ -31,10 +31,12 @@ class Effects:
     """What a part of a variant asks for.
 
     ``first`` are services that start before those the variant names, ``services`` those that start after.
+    ``made`` are packages that no recipe makes, since they are made for this image.
     """
 
     files: tuple[FileSpec, ...] = ()
     packages: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     boot_codes: tuple[str, ...] = ()
@@ -51,10 +53,11 @@ class Effects:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What an image is made of, as far as a variant's tables care: the base, and the packages by name."""
+    """What an image is made of, as far as a variant's tables care, without what these add themselves."""
 
     base: str = "floe"
     packages: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
 
     @property
     def own(self) -> bool:

@@ -99,4 +99,4 @@ def effects(given: tuple[Preload, ...], ground: Ground) -> tuple[Effects, tuple[
         problems += [] if problem is None else [problem]
     if not given:
         return Effects(), ()
-    return Effects(packages=("container-host",), services=(SERVICE,)), tuple(problems)
+    return Effects(packages=("container-host",), made=(PACKAGE,), services=(SERVICE,)), tuple(problems)

@@ -113,7 +113,7 @@ def effects(settings: Settings, ground: Ground) -> tuple[Effects, tuple[Problem,
     loaded, unloadable = preload.effects(settings.preload, ground)
     run, unrunnable = containers.effects(settings.containers, ground)
     together = (
-        machine.effects(settings.machine)
+        machine.effects(settings.machine, ground)
         + clock.effects(settings.clock, ground)
         + certificates.effects(settings.certificates)
         + places

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from remaster.variant.applying import applied
 from remaster.variant.checks import package_complaint
 from remaster.variant.documents import quoted
+from remaster.variant.menu import check_menu
 from remaster.variant.merging import joined, merge_files, override
+from remaster.variant.packages import merge_places
 from tcz.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remaster.bootcode import BootCodes
-    from remaster.variant.model import Variant
+    from remaster.variant.model import Place, Variant
     from remaster.variant.parts import FileSpec
 
 
@@ -69,6 +71,7 @@ def extended(
     packages: Sequence[str] = (),
     files: Sequence[FileSpec] = (),
     boot_codes: Sequence[str] = (),
+    places: Sequence[tuple[str, Place]] = (),
     base: str = "floe",
 ) -> Variant:
     """Return the variant with what its settings and the command line ask for; raise ``ConfigError``.
@@ -86,8 +89,11 @@ def extended(
     words = codes.parse(" ".join(boot_codes), where="--boot-code", base=base)
     together = override(variant.boot_codes, [str(word) for word in words])
     codes.parse(" ".join(together), where="--boot-code", base=base)
-    return replace(
+    whole = replace(
         variant,
         files=merge_files(variant.files, files),
         boot_codes=together,
+        places=merge_places(variant.places, places),
     )
+    check_menu(whole, codes, base)
+    return whole

@@ -90,9 +90,9 @@ def _flatten(table: toml.Table, prefix: str, found: dict[str, str], depth: int) 
         elif not _SETTING.fullmatch(name):
             table.fail(key, f"{name!r} is not the name of a setting such as vm.swappiness")
         elif isinstance(value, bool) or not isinstance(value, int | str):
-            table.fail(key, f"{name}: expected a number or a string")
+            table.fail(key, "expected a number or a string")
         elif isinstance(value, str) and (not value.strip() or not value.isprintable()):
-            table.fail(key, f"{name}: must be one line of printable characters")
+            table.fail(key, "must be one line of printable characters")
         elif name in found:
             table.fail(key, f"{name} is there twice")
         else:

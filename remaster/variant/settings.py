@@ -43,9 +43,9 @@ KEYS: Final[tuple[Key[object] | Section | Many, ...]] = (
     clock.KEYMAP,
     machine.NTP,
     machine.MODULES,
+    certificates.CERTIFICATES,
     machine.SYSCTL,
     machine.PROXY,
-    certificates.CERTIFICATES,
     users.KEY,
     registries.KEY,
     policy.KEY,
@@ -124,3 +124,34 @@ def effects(settings: Settings, ground: Ground) -> tuple[Effects, tuple[Problem,
         + run
     )
     return together, (*refused, *unread, *unloadable, *unrunnable)
+
+
+def told(settings: Settings) -> tuple[tuple[str, str], ...]:
+    """Return what is said, each key with a short text, keys that are not said left out."""
+    one, where = settings.machine, settings.clock
+    conf = settings.engines
+    tables = ((conf.daemon, engineconf.DAEMON), (conf.containers, engineconf.CONTAINERS))
+    pairs = (
+        (machine.HOSTNAME.name, one.hostname),
+        (clock.TIMEZONE.name, where.timezone),
+        (clock.KEYMAP.name, where.keymap),
+        (machine.NTP.name, " ".join(one.ntp)),
+        (machine.MODULES.name, " ".join(one.modules)),
+        (certificates.CERTIFICATES.name, " ".join(each.name for each in settings.certificates)),
+        (machine.SYSCTL.name, ", ".join(f"{name}={value}" for name, value in one.sysctl)),
+        (machine.PROXY.name, " ".join(dict.fromkeys(filter(None, (one.proxy.http, one.proxy.https))))),
+        (users.KEY.name, ", ".join(_user(each) for each in settings.users)),
+        (registries.KEY.name, "yes" if settings.registries.said else ""),
+        (policy.KEY.name, settings.policy.default or ("accept" if settings.policy.said else "")),
+        *((key.name, " ".join(name for name, _ in value.items)) for value, key in tables),
+        (engineconf.STORAGE.name, "yes" if conf.storage.items else ""),
+        (cni.KEY.name, " ".join(each.name for each in settings.cni)),
+        (preload.KEY.name, " ".join(each.archive.name for each in settings.preload)),
+        (containers.KEY.name, ", ".join(f"{each.name} ({each.image})" for each in settings.containers)),
+    )
+    return tuple((key, text) for key, text in pairs if text)
+
+
+def _user(user: User) -> str:
+    keys = f"{len(user.keys)} key{'' if len(user.keys) == 1 else 's'}"
+    return f"{user.name} ({', '.join((keys, *user.groups))})"

@@ -57,7 +57,7 @@ def _tried(stage: Stage, folder: Path, kind: str, more: int) -> tuple[int, str]:
     folder.mkdir()
     _mount(folder, _LARGE)
     try:
-        subprocess.run(["cp", "-a", f"{moved}/.", folder], check=True)
+        subprocess.run(["cp", "-a", "--sparse=always", f"{moved}/.", folder], check=True)
         used = os.statvfs(folder)
         pages = used.f_blocks - used.f_bfree + (more if kind == "bytes" else _ENDLESS)
         inodes = used.f_files - used.f_ffree + (more if kind == "files" else _ENDLESS)

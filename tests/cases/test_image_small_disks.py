@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = needs
 #: A build takes much longer than a command of ``tcz mirror``.
-ROOMS = max(2, int(os.environ.get("TCZ_ROOMS", "12")) // 3)
+ROOMS = max(2, int(os.environ.get("TCZ_ROOMS", "12")) // 4)
 
 
 def test_a_full_disk_leaves_the_image_before(counted: Counted) -> None:

@@ -31,10 +31,11 @@ def sha256_file(path: Path) -> str:
 
 
 @contextmanager
-def replacing(path: Path, *, lasting: bool = False) -> Iterator[Path]:
+def replacing(path: Path, *, lasting: bool = False, mode: int = 0o666) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success it is renamed over ``path``, else removed.
 
-    With ``lasting`` the old file or the new one is there after a power cut, and the new one once this ends.
+    Others may not read it until then; ``mode``, less the umask, tells who may read the file. With ``lasting``
+    the old file or the new one is there after a power cut, and the new one once this ends.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = _own(lambda: tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent))
@@ -42,7 +43,7 @@ def replacing(path: Path, *, lasting: bool = False) -> Iterator[Path]:
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        temporary.chmod(mode & ~umask)
         if lasting:
             sync(temporary)
         temporary.replace(path)

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from remaster.folders import names_in
 from remaster.survey.model import Cde, Extension
 from remaster.survey.rootfacts import text_at
 from tcz.errors import VerifyError
@@ -85,12 +86,6 @@ def _folder(tree: Tree, path: str, files: dict[str, Node], notes: list[str]) -> 
         flags=tuple(sorted(flags)),
     )
     return folder, extensions
-
-
-def names_in(text: str) -> tuple[str, ...]:
-    """Return the packages that a list names: the first word of each line, # begins a remark."""
-    lines = (line.partition("#")[0].split() for line in text.splitlines())
-    return tuple(words[0].removesuffix(".tcz") for words in lines if words)
 
 
 def _version(tree: Tree, path: str) -> str:

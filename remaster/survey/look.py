@@ -69,7 +69,8 @@ def examine(path: Path) -> Examined:
 
 def examine_medium(medium: Medium) -> Examined:
     """Look at what was opened."""
-    notes = _Notes([], [])
+    notes = _Notes(list(medium.notes), [])
+    notes.unread += [f"partition {one.number}: {one.fault}" for one in medium.partitions if one.fault]
     entries, timeout = _menus(medium.files, notes)
     found = _kernels(medium.files)
     chosen = next((entry for entry in entries if entry.default), None)
@@ -88,6 +89,8 @@ def examine_medium(medium: Medium) -> Examined:
         kind=medium.kind,
         size=medium.size,
         volume_id=_volume(medium),
+        table=medium.table,
+        partitions=medium.partitions,
         names="" if medium.iso is None else medium.iso.names,
         hybrid=medium.iso is not None and medium.iso.hybrid,
         kernel=None if image is None else Fact(value=image.release, where=image.path),

@@ -197,6 +197,7 @@ class LockedSupplier:
         folders, file = self._places.dirs.cache, file_name(package.name)
         places = [folders / "locked" / _digest(package) / file]
         places += (folders / "mirrors" / "packages").glob(f"*/{file}")
+        places += (folders / "preloaded").glob(f"*/{file}")
         if package.name in self._places.files:
             places.insert(0, self._places.files[package.name])
         for path in places:
@@ -291,6 +292,8 @@ def kept(files: Iterable[FileSpec], parts: Iterable[Part], store: Store) -> None
     for part in parts:
         if part.built.recipe.startswith("file:"):
             path = part.package.path
+            if store.root.parent in path.parents:
+                continue  # made here: it is in the cache already
             for file in (path, *(path.with_name(f"{path.name}{suffix}") for suffix in (".dep", ".md5.txt"))):
                 if file.is_file() and not store.has(sha256_file(file)):
                     with replacing(store.path(sha256_file(file))) as new:

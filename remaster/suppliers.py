@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from remaster import plan, preloading
 from remaster.supply import FileSupplier, MirrorSupplier, WorkshopSupplier, named
 from tcz import commands
 
@@ -67,7 +68,9 @@ def supplier(wish: Wish, asked: Request, dirs: Dirs, runner: Runner, reporter: R
         lock=None if wish.lock is None else lock.read(wish.lock),
         settings=build_settings(asked),
     )
-    own = _with_files(wish, asked, WorkshopSupplier(workshop), alone=not mirrors)
+    images = preloading.package(asked.variant, dirs, reporter, asked.needs().squashfs, plan.EPOCH)
+    files = package_files(wish) | ({} if images is None else {named(images): images})
+    own = _with_files(files, asked, WorkshopSupplier(workshop), alone=not mirrors)
     return MirrorSupplier(own, Parcels(mirrors, branch, dirs, runner, reporter)) if mirrors else own
 
 
@@ -80,10 +83,10 @@ def branch_of(wish: Wish, asked: Request) -> str:
 
 
 def _with_files(
-    wish: Wish, asked: Request, own: WorkshopSupplier, *, alone: bool
+    files: dict[str, Path], asked: Request, own: WorkshopSupplier, *, alone: bool
 ) -> WorkshopSupplier | FileSupplier:
     """Let packages that are files come first. Without any, on our own base, nothing else has a say."""
-    files, found = package_files(wish), asked.foreign
+    found = asked.foreign
     if found is None:
         return FileSupplier(own, files, kernel="", present=frozenset(), alone=alone) if files else own
     return FileSupplier(

@@ -46,6 +46,7 @@ class Wish:
     files: tuple[str, ...] = ()
     ssh_keys: tuple[Path, ...] = ()
     boot_codes: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
     compressor: Compression | None = None
     level: int | None = None
     recipe_folders: tuple[Path, ...] = ()
@@ -95,8 +96,11 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
     codes = bootcode.BootCodes.load()
     choice = bases.choose(wish.base, dirs)
     known = choice.name if choice.name in bases.names() else "corepure64"
+    loaded = variant.load(wish.variant, codes, base=known)
+    if wish.settings:
+        loaded = variant.over(loaded, variant.set_options(wish.settings), codes, base=known)
     asked = variant.extended(
-        variant.load(wish.variant, codes, base=known),
+        loaded,
         codes,
         packages=package_names(wish),
         files=tuple(variant.file_option(text) for text in wish.files),
@@ -280,73 +284,3 @@ def finished_lines(finished: Finished) -> tuple[str, ...]:
     if finished.least_memory is not None:
         lines.append(f"needs at least {finished.least_memory >> 20} MiB of memory to boot")
     return tuple(lines)
-
-
-def linted(wanted: str) -> Variant:
-    """Return a variant by name or path after every check that needs no build."""
-    return variant.load(wanted, bootcode.BootCodes.load())
-
-
-def check_packages(asked: Variant, recipe_folders: tuple[Path, ...]) -> None:
-    """Raise ``ConfigError`` for every package of a variant that no recipe makes."""
-    recipes = commands.open_recipes(recipe_folders)
-    names = dict.fromkeys((*bases.load(bases.DEFAULT, asked.kernel).packages(), *asked.packages()))
-    problems = [commands.unknown(recipes, name) for name in names if recipes.find_package(name) is None]
-    if problems:
-        raise ConfigError(f"variant {asked.name} names packages that no recipe makes", problems)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """A variant as it is shown: what files hold is left out."""
-
-    name: str
-    summary: str
-    extends: str
-    kernel: str
-    onboot: tuple[str, ...]
-    optional: tuple[str, ...]
-    boot_codes: tuple[str, ...]
-    services: tuple[str, ...]
-    files: tuple[str, ...]
-    volume_id: str
-    title: str
-    timeout: int
-    data_label: str
-    data_mib: int
-
-
-def shown(asked: Variant) -> Shown:
-    """Return what is shown of a variant."""
-    return Shown(
-        name=asked.name,
-        summary=asked.summary,
-        extends=asked.extends,
-        kernel=asked.kernel,
-        onboot=asked.onboot,
-        optional=asked.optional,
-        boot_codes=asked.boot_codes,
-        services=asked.services,
-        files=tuple(f"/{file.path}" for file in asked.files),
-        volume_id=asked.volume_id,
-        title=asked.title,
-        timeout=asked.timeout,
-        data_label=asked.data_label,
-        data_mib=asked.data_mib,
-    )
-
-
-def variant_lines(asked: Variant) -> tuple[str, ...]:
-    """Return a variant as text for a person."""
-    return (
-        f"{asked.name}: {asked.summary}",
-        f"  extends      {asked.extends or 'nothing'}",
-        f"  kernel       {asked.kernel}",
-        f"  at boot      {' '.join(asked.onboot) or 'nothing'}",
-        f"  on request   {' '.join(asked.optional) or 'nothing'}",
-        f"  boot codes   {' '.join(asked.boot_codes)}",
-        f"  services     {' '.join(asked.services) or 'none'}",
-        f"  files        {' '.join(f'/{file.path}' for file in asked.files) or 'none'}",
-        f"  volume id    {asked.volume_id}",
-        f"  data disk    {asked.data_label}, {asked.data_mib} MiB",
-    )

@@ -121,9 +121,7 @@ def test_over_the_network_all_are_built_in(made: Path) -> None:
     (made.parent / "tail.cpio").write_bytes(tail)
     listed = tool("cpio", "-it", "--quiet", "-F", made.parent / "tail.cpio").split()
     assert "tmp/builtin/optional/extra.tcz" in listed
-    text = tool(
-        "cpio", "-i", "--quiet", "--to-stdout", "-F", made.parent / "tail.cpio", "tmp/builtin/onboot.lst"
-    )
+    text = tool("cpio", "-i", "--quiet", "--to-stdout", "-F", made.parent / "tail.cpio", "tmp/builtin/onboot.lst")
     assert text == "foo.tcz\n"
 
 

@@ -115,9 +115,9 @@ def test_links_lead_to_where_they_lead_on_the_machine() -> None:
 
 
 def test_a_link_that_leads_nowhere_is_in_the_way() -> None:
-    assert complaints(("a", {"usr/local/x": symlink("gone")}), ("b", {"usr/local/x/y": regular(b"")})) == [
-        "/usr/local/x: a has it, and so has b"
-    ]
+    assert complaints(
+        ("a", {"usr/local/x": symlink("gone")}), ("b", {"usr/local/x/y": regular(b"")})
+    ) == ["/usr/local/x: a has it, and so has b"]
 
 
 def test_scripts_run_at_boot_in_order_and_marks_stand_for_the_rest() -> None:

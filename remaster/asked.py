@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -73,6 +74,7 @@ class Asked:
     settings: str
 
 
+@lru_cache(maxsize=64)
 def hash_of(content: bytes, mode: int, path: str) -> str:
     """Return ``sha256:...``, or ``scrypt:...`` for what not everybody on the machine may read."""
     if mode & _FOR_ALL:

@@ -304,12 +304,15 @@ def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None)
         record.check(built)
     with reporter.step("initrd"):
         initrd, unpacked = make_initrd(job, dirs)
-    locked.kept(job.request.variant.files, job.facts.parts, Store(dirs.cache / "store"))
     finished = _write(job, outputs, initrd, unpacked, reporter, runner or HostRunner())
     try:
         records.remember(outputs, job.key, finished.sha256)
     except OSError as error:
         reporter.warn(f"the image is there, but will be made again next time: {error}")
+    try:
+        locked.kept(job.request.variant.files, job.facts.parts, Store(dirs.cache / "store"))
+    except OSError as error:
+        reporter.warn(f"files that were given are not kept for the lock, keep them yourself: {error}")
     return finished
 
 

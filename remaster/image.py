@@ -21,7 +21,7 @@ from tcz import lock, record
 from tcz.errors import ConfigError, VerifyError
 from tcz.paths import need_space
 from tcz.run import HostRunner
-from tcz.store import sha256_file
+from tcz.store import sha256_file, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -277,6 +277,7 @@ def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None)
         if path.is_dir():
             raise ConfigError(f"{path} is a folder; the output is a file such as out/x.iso")
     records = Records(dirs.cache_folder("images"))
+    sweep(dirs.cache_folder("images"))
     sha256 = records.unchanged(outputs, job.key)
     if sha256 is not None:
         return Finished(outputs=outputs, sha256=sha256, size=outputs.image.stat().st_size, changed=False)

@@ -12,7 +12,7 @@ import tcz
 from remaster import manifest, plan
 from tcz import cpio
 from tcz.paths import need_space
-from tcz.store import replacing, sha256_file
+from tcz.store import replacing, sha256_file, sweep
 
 if TYPE_CHECKING:
     from remaster.image import Job, Request
@@ -51,6 +51,7 @@ def make_initrd(job: Job, dirs: Dirs) -> tuple[Path, int]:
     tree = root(job)
     unpacked = plan.unpacked_size(tree)
     folder = dirs.cache_folder("initrds")
+    sweep(folder)
     if request.mode == "append":
         return _appended(job, content, folder), unpacked
     return _packed(folder / job.key, tree, request, unpacked), unpacked

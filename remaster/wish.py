@@ -104,7 +104,9 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
         base=known,
     )
     keys = sshkey.load(wish.ssh_keys)
-    check_writable(output_path(wish, asked, choice))
+    # A format may be a folder of files, which is there already when it is made again.
+    for _, paths in formats.targets(output_path(wish, asked, choice), formats.named(wish.formats)):
+        check_writable(paths[0])
     if known == choice.name:
         asked = asked if wish.kernel is None else replace(asked, kernel=_own_kernel(wish.kernel))
         reporter.note(f"variant {asked.name} on the base {choice.name}, {choice.why}")

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remaster import formats, image
+from remaster import differ, extract, formats, image
+from remaster.survey import look
 from tcz import cpio
 from tcz.compress import DEFAULT_LIMIT
 from tcz.errors import ConfigError, VerifyError
@@ -142,6 +143,31 @@ def test_the_disk(made: Path, tmp_path: Path) -> None:
     assert not any("isolinux" in name or "efiboot" in name for name in names)
     assert "linux /boot/vmlinuz64 noembed cde" in tool("mtype", "-i", tmp_path / "1", "::/boot/grub/grub.cfg")
     assert disk.stat().st_blocks * 512 < 32 * MIB
+
+
+def test_every_format_can_be_looked_into(made: Path, tmp_path: Path) -> None:
+    iso = look.survey(made / "x.iso")
+    assert iso.manifest is not None
+    for name in ("x.img", "x.qcow2", "x.tar", "x.netboot"):
+        found = look.survey(made / name)
+        assert found.manifest is not None, name
+        assert found.manifest.packages == iso.manifest.packages, name
+        assert not found.unread, name
+    disk = look.survey(made / "x.img")
+    assert [(one.number, one.name, one.file_system, one.label, one.chosen) for one in disk.partitions] == [
+        (1, "bios-boot", "", "", False),
+        (2, "floe-system", "fat32", "FLOE_SYSTEM", True),
+        (3, "floe-data", "ext4", "floe-data", False),
+    ]
+    assert disk.extensions == iso.extensions
+    assert [entry.words for entry in disk.entries] == [
+        entry.words for entry in iso.entries if entry.program == "grub"
+    ]
+    assert differ.compare(made / "x.img", made / "x.qcow2").same
+    sections = {change.section for change in differ.compare(made / "x.iso", made / "x.img").changes}
+    assert sections == {"facts", "boot entries", "medium"}
+    (part,) = extract.extract(made / "x.qcow2", "foo", tmp_path)
+    assert (part.folder / "usr/local/bin/foo").read_bytes() == b"foo" * 500
 
 
 def test_qcow2_is_the_same_disk(made: Path) -> None:

@@ -24,7 +24,6 @@ from tcz.squashfs.image import Image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from remaster.placement import Placed
 
@@ -54,9 +53,9 @@ _SINCE_2_10: Final = 0x20A
 class Cost:
     """What a package costs, in bytes.
 
-    ``download`` is its size as a file, ``unpacked`` that of its files; ``initrd`` is what it takes of the root
-    before anything is loaded, ``boot`` what it takes in all once the machine has booted. ``entries`` are the
-    paths that loading adds.
+    ``download`` is its size as a file, ``unpacked`` that of its files; ``initrd`` is what it takes of the
+    root before anything is loaded, ``boot`` what it takes in all once the machine has booted. ``entries``
+    are the paths that loading adds.
     """
 
     name: str
@@ -155,11 +154,3 @@ def biggest(costs: Sequence[Cost], count: int, *, on_medium: bool) -> tuple[Cost
         return one.download if on_medium else one.initrd + one.boot
 
     return tuple(one for one in sorted(costs, key=size, reverse=True)[:count] if size(one))
-
-
-def head_of(kernel: Path | bytes) -> bytes:
-    """Return the part of a kernel image that its header is in."""
-    if isinstance(kernel, bytes):
-        return kernel[:_PAGE]
-    with kernel.open("rb") as file:
-        return file.read(_PAGE)

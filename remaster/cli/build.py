@@ -151,15 +151,16 @@ def build_options(function: _F) -> _F:
 
 
 def _make(*, dry_run: bool, progress: Reporter, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    from remaster import wish
+    from remaster import outline, wish
     from tcz.paths import Dirs
     from tcz.run import HostRunner
 
     wanted = wish.Wish(**options)
     dirs, runner = Dirs.from_env(), HostRunner()
     if dry_run:
-        told = wish.outline(wanted, dirs, runner, progress)
-        clikit.echo_json(told) if as_json else clikit.echo_lines(wish.outline_lines(told))
+        told = outline.outline(wanted, dirs, runner, progress)
+        clikit.echo_json(told) if as_json else clikit.echo_lines(outline.lines(told))
+        outline.check(told)
         return
     finished = wish.fulfil(wanted, dirs, runner, progress)
     clikit.echo_json(finished) if as_json else clikit.echo_lines(wish.finished_lines(finished))

@@ -53,8 +53,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("places")
     job = job_for(place)
     assert job.notes == (
-        "folders of libfoo are not as the system's, which stay: / (0755 0:0, not 0711 1001:50), "
-        "/opt (2775 0:50, not 0755 0:0)",
+        (
+            "folders of libfoo are not as the system's, which stay: / (0755 0:0, not 0711 1001:50), "
+            "/opt (2775 0:50, not 0755 0:0)"
+        ),
     )
     dirs = Dirs(cache=place / "cache", config=place, state=place)
     image.make(job, dirs, SilentReporter(), HostRunner())
@@ -121,7 +123,8 @@ def test_over_the_network_all_are_built_in(made: Path) -> None:
     (made.parent / "tail.cpio").write_bytes(tail)
     listed = tool("cpio", "-it", "--quiet", "-F", made.parent / "tail.cpio").split()
     assert "tmp/builtin/optional/extra.tcz" in listed
-    text = tool("cpio", "-i", "--quiet", "--to-stdout", "-F", made.parent / "tail.cpio", "tmp/builtin/onboot.lst")
+    words = ("-i", "--quiet", "--to-stdout", "-F", made.parent / "tail.cpio")
+    text = tool("cpio", *words, "tmp/builtin/onboot.lst")
     assert text == "foo.tcz\n"
 
 

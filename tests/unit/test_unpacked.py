@@ -142,6 +142,10 @@ def test_scripts_run_at_boot_in_order_and_marks_stand_for_the_rest() -> None:
 def test_modules_are_announced() -> None:
     tree, _ = laid(("m", {"usr/local/lib/modules/6.1/kernel/x.ko": regular(b"")}))
     assert "etc/sysconfig/newmodules" in tree
+    base = Tree({"lib/modules/6.1/modules.covered": regular(b"m\n")})
+    package = Tree({"usr/local/lib/modules/6.1/kernel/x.ko": regular(b"")})
+    assert "etc/sysconfig/newmodules" not in unpack(base, [("m", package)], 7).nodes
+    assert "etc/sysconfig/newmodules" in unpack(base, [("m", package), ("n", package)], 7).nodes
 
 
 def test_nothing_to_unpack_leaves_no_trace() -> None:

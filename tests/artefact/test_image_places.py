@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from remaster import formats, image
-from tcz.errors import ConfigError
+from remaster import estimate, formats, image
+from remaster.initrds import make_initrd
+from remaster.memory import MIB
+from tcz.errors import CheckError, ConfigError
 from tcz.paths import Dirs
 from tcz.reporting import SilentReporter
 from tcz.run import HostRunner
@@ -154,3 +156,25 @@ def test_two_packages_with_one_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         image.prepare(request, shelf)
     assert str(caught.value.why) == "/usr/local/bin/same: foo has it, and so has extra"
+
+
+def test_budgets_and_what_is_told_before(tmp_path: Path) -> None:
+    dirs = Dirs(cache=tmp_path / "cache", config=tmp_path, state=tmp_path)
+    job = job_for(tmp_path)
+    initrd, _ = make_initrd(job, dirs)
+    told = estimate.estimate(job, initrd)
+    assert {one.name: one.place for one in told.table} == {
+        **dict.fromkeys(("modules-6.1", "foo"), "builtin"),
+        "libfoo": "root",
+        "extra": "cde",
+    }
+    tight = job_for(tmp_path, max_iso_mb=1, max_ram_mb=16)
+    with pytest.raises(CheckError, match="over the budget") as caught:
+        image.make(tight, dirs, SilentReporter(), HostRunner())
+    assert "max-iso-mb allows 1 MiB" in str(caught.value.why)
+    assert "max-ram-mb allows 16 MiB" in str(caught.value.why)
+    assert "foo is " in str(caught.value.hint)
+    assert not (tmp_path / "out").exists()
+    made = image.make(job_for(tmp_path), dirs, SilentReporter(), HostRunner())
+    assert made.least_memory == told.least_memory
+    assert abs(made.outputs.image.stat().st_size - told.iso) <= MIB

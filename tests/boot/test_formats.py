@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -52,8 +53,8 @@ add = ["host=checked"]
 CHECKED_PROMPT = PROMPT.replace("[\\w.-]+", "checked")
 #: Folders of the root of which nothing is changed by booting.
 STEADY = ("bin/", "sbin/", "lib/", "usr/", "opt/", "tmp/builtin/")
-#: Written anew at boot where packages brought modules or libraries.
-REWRITTEN = "lib/modules/"
+#: Written anew where a package brought modules.
+REWRITTEN = re.compile(r"lib/modules/[^/]+/modules\.")
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def sums_of(initrd: Path, target: Path) -> int:
     lines = [
         f"{hashlib.md5(node.read(), usedforsecurity=False).hexdigest()}  {path}\n"
         for path, node in tree.items()
-        if node.is_file and node.link is None and path.startswith(STEADY) and not path.startswith(REWRITTEN)
+        if node.is_file and node.link is None and path.startswith(STEADY) and not REWRITTEN.match(path)
     ]
     data = "".join(lines).encode()
     target.write_bytes(data.ljust(-(-len(data) // 512) * 512, b"\n"))

@@ -113,7 +113,11 @@ _BUILD_OPTIONS = (
         show_default=True,
         help="Write one archive, or leave the base's as it is and put another one behind it.",
     ),
-    click.option("--dry-run", is_flag=True, help="Say what would be done, and build nothing."),
+    click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Say what would be done, what it takes of the medium and of memory, and build nothing.",
+    ),
     click.option(
         "--update", is_flag=True, help="Take the newest Debian packages instead of those taken last time."
     ),
@@ -185,7 +189,7 @@ def start(options: dict[str, Any]) -> None:
     _make(**options)
 
 
-@click.command(cls=clikit.Command, examples=EXAMPLES, codes=[4, 5, 6, 7, 8])
+@click.command(cls=clikit.Command, examples=EXAMPLES, codes=[4, 5, 6, 7, 8, 9])
 @build_options
 def build(**options: Any) -> None:  # noqa: ANN401 - handed on as they are
     """Build an image: the same as remaster without a command.

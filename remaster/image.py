@@ -287,7 +287,10 @@ def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None)
     with reporter.step("initrd"):
         initrd, unpacked = make_initrd(job, dirs)
     finished = _write(job, outputs, initrd, unpacked, reporter, runner or HostRunner())
-    records.remember(outputs, job.key, finished.sha256)
+    try:
+        records.remember(outputs, job.key, finished.sha256)
+    except OSError as error:
+        reporter.warn(f"the image is there, but will be made again next time: {error}")
     return finished
 
 

@@ -194,7 +194,8 @@ def effects(given: Machine, ground: Ground) -> Effects:
         files=tuple(FileSpec(path=path, content=text.encode(), where=given.where) for path, text in files),
         packages=(
             *(("host-settings",) if settings or clock else ()),
-            *(("modules-KERNEL",) if given.modules else ()),
+            # Another base has modules of its own, or gets a kernel with all that goes with it.
+            *(("modules-KERNEL",) if given.modules and ground.own else ()),
         ),
         first=("settings",) if settings else (),
         services=("clock",) if clock else (),

@@ -87,6 +87,13 @@ no-proxy = ["localhost", ".lan"]
     ]
 
 
+def test_modules_of_another_base_are_its_own(tmp_path: Path) -> None:
+    text = 'modules = ["wireguard"]\n'
+    found = load(tmp_path, text, "linux", base="corepure64")
+    assert found.onboot == ("host-settings",)
+    assert load(tmp_path, text, "linux").onboot == ("host-settings", "modules-KERNEL")
+
+
 def test_a_variant_that_has_ntpd_needs_no_other_clock(tmp_path: Path) -> None:
     found = load(tmp_path, 'services = ["ntpd"]\nntp = ["a.example.org"]\n')
     assert "clock" not in found.services

@@ -187,7 +187,7 @@ def effects(given: Machine, ground: Ground) -> Effects:
     clock = bool(given.ntp) and "ntpd" not in ground.services
     if given.ntp:
         files.append(("etc/ntp.conf", "".join(f"server {name}\n" for name in given.ntp)))
-        files.append(("etc/sysconfig/ntpserver", f"{given.ntp[0]}\n"))
+        files.append(("etc/sysconfig/ntpserver", "".join(f"{name}\n" for name in given.ntp)))
     if given.proxy.http or given.proxy.https:
         files.append(("etc/profile.d/proxy.sh", proxy_text(given.proxy)))
     return Effects(

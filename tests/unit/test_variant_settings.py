@@ -74,7 +74,7 @@ no-proxy = ["localhost", ".lan"]
     assert {"host-settings", "modules-KERNEL"} <= set(found.onboot)
     assert file(found, "usr/local/etc/modules-load.d/50-image.conf") == "wireguard\n"
     assert file(found, "etc/ntp.conf") == "server a.example.org\nserver 2001:db8::1\n"
-    assert file(found, "etc/sysconfig/ntpserver") == "a.example.org\n"
+    assert file(found, "etc/sysconfig/ntpserver") == "a.example.org\n2001:db8::1\n"
     assert (
         file(found, "usr/local/etc/sysctl.d/50-image.conf")
         == "vm.swappiness = 10\nnet.ipv4.tcp_rmem = 4096 87380 6291456\n"
@@ -121,6 +121,8 @@ def test_a_keymap(tmp_path: Path) -> None:
     assert "kmap=de" in found.boot_codes
     assert [spec.content for spec in found.files if spec.path == "usr/share/kmap/de.kmap"] == [content]
     assert load(tmp_path, 'keymap = "qwertz/de"\n').needed[0].path == "usr/share/kmap/qwertz/de.kmap"
+    kmaps = load(tmp_path, 'packages.onboot = ["kmaps"]\nkeymap = "qwertz/de"\n', base="corepure64")
+    assert kmaps.needed == ()
     (tmp_path / "de.kmap").write_bytes(content[:-1])
     assert "damaged" in refused(tmp_path, 'keymap = "./de.kmap"\n')
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import json
 import re
 import tomllib
@@ -10,6 +12,8 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from remaster import variant
 from remaster.bootcode import BootCodes
@@ -128,3 +132,25 @@ def test_the_reference_has_every_key_and_its_examples_are_right(folder: Path) ->
         VALIDATOR.validate(tomllib.loads(whole))
         (folder / "mine.toml").write_text(whole)
         variant.extended(variant.load(str(folder / "mine.toml"), CODES), CODES)
+
+
+NAMES = sorted({path.rpartition(".")[2] for path, _ in reading.SHAPE.walk()} | {"type", "", "a.b", "x"})
+TEXTS = st.sampled_from([*NAMES, "/etc/x", "localhost/a:1", "8080:80", "UTC", "-----BEGIN PRIVATE KEY-----"])
+ANYTHING = st.recursive(
+    st.none().map(lambda _: dt.date(2025, 1, 1))
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | TEXTS
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(st.sampled_from([key.name for key in KEYS]), ANYTHING, max_size=4))
+def test_any_value_of_any_key_is_right_or_a_mistake(table: dict[str, object]) -> None:
+    linux = variant.load("linux", CODES)
+    with contextlib.suppress(ConfigError):
+        variant.extended(variant.over(linux, table, CODES), CODES)

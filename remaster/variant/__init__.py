@@ -28,13 +28,15 @@ The format (schema 1)::
     content = "..."                    # or: source = "motd", beside the variant's file
 
 and, each a module of its own, what is said of the machine: ``hostname``, ``[sysctl]``, ``[[user]]``,
-``[registries]``, ``[[preload]]``, ``[[container]]`` and others (``settings`` has all; docs/reference/variant.md).
-Lists of an extended variant come first; single values and files of the same path are replaced.
+``[registries]``, ``[[preload]]``, ``[[container]]`` and others (``settings`` has all;
+docs/reference/variant.md). Lists of an extended variant come first; single values and files of the same
+path are replaced.
 
-``fields`` has the kinds of keys: each key is described once, and read, put into the JSON Schema (``schema``) and
-into the file to begin with by that. ``parts`` has what tables come to, ``model`` the variant, ``checks`` and
-``secrets`` what is wrong with a text; ``merging`` puts a variant over what it extends, ``reading`` reads one,
-``applying`` turns its settings into files, packages, services and boot codes, ``options`` adds a command line's.
+``fields`` has the kinds of keys: each key is described once, and read, put into the JSON Schema
+(``schema``) and into the file to begin with by that. ``parts`` has what tables come to, ``model`` the
+variant, ``checks`` and ``secrets`` what is wrong with a text; ``merging`` puts a variant over what it
+extends, ``reading`` reads one, ``applying`` turns its settings into files, packages, services and boot
+codes, ``options`` adds a command line's.
 """
 
 from __future__ import annotations

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import IO, TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote
 
 from tcz.errors import FetchError, VerifyError
@@ -71,7 +73,7 @@ class Folder:
     def read(self, path: str) -> bytes | None:
         """See ``Place``."""
         try:
-            with (self.path / path).open("rb") as file:
+            with regular(self.path / path) as file:
                 data = file.read(READ_MAX + 1)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
@@ -89,6 +91,19 @@ class Folder:
     def files(self, suffix: str) -> Iterable[str] | None:
         """See ``Place``."""
         return sorted(path.name for path in self.path.glob(f"*{suffix}"))
+
+
+def regular(path: Path) -> IO[bytes]:
+    """Open a file to read; raises ``VerifyError`` for a pipe or a device, which may have no end."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = os.fdopen(handle, "rb") if stat.S_ISREG(os.fstat(handle).st_mode) else None
+    if file is None:
+        folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        os.close(handle)
+        if folder:
+            raise IsADirectoryError(path)
+        raise VerifyError("neither a file nor a folder", where=str(path))
+    return file
 
 
 class _BusyError(FetchError):

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from tests.artefact import test_mirror_clients as clients
+from tests.cases import test_mirror_hostile as commands
 from tests.cases import test_mirror_kills as kills
 from tests.cases import test_mirror_powercut as powercut
 from tests.cases import test_mirror_small_disks as disks
@@ -30,6 +31,7 @@ def counts() -> dict[str, int]:
         "faults of an upstream that last": len(sync.LASTING),
         "faults of a mirror that floe's `tce-load` meets": len(floe.PASSING) + len(floe.LASTING),
         "hostile index files": len(hostile.INDEXES),
+        "hostile catalogues, and packages to add": len(commands.CATALOGUES) + len(commands.PACKAGES),
         "rules by which Tiny Core's scripts read": len(clients.CHECKS),
         "spoilt mirrors that those find out": sum(len(one.spoilt) for one in clients.CHECKS.values()),
     }

@@ -42,6 +42,15 @@ def test_the_counts_are_those_of_the_tests() -> None:
     assert told == counts()
 
 
+def test_each_rule_of_a_script_is_in_the_table() -> None:
+    text = DOC.with_name("mirror.md").read_text()
+    rows = re.findall(
+        r"^\| `?[^|]+ \| [^|]+ \| (`[^|]+`) \|$", text.partition("scripts reads what")[2], re.MULTILINE
+    )
+    named = {check for row in rows for check in re.findall(r"`([^`]+)`", row)}
+    assert named == set(clients.CHECKS)
+
+
 def test_the_tests_are_where_they_are_said_to_be() -> None:
     top = DOC.parents[2]
     named = {where for _, _, where in _ROW.findall(DOC.read_text())}

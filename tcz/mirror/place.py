@@ -9,7 +9,7 @@ import stat
 import threading
 import time
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote
 
 from tcz.errors import FetchError, VerifyError
@@ -18,6 +18,7 @@ from tcz.store import replacing
 from tcz.websession import refuse_stranger, session
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
@@ -93,17 +94,16 @@ class Folder:
         return sorted(path.name for path in self.path.glob(f"*{suffix}"))
 
 
-def regular(path: Path) -> IO[bytes]:
+def regular(path: Path) -> io.BufferedReader:
     """Open a file to read; raises ``VerifyError`` for a pipe or a device, which may have no end."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    file = os.fdopen(handle, "rb") if stat.S_ISREG(os.fstat(handle).st_mode) else None
-    if file is None:
-        folder = stat.S_ISDIR(os.fstat(handle).st_mode)
-        os.close(handle)
-        if folder:
-            raise IsADirectoryError(path)
-        raise VerifyError("neither a file nor a folder", where=str(path))
-    return file
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(path)
+    raise VerifyError("neither a file nor a folder", where=str(path))
 
 
 class _BusyError(FetchError):

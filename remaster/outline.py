@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remaster import base as bases
-from remaster import estimate, foreign, image, initrds
+from remaster import estimate, foreign, image, initrds, suppliers
 from remaster import wish as wishes
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def outline(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Outli
     """Tell what ``fulfil`` would do."""
     asked = wishes.request(wish, dirs, reporter)
     spec = asked.needs()
-    supplier = wishes.supplier(wish, asked, dirs, runner, reporter)
+    supplier = suppliers.supplier(wish, asked, dirs, runner, reporter)
     names = (*spec.packages(), *asked.format_packages(), *asked.variant.packages())
     planned = supplier.planned(names)
     sizes, overrun = None, None

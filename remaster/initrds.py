@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import remaster
 import tcz
 from remaster import manifest, plan
+from remaster.variant import DATA_LABEL
 from tcz import cpio
 from tcz.paths import need_space
 from tcz.store import replacing, sha256_file
@@ -30,12 +31,14 @@ def own_code() -> str:
 
 
 def _content(job: Job) -> plan.Content:
+    label = job.request.variant.data_label
     return plan.Content(
         services=job.request.variant.services,
         files=job.request.variant.files,
         keys=job.request.keys,
         manifest=manifest.document(job.facts, roots=False),
         epoch=job.facts.epoch,
+        data_label="" if label == DATA_LABEL else label,
     )
 
 

@@ -54,6 +54,7 @@ class Content:
     keys: tuple[PublicKey, ...]
     manifest: bytes
     epoch: int
+    data_label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,8 @@ def overlay(base: Tree, content: Content) -> Tree:
         hooks.SERVICES: regular(hooks.services_text(content.services).encode(), mtime=epoch),
         hooks.MANIFEST: regular(content.manifest, mtime=epoch),
     }
+    if content.data_label:
+        own[hooks.DATA_LABEL] = regular(f"{content.data_label}\n".encode(), mtime=epoch)
     if content.keys:
         text = hooks.authorized_keys_text(content.keys).encode()
         own[hooks.AUTHORIZED_KEYS] = regular(text, mode=0o600, mtime=epoch)

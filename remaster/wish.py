@@ -55,6 +55,7 @@ class Wish:
     mirrors: tuple[str, ...] = ()
     mirror_keys: tuple[Path, ...] = ()
     mirror_branch: str | None = None
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +100,13 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
         packages=tuple(_files(wish)[0]),
         files=tuple(variant.file_option(text) for text in wish.files),
         boot_codes=wish.boot_codes,
+        places=[variant.place_option(text) for text in wish.places],
         base=known,
     )
     keys = sshkey.load(wish.ssh_keys)
-    check_writable(output_path(wish, asked, choice))
+    # A format may be a folder of files, which is there already when it is made again.
+    for _, paths in formats.targets(output_path(wish, asked, choice), formats.named(wish.formats)):
+        check_writable(paths[0])
     if known == choice.name:
         asked = asked if wish.kernel is None else replace(asked, kernel=_own_kernel(wish.kernel))
         reporter.note(f"variant {asked.name} on the base {choice.name}, {choice.why}")
@@ -253,7 +257,7 @@ def outline(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Outli
     asked = request(wish, dirs, reporter)
     spec = asked.needs()
     supplier = _supplier(wish, asked, dirs, runner, reporter)
-    names = (*spec.packages(), *asked.format_packages(), *asked.variant.onboot, *asked.variant.optional)
+    names = (*spec.packages(), *asked.format_packages(), *asked.variant.packages())
     planned = supplier.planned(names)
     sizes = None
     if all(one.cached for one in planned):
@@ -336,9 +340,7 @@ def linted(wanted: str) -> Variant:
 def check_packages(asked: Variant, recipe_folders: tuple[Path, ...]) -> None:
     """Raise ``ConfigError`` for every package of a variant that no recipe makes."""
     recipes = commands.open_recipes(recipe_folders)
-    names = dict.fromkeys(
-        (*bases.load(bases.DEFAULT, asked.kernel).packages(), *asked.onboot, *asked.optional)
-    )
+    names = dict.fromkeys((*bases.load(bases.DEFAULT, asked.kernel).packages(), *asked.packages()))
     problems = [commands.unknown(recipes, name) for name in names if recipes.find_package(name) is None]
     if problems:
         raise ConfigError(f"variant {asked.name} names packages that no recipe makes", problems)

@@ -59,7 +59,7 @@ class Box:
         """Run a script with the rules read in; both outputs are returned."""
         (self.root / "cmdline").write_text(f"quiet {codes}\n")
         # Another blkid than BusyBox's comes first where util-linux is loaded; both are tried.
-        helpers = "say() { echo \"$*\"; }\nproblem() { echo \"$*\" >>$FLOE_RUN/problems; }\n"
+        helpers = 'say() { echo "$*"; }\nproblem() { echo "$*" >>$FLOE_RUN/problems; }\n'
         done = subprocess.run(
             [str(BUSYBOX), "sh", "-c", f"{helpers}. {FILES}/lib/container-host/data-disk\n{script}"],
             env={
@@ -85,11 +85,11 @@ def box(tmp_path: Path) -> Box:
     return Box(tmp_path)
 
 
-def userdata(magic: str) -> bytes:
+def userdata(magic: str, keys: bytes = b"ssh-ed25519 AAAA test\n") -> bytes:
     """Return what docker-machine writes at the beginning of an empty disk."""
     packed = BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, data in ((magic, b""), (".ssh/authorized_keys", b"ssh-ed25519 AAAA test\n")):
+        for name, data in ((magic, b""), (".ssh/authorized_keys", keys)):
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, BytesIO(data))

@@ -25,7 +25,10 @@ PATIENCE = 20.0
 pytestmark = pytest.mark.skipif(BUSYBOX is None, reason="needs busybox (package busybox-static)")
 
 #: What a service's file begins with.
-HEAD = '#!/bin/sh\n{header}NAME={name} PROGRAM={name}-daemon PIDFILE=$FLOE_RUN/{name}.pid LOG=$FLOE_RUN/{name}.log\n'
+HEAD = """#!/bin/sh
+{header}NAME={name} PROGRAM={name}-daemon
+PIDFILE=$FLOE_RUN/{name}.pid LOG=$FLOE_RUN/{name}.log
+"""
 DAEMON = "#!{busybox} sh\ntrap 'echo bye; exit 0' TERM\necho up\nwhile :; do sleep 0.1; done\n"
 
 
@@ -85,7 +88,6 @@ class Machine:
             time.sleep(0.05)
         return file.read_text()
 
-
     def gone(self, where: str) -> None:
         """Wait for a file of the machine's run folder to go."""
         end = time.monotonic() + PATIENCE
@@ -104,7 +106,9 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         text = text.replace("FIRST=1\nLONGEST=60", "FIRST=0.1\nLONGEST=1").replace(
             "delay=$((delay * 2))", "delay=1"
         )
-        (tmp_path / "init.d" / name).write_text(text.replace("PATH=/usr/local", f"PATH={tmp_path}/bin:/usr/local"))
+        (tmp_path / "init.d" / name).write_text(
+            text.replace("PATH=/usr/local", f"PATH={tmp_path}/bin:/usr/local")
+        )
         (tmp_path / "init.d" / name).chmod(0o755)
     (tmp_path / "bin").mkdir()
     for applet in ("setsid", "usleep", "stat", "realpath", "awk", "sed", "grep", "cmp", "tail", "sleep"):
@@ -143,7 +147,9 @@ def test_what_is_missing_and_what_goes_round_is_told(machine: Machine) -> None:
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(needs=st.dictionaries(NAMES, st.lists(NAMES, max_size=3)), listed=st.lists(NAMES, max_size=4, unique=True))
+@given(
+    needs=st.dictionaries(NAMES, st.lists(NAMES, max_size=3)), listed=st.lists(NAMES, max_size=4, unique=True)
+)
 def test_every_order_keeps_what_was_declared(
     machine: Machine, needs: dict[str, list[str]], listed: list[str]
 ) -> None:
@@ -191,7 +197,8 @@ def test_start_status_reload_stop(machine: Machine) -> None:
 def test_a_daemon_that_ends_is_started_again_after_what_prepares_it(machine: Machine) -> None:
     machine.add(
         "web",
-        body=f'COMMAND={machine.root}/web-daemon\nprepare() {{ echo prepared; }}\nstarted() {{ echo ready; }}\n',
+        body=f"COMMAND={machine.root}/web-daemon\n"
+        "prepare() { echo prepared; }\nstarted() { echo ready; }\n",
     )
     machine.service("web", "start")
     pid = (machine.root / "run/web.pid").read_text()
@@ -278,16 +285,16 @@ def test_all_are_started_shown_and_stopped_in_order(machine: Machine) -> None:
     problems = (machine.root / "run/problems").read_text()
     assert "Service bad: did not start\n" in problems
     stopped = [line.split()[1] for line in machine.services("stop").splitlines() if "Stopping" in line]
-    assert stopped == ["hand", "top", "bad", "eng", "net", "disk"] or stopped == [
-        *("hand", "bad", "eng", "net", "disk", "top"),
-    ]
+    # What was not started is asked, too; where it stands does not matter.
+    assert [name for name in stopped if name != "top"] == ["hand", "bad", "eng", "net", "disk"]
     assert not (machine.root / "run/mounted").exists()
     assert {one["state"] for one in machine.table().values()} <= {"stopped", "blocked"}
 
 
 def test_logs_are_put_away_while_the_daemon_writes(machine: Machine) -> None:
     machine.add(
-        "chatty", daemon="#!{busybox} sh\nn=0\nwhile :; do n=$((n+1)); echo line $n of many; sleep 0.01; done\n"
+        "chatty",
+        daemon="#!{busybox} sh\nn=0\nwhile :; do n=$((n+1)); echo line $n of many; sleep 0.01; done\n",
     )
     (machine.root / "list").write_text("chatty\n")
     machine.services("start", LOG_PAUSE="0.1", LOG_LIMIT="500")

@@ -155,7 +155,7 @@ def test_a_read_only_disk_is_told_and_can_be_read(machine: Machine) -> None:
     assert "in memory only" in said
     sh(machine, "cat /mnt/data/committed; ! grep ' /var/log ' /proc/mounts")
     sh(machine, f"{DATA_DISK} status", status=1)
-    sh(machine, "sudo umount /mnt/data; sudo blockdev --setrw /dev/vda3")
+    sh(machine, "sudo blockdev --setrw /dev/vda3")
 
 
 def test_an_empty_disk_is_left_alone_until_a_boot_code_names_it(machine: Machine) -> None:

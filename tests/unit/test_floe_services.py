@@ -208,6 +208,9 @@ def test_a_daemon_that_ends_is_started_again_after_what_prepares_it(machine: Mac
     assert log.index("prepared") < log.rindex("up") < log.index("ready")
     assert (machine.root / "run/web.pid").read_text() != pid
     assert machine.service("web", "status").startswith("web: running")
+    told = machine.table()["web"]
+    assert told["restarts"] == 1
+    assert str(told["note"]).startswith("signal 9 after ")
     machine.service("web", "stop")
 
 

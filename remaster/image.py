@@ -7,21 +7,34 @@ is the hash of all of them, and an image whose key has not changed is not writte
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import tcz
 from remaster import base as bases
-from remaster import contents, folders, foreign, formats, injection, libccheck, manifest, placement, plan
+from remaster import (
+    contents,
+    folders,
+    foreign,
+    formats,
+    imagelock,
+    injection,
+    libccheck,
+    locked,
+    manifest,
+    placement,
+    plan,
+)
+from remaster.asked import Options
 from remaster.initrds import make_initrd, own_code
 from remaster.manifest import Artefact, Facts, Origin, Part
 from remaster.outputs import Outputs, Records, sums_text
 from remaster.variant import PLACES, override
-from tcz import lock, record
+from tcz import record
 from tcz.errors import ConfigError, VerifyError
 from tcz.paths import need_space
 from tcz.run import HostRunner
-from tcz.store import sha256_file, sweep
+from tcz.store import Store, sha256_file, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -41,9 +54,6 @@ if TYPE_CHECKING:
     from tcz.tree import Tree
 
 InitrdMode = Literal["repack", "append"]
-
-#: Libraries whose version decides the bytes of an image.
-_DECIDING_LIBRARIES: Final = ("deflate", "pycdlib", "zstandard")
 
 
 class Supplier(Protocol):
@@ -74,10 +84,15 @@ class Request:
     #: ``repack`` writes one archive; ``append`` leaves the base's bytes alone and puts another behind.
     mode: InitrdMode = "repack"
     formats: tuple[Format, ...] = formats.named(())
+    #: Formats that the image was written in at another time: the packages that these need are in it, too.
+    other_formats: tuple[Format, ...] = ()
+    options: Options = field(default_factory=Options)
 
     def format_packages(self) -> tuple[str, ...]:
         """Return the packages whose files the writers of the formats need."""
-        return tuple(dict.fromkeys(name for one in self.formats for name in one.packages))
+        return tuple(
+            dict.fromkeys(name for one in (*self.formats, *self.other_formats) for name in one.packages)
+        )
 
     def needs(self) -> BaseSpec:
         """Return which packages the base is made of."""
@@ -153,6 +168,7 @@ def prepare(request: Request, supplier: Supplier) -> Job:
         services=variant.services,
         parts=parts,
         epoch=plan.EPOCH,
+        asked=imagelock.asked(request),
     )
     if request.foreign is None:
         return _placed(request, spec, facts, bases.floe(spec, by_name.__getitem__), ())
@@ -215,6 +231,8 @@ def _origin(found: Foreign, made: foreign.Made) -> Origin:
         identity=found.identity,
         libc="" if survey.libc is None else survey.libc.value,
         edits=tuple((done.name, done.files) for done in made.done),
+        asked=found.origin if bases.release_of(found.origin) else "",
+        files=tuple((name, sha256_file(path)) for name, path in found.files),
     )
 
 
@@ -286,24 +304,13 @@ def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None)
         record.check(built)
     with reporter.step("initrd"):
         initrd, unpacked = make_initrd(job, dirs)
+    locked.kept(job.request.variant.files, job.facts.parts, Store(dirs.cache / "store"))
     finished = _write(job, outputs, initrd, unpacked, reporter, runner or HostRunner())
     try:
         records.remember(outputs, job.key, finished.sha256)
     except OSError as error:
         reporter.warn(f"the image is there, but will be made again next time: {error}")
     return finished
-
-
-def _lock_text(job: Job) -> str:
-    from importlib import metadata  # noqa: PLC0415 - slow to import, and only a new image needs it
-
-    variant = job.request.variant
-    tools = [lock.Tool(name="tinycore-toolkit", version=tcz.__version__)]
-    tools += [lock.Tool(name=name, version=metadata.version(name)) for name in _DECIDING_LIBRARIES]
-    builds = manifest.builds(job.facts.parts)
-    names = tuple(built.recipe for built in builds)
-    found = lock.of_builds(builds, recipes=names, epoch=job.facts.epoch, variant=variant.name, tools=tools)
-    return lock.dumps(found)
 
 
 def _write(
@@ -322,7 +329,7 @@ def _write(
             Artefact(name=final.name, size=path.stat().st_size, sha256=sha256_file(path))
             for path, final in zip(new.images, outputs.images, strict=True)
         )
-        new.lock.write_text(_lock_text(job))
+        new.lock.write_text(imagelock.dumps(job.request, facts))
         packed = Artefact(name="initrd", size=initrd.stat().st_size, sha256=sha256_file(initrd))
         new.manifest.write_bytes(manifest.document_beside(facts, (*artefacts, packed)))
         _write_sizes(job, new.sizes, initrd, unpacked)

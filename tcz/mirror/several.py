@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from tcz.metadata import dep_text
@@ -11,6 +12,7 @@ from tcz.names import file_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+    from typing import BinaryIO
 
     from tcz.mirror.model import Entry
     from tcz.mirror.place import Place
@@ -123,6 +125,11 @@ class _Together:
             text = dep_text(source.needs(name) or ())
             return None if text is None else text.encode()
         return source.place.read(path)
+
+    def open(self, path: str) -> BinaryIO | None:
+        """See ``Place``."""
+        data = self.read(path)
+        return None if data is None else BytesIO(data)
 
     def _told(self, what: str) -> Iterable[tuple[str, object]]:
         tables = [getattr(source, what) for source in self._sources]

@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from tcz.errors import VerifyError
@@ -23,6 +24,7 @@ from tcz.names import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import BinaryIO
 
     from tcz.mirror.model import Blob, Catalogue
     from tcz.mirror.place import Place
@@ -81,6 +83,11 @@ class Sealed:
         data = self._place.read(path)
         refuse_other(data, blob, f"{self.where}/{path}")
         return data
+
+    def open(self, path: str) -> BinaryIO | None:
+        """See ``Place``, and ``read``."""
+        data = self.read(path)
+        return None if data is None else BytesIO(data)
 
     def below(self, path: str) -> Sealed:
         """See ``Place``."""
@@ -159,18 +166,11 @@ def _vouched(
             hint="get the mirror's new key by a way of its own",
         )
     checked = trust.check(root, signature, believed, seen.last(believed))
-    catalogue = catalogues.parse(root, lambda path, _: _list(place, path))
+    catalogue = catalogues.parse(root, lambda path: catalogues.list_at(place, path))
     seen.note(checked)
     for key in keys:
         seen.adopt(key, trust.grown([key], files, gone))
     return Vouched(catalogue=catalogue, checked=checked, place=Sealed(place, catalogue))
-
-
-def _list(place: Place, path: str) -> bytes:
-    data = place.read(path)
-    if data is None:
-        raise VerifyError("a list that the catalogue names is missing", where=path)
-    return data
 
 
 def _key_files(place: Place, root: bytes) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from tcz import clikit, quick, resolve, split
 from tcz.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tcz.mirror.shelf import Item, Shelf, Source
     from tcz.recipe import Recipes
@@ -179,8 +179,8 @@ def recipes_graph(recipes: Recipes) -> dict[str, Sequence[str]]:
 # -- looking for something ------------------------------------------------------------------------
 
 
-def search(shelf: Shelf, words: Sequence[str], *, tags: bool) -> list[Item]:
-    """Return the packages whose name, or with ``tags`` whose line in tags.db, holds every word.
+def search(shelf: Shelf, words: Sequence[str], *, tags: bool) -> Iterator[Item]:
+    """Yield the packages whose name, or with ``tags`` whose line in tags.db, holds every word.
 
     Words are regular expressions without regard to case, as in Tiny Core's search.sh.
     """
@@ -304,6 +304,6 @@ def item_lines(item: Item) -> tuple[str, ...]:
     return clikit.columns([row for row in rows if row[1]])
 
 
-def long_lines(items: Sequence[Item]) -> tuple[str, ...]:
+def long_lines(items: Iterable[Item]) -> tuple[str, ...]:
     """Return a table of packages."""
     return clikit.columns([(item.name, item.version or "-", _size(item.size), item.mirror) for item in items])

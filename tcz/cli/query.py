@@ -12,7 +12,7 @@ from tcz import clikit
 from tcz.cli import arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tcz.mirror.shelf import Item, Shelf
     from tcz.query_commands import Missed, Size
@@ -141,7 +141,7 @@ def _by_mirrors(
     shelf = _shelf(mirrors, keys, branch)
     found = shelf.closure(names, kernel)
     commands.remember(mirrors, branch, shelf, before)
-    return found, commands.missed(found, shelf.names()), shelf
+    return found, commands.missed(found, shelf.names() if found.missing else ()), shelf
 
 
 def _by_recipes(
@@ -201,7 +201,7 @@ def rdeps(
 
     _refuse(names, mirrors, keys)
     graph = (
-        _shelf(mirrors, keys, branch).graph()
+        dict(_shelf(mirrors, keys, branch).graph())
         if mirrors
         else commands.recipes_graph(open_recipes(recipe_folders))
     )
@@ -293,11 +293,11 @@ def list_(long: bool, mirrors: tuple[str, ...], keys: tuple[Path, ...], branch: 
     _show_items(_shelf(mirrors, keys, branch).found(lambda _item: True), as_json=as_json, long=long)
 
 
-def _show_items(items: Sequence[Item], *, as_json: bool, long: bool) -> None:
+def _show_items(items: Iterable[Item], *, as_json: bool, long: bool) -> None:
     from tcz import query_commands as commands
 
     if as_json:
-        clikit.echo_json(items)
+        clikit.echo_json(list(items))
     elif long:
         clikit.echo_lines(commands.long_lines(items))
     else:

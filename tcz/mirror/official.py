@@ -17,7 +17,7 @@ from tcz.metadata import decode
 from tcz.names import is_package_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 #: More than an index of any repository: provides.db of all of Tiny Core has some 60 MB.
 UNPACKED_MAX: Final = 1 << 29
@@ -78,69 +78,85 @@ def name_in(raw: str, where: str) -> str:
     return name
 
 
-def names(content: str, where: str = "info.lst") -> tuple[str, ...]:
+def _lines(content: str) -> Iterator[str]:
+    """Yield lines one by one: a list of all takes more room than what is made of them."""
+    start = 0
+    while start <= len(content):
+        end = content.find("\n", start)
+        end = len(content) if end < 0 else end
+        yield content[start:end]
+        start = end + 1
+
+
+def _records(content: str) -> Iterator[str]:
+    """Yield what stands between empty lines."""
+    start = 0
+    for between in _BETWEEN.finditer(content):
+        yield content[start : between.start()]
+        start = between.end()
+    yield content[start:]
+
+
+def names(content: str, where: str = "info.lst") -> Iterator[str]:
     """Read ``info.lst``: one name a line."""
-    return tuple(dict.fromkeys(name_in(line, where) for line in content.split("\n") if line.strip()))
+    return (name_in(line, where) for line in _lines(content) if line.strip())
 
 
-def sizes(content: str, where: str = "sizelist") -> dict[str, int]:
-    """Read ``sizelist``: a name and its bytes a line."""
-    found = {}
-    for line in content.split("\n"):
+def sizes(content: str, where: str = "sizelist") -> Iterator[tuple[str, str]]:
+    """Read ``sizelist``: a name and its bytes, a decimal number, a line."""
+    for line in _lines(content):
         words = line.split()
         if not words:
             continue
         if len(words) != 2 or not words[1].isdecimal() or len(words[1]) > _SIZE_DIGITS:  # noqa: PLR2004
             raise VerifyError(f"not a name and a size: {line[:80]!r}", where=where)
-        found[name_in(words[0], where)] = int(words[1])
-    return found
+        yield name_in(words[0], where), words[1]
 
 
-def md5s(content: str, where: str = "md5.db") -> dict[str, str]:
+def md5s(content: str, where: str = "md5.db") -> Iterator[tuple[str, str]]:
     """Read ``md5.db``: the lines of all .md5.txt files."""
-    found = {}
-    for line in content.split("\n"):
+    for line in _lines(content):
         if not line.strip():
             continue
         match = _MD5.match(line.strip())
         if match is None:
             raise VerifyError(f"not an md5 and a name: {line[:80]!r}", where=where)
-        found[name_in(match[2], where)] = match[1].lower()
-    return found
+        yield name_in(match[2], where), match[1].lower()
 
 
-def tags(content: str, where: str = "tags.db") -> dict[str, str]:
+def tags(content: str, where: str = "tags.db") -> Iterator[tuple[str, str]]:
     """Read ``tags.db``: a name, a tab or a blank, and the tags verbatim."""
-    found = {}
-    for line in content.split("\n"):
+    for line in _lines(content):
         words = line.split(None, 1)
         if words:
-            found[name_in(words[0], where)] = line.lstrip()[len(words[0]) + 1 :].rstrip()
-    return found
+            yield name_in(words[0], where), line.lstrip()[len(words[0]) + 1 :].rstrip()
 
 
-def needs(content: str, where: str = "dep.db") -> dict[str, tuple[str, ...]]:
+def needs(content: str, where: str = "dep.db") -> Iterator[tuple[str, tuple[str, ...]]]:
     """Read ``dep.db``: records of a name and what it needs, an empty line after each.
 
-    Of two records for a name the one that says more counts: a .dep with an empty line within leaves a
-    piece behind that looks like a record.
+    Of several records for a name the one that says most counts (``fullest``): a .dep with an empty line
+    within leaves a piece behind that looks like a record.
     """
-    found: dict[str, tuple[str, ...]] = {}
-    for record in _BETWEEN.split(content):
-        lines = [name_in(line, where) for line in record.split("\n") if line.strip()]
-        if lines and len(found.get(lines[0], ())) < len(lines):
-            found[lines[0]] = tuple(dict.fromkeys(lines[1:]))
-    return found
+    for record in _records(content):
+        lines = [name_in(line, where) for line in _lines(record) if line.strip()]
+        if lines:
+            yield lines[0], tuple(dict.fromkeys(lines[1:]))
+
+
+def fullest(records: Sequence[Sequence[str]]) -> Sequence[str]:
+    """Return which of a package's needs counts: those that are most, the last of several."""
+    return max(reversed(records), key=len)
 
 
 def dep(content: str, where: str) -> tuple[str, ...]:
     """Read one .dep file."""
-    return tuple(dict.fromkeys(name_in(line, where) for line in content.split("\n") if line.strip()))
+    return tuple(dict.fromkeys(name_in(line, where) for line in _lines(content) if line.strip()))
 
 
 def paths(content: str, where: str = "provides.db") -> Iterator[tuple[str, tuple[str, ...]]]:
     """Read ``provides.db``: yield each name with its paths, without leading slashes."""
-    for record in _BETWEEN.split(content):
+    for record in _records(content):
         first, *rest = record.lstrip("\n").split("\n")
         if first.strip():
             yield (

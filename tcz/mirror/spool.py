@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 #: Lines that are held at a time.
-_RUN: Final = 1 << 14
+_RUN: Final = 1 << 13
 
 
 def sorted_lines(lines: Iterable[bytes]) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import ItemsView, Mapping, ValuesView
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from tcz.errors import ConfigError, VerifyError
 from tcz.mirror.lines import ENTRY, PLAIN, Lines
@@ -27,6 +27,11 @@ _HEX = re.compile(r"[0-9a-f]{64}\Z")
 _MD5 = re.compile(r"[0-9a-f]{32}\Z")
 _TEXTS: Final = ("tags", "version", "summary", "license", "origin")
 _NEEDS = re.compile(rb',"needs":\["(%b(?:","%b)*)"\]' % (PLAIN, PLAIN))
+_PACKAGE = re.compile(rb'"md5":"([0-9a-f]{32})","files":\{"":\["([0-9a-f]{64})",[0-9]+\]')
+#: Quotes within a text have backslashes before them.
+_TAGS = re.compile(rb',"tags":"((?:[^"\\]|\\.)*)"')
+
+
 def entry_line(entry: Entry) -> bytes:
     """Return the line of an entry, without its end."""
     fields: dict[str, object] = {
@@ -78,6 +83,15 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("a text is malformed")
     return value
+
+
+class Facts(NamedTuple):
+    """What tells whether a package is another: of its entry, what is quick to read."""
+
+    md5: str
+    sha256: str
+    needs: tuple[str, ...]
+    tags: str
 
 
 class Entries(Mapping[str, Entry]):
@@ -190,6 +204,18 @@ class Entries(Mapping[str, Entry]):
         """Return what a package needs, ``None`` for one that is not there."""
         line = self._line(name)
         return None if line is None else _needs(name, line)
+
+    def facts(self, name: str) -> Facts | None:
+        """Return some of what an entry says, ``None`` for one that is not there."""
+        line = self._line(name)
+        if line is None:
+            return None
+        package, tags = _PACKAGE.match(line, line.find(b'"md5"')), _TAGS.search(line)
+        if package is None or (tags is not None and b"\\" in tags[1]):
+            entry = _read(name, line)
+            return Facts(entry.md5, entry.sha256, entry.needs, entry.tags)
+        told = "" if tags is None else tags[1].decode()
+        return Facts(package[1].decode(), package[2].decode(), _needs(name, line), told)
 
     def starting(self, start: str) -> Iterator[str]:
         """Yield the names that begin with ``start``."""

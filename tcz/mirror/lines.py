@@ -21,7 +21,7 @@ from tcz.mirror.model import Blob
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_BLOCK: Final = 1 << 15
+_BLOCK: Final = 1 << 13
 #: A line may be longer than a block, but not without bound.
 _LINE_MAX: Final = 1 << 26
 #: The grammar of ``tcz.names``. Within a text the quotes would have backslashes before them.
@@ -75,7 +75,8 @@ class Lines:
         self._firsts: list[bytes] = []
         #: Where each block begins, and the end of the file.
         self._starts = array("Q", [0])
-        self._kept: tuple[int, bytes] = (-1, b"")
+        #: The block that was read last, and where in it the line behind the one that was found begins.
+        self._kept: tuple[int, bytes, int] = (-1, b"", 0)
         self.count = 0
         digest, at, left, last = hashlib.sha256(), 0, b"", b""
         while data := self._read(_BLOCK, at):
@@ -121,12 +122,8 @@ class Lines:
             self._close()
 
     def _block(self, number: int) -> bytes:
-        kept, data = self._kept
-        if kept != number:
-            start = self._starts[number]
-            data = self._read(self._starts[number + 1] - start, start)
-            self._kept = (number, data)
-        return data
+        start = self._starts[number]
+        return self._read(self._starts[number + 1] - start, start)
 
     def find(self, name: str) -> bytes | None:
         """Return the line of a name; ``None`` where there is none."""
@@ -135,11 +132,17 @@ class Lines:
         if number < 0 or self._form.after[:1] in plain:
             return None
         wanted = self._form.beginning(name)
-        block = self._block(number)
-        at = 0 if block.startswith(wanted) else block.find(b"\n" + wanted) + 1
-        if not at and not block.startswith(wanted):
-            return None
-        return block[at : block.index(b"\n", at)]
+        kept, block, at = self._kept
+        if kept != number:
+            block, at = self._block(number), 0
+        if not block.startswith(wanted, at):  # whoever asks for one after the other finds it there
+            at = 0 if block.startswith(wanted) else block.find(b"\n" + wanted) + 1
+            if not at and not block.startswith(wanted):
+                self._kept = (number, block, at)
+                return None
+        end = block.index(b"\n", at)
+        self._kept = (number, block, end + 1)
+        return block[at:end]
 
     def starting(self, start: str) -> Iterator[bytes]:
         """Yield the lines of the names that begin with ``start``."""
@@ -155,5 +158,4 @@ class Lines:
 
     def _from(self, first: int) -> Iterator[bytes]:
         for number in range(first, len(self._firsts)):
-            start = self._starts[number]
-            yield from self._read(self._starts[number + 1] - start, start).split(b"\n")[:-1]
+            yield from self._block(number).split(b"\n")[:-1]

@@ -151,7 +151,15 @@ class Indexed:
 
     def graph(self) -> Iterator[tuple[str, Sequence[str]]]:
         """See ``Source``."""
-        return ((name, self.needs(name) or ()) for name in self._names)
+        if self.dep_db is None:
+            yield from ((name, self.needs(name) or ()) for name in self._names)
+            return
+        told = self.dep_db.pairs()
+        name, needs = next(told, ("", ()))
+        for one in self._names:
+            while name and name < one:
+                name, needs = next(told, ("", ()))
+            yield one, needs if name == one else ()
 
     def needs(self, name: str) -> Sequence[str] | None:
         """See ``Source``."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tcz.errors import CheckError, ConfigError, Problem, ToolkitError
 from tcz.mirror import config as configs
-from tcz.mirror.entries import Entries
+from tcz.mirror.entries import Entries, differing
 from tcz.mirror.examine import examine
 from tcz.mirror.model import EMPTY, listed
 from tcz.mirror.objects import Objects
@@ -319,7 +319,6 @@ def index(mirror: Mirror, reporter: Reporter, *, dry_run: bool = False, sign: Si
 def _stale(mirror: Mirror, config: Config, old: Catalogue, sign: Sign) -> tuple[str, ...]:
     """Return the files that ``index`` would publish otherwise than they are shown."""
     new, objects = _complete(config, old), Measuring(mirror.root)
-    then = dict(old.files())
-    now = dict(planned(config, new, old=old, anew=True, sign=sign, objects=objects).files())
-    told = [f"{path} would change" for path in sorted({*then, *now}) if then.get(path) != now.get(path)]
+    made = planned(config, new, old=old, anew=True, sign=sign, objects=objects)
+    told = [f"{path} would change" for path in sorted(path for path, _ in differing(made, old))]
     return (*told, *(() if sign.stands(mirror) else ("it would be signed anew",)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from tcz import versions
@@ -27,8 +28,9 @@ _INDENT: Final = b"   "
 #: Above these a tree is shortened: the largest of the public repository has 1.6 MB and 18 levels.
 _LARGEST: Final = 4 << 20
 _DEEPEST: Final = 64
-#: Bytes of texts that are kept to be used again.
-_KEPT: Final = 16 << 20
+#: Trees of fewer bytes are kept to be put into those above them, some of them at a time.
+_SMALL: Final = 64 << 10
+_KEPT: Final = 4 << 20
 #: In the place of a tree's size: not known yet, and shortened.
 _UNKNOWN: Final = 0
 _SHORT: Final = -1
@@ -103,12 +105,19 @@ class _Forest:
         """Yield a .tree in pieces."""
         number = self._graph.added(name)
         self._measure(number)
-        if self._sizes[number] == _SHORT:
-            yield from self._short(number)
-        else:
-            yield self._line(number)
-            yield from map(self._block, self.needs(number))
-        yield b"\n"
+        return chain(self._short(number) if self._sizes[number] == _SHORT else self._full(number), (b"\n",))
+
+    def _full(self, root: int) -> Iterator[bytes]:
+        """Yield a tree that is neither large nor deep, in pieces: those below it that are small."""
+        stack = [(root, 0)]
+        while stack:
+            number, depth = stack.pop()
+            indent = _INDENT * depth
+            if self._sizes[number] > _SMALL or not depth:
+                yield indent + self._line(number)
+                stack += [(need, depth + 1) for need in reversed(self.needs(number))]
+            else:
+                yield _moved(self._block(number), indent.removesuffix(_INDENT))
 
     def _line(self, number: int) -> bytes:
         return file_name(self._graph.name(number)).encode() + b"\n"
@@ -150,12 +159,12 @@ class _Forest:
         self._sizes[number], self._lines[number], self._levels[number] = size, lines, levels
 
     def _block(self, number: int) -> bytes:
-        """Return the lines of a tree that is neither large nor deep, each with an indent before it."""
+        """Return the lines of a small tree, each with an indent before it."""
         known = self._blocks.get(number)
         if known is not None:
             return known
         lines = b"".join([self._line(number), *map(self._block, self.needs(number))])
-        block = _INDENT + lines[:-1].replace(b"\n", b"\n" + _INDENT) + b"\n"
+        block = _moved(lines, _INDENT)
         if self._kept + len(block) > _KEPT:
             self._blocks.clear()
             self._kept = 0
@@ -172,6 +181,11 @@ class _Forest:
             if number not in met:
                 met.add(number)
                 stack += [(need, depth + 1) for need in reversed(self.needs(number))]
+
+
+def _moved(lines: bytes, indent: bytes) -> bytes:
+    """Return lines, each with an indent before it."""
+    return indent + lines[:-1].replace(b"\n", b"\n" + indent) + b"\n" if indent else lines
 
 
 class _Trees:

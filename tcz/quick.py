@@ -2,7 +2,8 @@
 
 A line a package, ``name dep dep...``, sorted, below a first line that tells of which state of the mirror it
 speaks. ``tcz deps`` writes it when it has read a mirror; here only those lines of it are read that the
-search for the packages of one closure comes by, however many there are. Whatever is out of the ordinary is left to ``tcz deps``: nothing here tells of an error.
+search for the packages of one closure comes by, however many there are. Whatever is out of the ordinary is
+left to ``tcz deps``: nothing here tells of an error.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def _stat(path: str) -> str:
 
 
 def keep(mirror: str, branch: str, told: str, graph: Iterable[tuple[str, Sequence[str]]]) -> None:
-    """Write the lines of a graph that is sorted by name; ``told`` is the signature from before it was read."""
+    """Write the lines of a graph that is sorted by name; ``told`` is the signature from before that."""
     path = cache_file(mirror, branch)
     if path is None:
         return

@@ -65,9 +65,7 @@ def _indexes(
 class _Made:
     """The index files of a branch while they are made; ``files`` are those of before."""
 
-    def __init__(
-        self, branch: Branch, entries: Entries, files: Mapping[str, Blob], objects: Objects
-    ) -> None:
+    def __init__(self, branch: Branch, entries: Entries, files: Mapping[str, Blob], objects: Objects) -> None:
         self._head = head(branch).encode()
         self._entries = entries
         self._files = files
@@ -101,9 +99,7 @@ class _Made:
         if len(changed) > len(before):
             raise StaleError
         names = pieces(self._objects, self._files["info.lst"], b"\n")
-        edits = Edits(
-            (line.decode(errors="replace").removesuffix(f"{SUFFIX}\n") for line in names), changed
-        )
+        edits = Edits((line.decode(errors="replace").removesuffix(f"{SUFFIX}\n") for line in names), changed)
         if edits.count != len(before):
             raise StaleError
         found: dict[str, Blob] = {}

@@ -28,7 +28,7 @@ class StaleError(Exception):
 
 
 def pieces(objects: Objects, blob: Blob, end: bytes) -> Iterator[bytes]:
-    """Yield an object in pieces that end in ``end``; raises ``StaleError``, if only at last, for a damaged one."""
+    """Yield an object in pieces that end in ``end``; raises ``StaleError`` in the end if it was damaged."""
     digest = hashlib.sha256()
     left = b""
     try:

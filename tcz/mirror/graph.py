@@ -15,7 +15,7 @@ class Graph:
     """Packages by number, in the order of their names, and behind them what is needed and not there."""
 
     def __init__(self, packages: Callable[[], Iterable[tuple[str, Sequence[str]]]]) -> None:
-        """``packages`` gives each name with what it needs, sorted by name; it is called twice."""
+        """Read each name with what it needs, sorted by name; ``packages`` is called twice."""
         self._names = [name for name, _ in packages()]
         self.count = len(self._names)
         self._others: dict[str, int] = {}

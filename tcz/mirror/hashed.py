@@ -95,9 +95,9 @@ class _Object:
         return sums(objects.path(self.name), md5=md5) if self.there else None
 
     def wrong(self, its: Sums | None) -> str:
-        """Return what is wrong; of one that no catalogue names nothing is, whatever it holds: gc removes it."""
+        """Return what is wrong, or nothing."""
         if not self.told:
-            return ""
+            return ""  # no catalogue names it: whatever it holds, gc removes it
         if its is None:
             return "is missing or cannot be read"
         if its.sha256 != self.name:
@@ -123,7 +123,8 @@ class _Both:
         """Yield the names of all objects, sorted."""
         for folder in sorted(self._folder.glob("??")):
             if folder.is_dir():
-                yield from (folder.name + name for name in sorted(os.listdir(folder)))
+                names = sorted(os.listdir(folder))  # noqa: PTH208 - of ten thousands the names only
+                yield from (folder.name + name for name in names)
 
     def __iter__(self) -> Iterator[_Object]:
         for name in self.names():

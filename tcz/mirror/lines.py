@@ -1,7 +1,8 @@
 """Sorted lines of a file, read where they are asked for: the list of a branch, never held whole.
 
-Each line begins with a name and stands in the order of the names. Of every few dozen lines the first one's name is kept: with it one read finds any line. The file stays open,
-so that whoever removes it meanwhile does not matter.
+Each line begins with a name and stands in the order of the names. Of every dozen lines the first one's name
+is kept: with it one read finds any line. The file stays open, so that whoever removes it meanwhile does not
+matter.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import deflate
 from tcz import zsync
 from tcz.metadata import decode, parse_list
 from tcz.mirror import indexes
-from tcz.mirror.edits import StaleError, pieces
+from tcz.mirror.edits import StaleError
 from tcz.names import SUFFIX
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from tcz.mirror.table import Table
 from tcz.names import file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tcz.mirror.model import Blob, Branch, Catalogue, Entry
     from tcz.mirror.place import Place

@@ -1,4 +1,4 @@
-"""Many lines sorted in little memory: runs of them in files without a name, put together while they are read."""
+"""Many lines sorted in little memory: runs of them in nameless files, put together while they are read."""
 
 from __future__ import annotations
 

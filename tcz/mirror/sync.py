@@ -243,7 +243,8 @@ def _lost(source: Indexed, kernel: str | None) -> list[str]:
     known = source.names()
 
     def needed() -> Iterator[tuple[str, str]]:
-        return ((one, name) for name, needs in source.graph() for need in needs for one in _meant(need, known, kernel))
+        direct = ((need, name) for name, needs in source.graph() for need in needs)
+        return ((one, name) for need, name in direct for one in _meant(need, known, kernel))
 
     asked = sorted_lines(f"{one}\n".encode() for one, _ in needed())
     gone = {line.decode()[:-1] for line in without(asked, (f"{name}\n".encode() for name in known))}
@@ -272,9 +273,7 @@ def _nearby(name: str, known: Iterable[str]) -> str:
     return f" (near: {', '.join(near)})" if near else ""
 
 
-def _stands(
-    before: Entries, source: Indexed, name: str, promised: Mapping[str, Entry] | None
-) -> bool:
+def _stands(before: Entries, source: Indexed, name: str, promised: Mapping[str, Entry] | None) -> bool:
     """Tell, in little time, that a package is what the upstream has; where it is not clear, it is not."""
     ours = before.facts(name)
     if ours is None or ours.md5 != source.md5s.get(name):

@@ -41,9 +41,8 @@ class Names:
 
     def __init__(self, entries: Entries) -> None:
         """Count the releases in the names of packages that others need as NAME-KERNEL."""
-        stems = {
-            need.removesuffix(KERNEL) for _, needs in entries.graph() for need in needs if follows_kernel(need)
-        }
+        needed = (need for _, needs in entries.graph() for need in needs)
+        stems = {need.removesuffix(KERNEL) for need in needed if follows_kernel(need)}
         found: Counter[str] = Counter()
         for name in entries if stems else ():
             at = name.find("-")
@@ -253,7 +252,7 @@ def _renewed(
 
 
 def _stale(trees: _Trees, old: Entries, moved: Iterable[str]) -> frozenset[str] | None:
-    """Return the packages below which something has changed: those in ``moved`` and all above; ``None``: all."""
+    """Return the packages below which something has changed, ``None`` for all: ``moved`` and those above."""
     before = Names(old)
     if (trees.names.usual, trees.names.releases) != (before.usual, before.releases):
         return None

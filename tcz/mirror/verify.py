@@ -217,9 +217,7 @@ def wrong_files(mirror: Mirror, state: Path, catalogue: Catalogue) -> Iterator[t
     return ((path, blob) for path, blob, right in _looked(mirror, state, catalogue) if not right)
 
 
-def _looked(
-    mirror: Mirror, state: Path, catalogue: Catalogue
-) -> Iterator[tuple[str, Blob | None, bool]]:
+def _looked(mirror: Mirror, state: Path, catalogue: Catalogue) -> Iterator[tuple[str, Blob | None, bool]]:
     """Yield every file of a state, what it must be (``None``: not there), and whether it is.
 
     One that is an object itself was hashed as such.
@@ -235,9 +233,9 @@ def _looked(
         yield path, blob, right
     if there != sum(1 for _ in _walk(str(state))):
         start = len(str(state)) + 1
-        found = sorted_lines(_line(path[start:]) for path in _walk(str(state)))
+        present = sorted_lines(_line(path[start:]) for path in _walk(str(state)))
         expected = sorted_lines(_line(path) for path, _ in files_of(state, catalogue))
-        for line in without(found, expected):
+        for line in without(present, expected):
             yield os.fsdecode(line[:-1]).replace("\0", "\n"), None, False
 
 

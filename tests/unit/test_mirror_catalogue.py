@@ -122,7 +122,9 @@ def test_hostile_lines_are_refused(line: dict[str, object]) -> None:
         "indexes": {},
     }
     with pytest.raises(VerifyError, match="catalogue"):
-        dict(c.parse(json.dumps(root).encode(), lambda _path: BytesIO(data)).entries(Branch.parse("17.x/x86")))
+        dict(
+            c.parse(json.dumps(root).encode(), lambda _path: BytesIO(data)).entries(Branch.parse("17.x/x86"))
+        )
 
 
 @pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../b", "a/./b", ""])

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from tcz.mirror.shelf import Item, Shelf, Source
     from tcz.recipe import Recipes
+    from tcz.walk import Needs
 
 
 # -- dependencies ---------------------------------------------------------------------------------
@@ -49,6 +50,34 @@ class Told:
     cycles: tuple[tuple[str, ...], ...]
     why: tuple[str, ...]
     sizes: tuple[Size, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closure:
+    """A package and its load order, in which it is the last."""
+
+    name: str
+    order: tuple[str, ...]
+
+
+class Everything:
+    """The closures of many packages, one after the other; ``warnings`` are complete after the last."""
+
+    def __init__(self, names: Iterable[str], needs: Needs, kernel: str | None) -> None:
+        """``needs`` is asked once for each name."""
+        self._names = names
+        self._orders = resolve.Orders(needs, kernel)
+
+    def __iter__(self) -> Iterator[Closure]:
+        """Find them."""
+        return (Closure(name=name, order=self._orders.order(name)) for name in self._names)
+
+    def warnings(self) -> Iterator[str]:
+        """Tell what goes round, and what is missing."""
+        for cycle in self._orders.cycles.values():
+            yield f"goes round: {' -> '.join(cycle)}"
+        for name, by in sorted(self._orders.missing.items()):
+            yield f"not to be had: {by} -> {name}"
 
 
 def missed(found: resolve.Resolution, known: Iterable[str]) -> tuple[Missed, ...]:

@@ -78,6 +78,7 @@ def _refuse(names: Sequence[str], mirrors: Sequence[str], keys: Sequence[Path]) 
         "tcz deps alsa --mirror ./mirror --kernel 6.18.2-tinycore64",
         "tcz deps nano --mirror https://tc.example.org --mirror-key release.pub    signed, or refused",
         "tcz deps docker --svg > docker.svg          drawn; --dot for Graphviz",
+        "tcz deps --all --mirror ./mirror            a line for each package: NAME: what it needs",
     ],
     codes=[4, 5],
 )
@@ -89,6 +90,7 @@ def _refuse(names: Sequence[str], mirrors: Sequence[str], keys: Sequence[Path]) 
 @click.option("--dot", "form", flag_value="dot", help="Write a graph for Graphviz.")
 @click.option("--svg", "form", flag_value="svg", help="Write a drawing.")
 @click.option("--why", metavar="PACKAGE", help="Show the shortest chain that leads to PACKAGE.")
+@click.option("--all", "every", is_flag=True, help="Show the load order of every package, a line each.")
 @clikit.recipes_option
 @clikit.json_option
 def deps(
@@ -99,6 +101,7 @@ def deps(
     kernel: str | None,
     form: str | None,
     why: str | None,
+    every: bool,
     recipe_folders: tuple[Path, ...],
     as_json: bool,
 ) -> None:
@@ -108,6 +111,13 @@ def deps(
     from tcz import query_commands as commands
     from tcz.errors import ConfigError
 
+    if every:
+        if names or form or why:
+            raise click.UsageError("--all goes with none of the others but --mirror, --kernel and --json")
+        _refuse(["--all"], mirrors, keys)
+        shelf = _shelf(mirrors, keys, branch) if mirrors else None
+        _show_all(shelf, recipe_folders, kernel, as_json=as_json)
+        return
     _refuse(names, mirrors, keys)
     sizes: tuple[Size, ...] = ()
     if mirrors:
@@ -125,6 +135,23 @@ def deps(
     for cycle in found.cycles:
         click.echo(f"warning: goes round: {' -> '.join(cycle)}", err=True)
     commands.refuse_missing(gone, "mirror has" if mirrors else "recipe makes")
+
+
+def _show_all(shelf: Shelf | None, folders: Sequence[Path], kernel: str | None, *, as_json: bool) -> None:
+    from tcz import query_commands as commands
+    from tcz.commands import open_recipes
+
+    if shelf is None:
+        graph = commands.recipes_graph(open_recipes(folders))
+        found = commands.Everything(sorted(graph), graph.get, kernel)
+    else:
+        found = commands.Everything((name for name, _ in shelf.graph()), shelf.needs, kernel)
+    if as_json:
+        clikit.echo_json(list(found))
+    else:
+        clikit.echo_lines(f"{one.name}: {' '.join(one.order[:-1])}".rstrip() for one in found)
+    for line in found.warnings():
+        click.echo(f"warning: {line}", err=True)
 
 
 def _by_mirrors(

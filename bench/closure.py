@@ -4,7 +4,8 @@ Ours is ``tcz deps NAME --mirror FOLDER`` when it has been asked before and the 
 a shell function that calls itself for every line of every .dep file without noting where it has been, as
 ``tce-load`` does; ``tcz --version``; and ``python -c pass``.
 
-And all closures of a mirror, as ``tcz deps --all`` finds them within one process, beside reading its .dep files.
+And all closures of a mirror, as ``tcz deps --all`` finds them, within one process and beside reading its
+.dep files.
 """
 
 from __future__ import annotations

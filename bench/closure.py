@@ -83,7 +83,7 @@ def _one(folder: Path, packages: int) -> Case:
 def _every(folder: Path, packages: int) -> Case:
     def ours() -> None:
         shelf = Shelf((Indexed(Folder(folder)),))
-        for _ in Everything(shelf.names(), shelf.needs, None):
+        for _ in Everything(dict(shelf.graph()), None):
             pass
 
     def theirs() -> None:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from tcz.mirror.shelf import Item, Shelf, Source
     from tcz.recipe import Recipes
-    from tcz.walk import Needs
 
 
 # -- dependencies ---------------------------------------------------------------------------------
@@ -63,10 +62,10 @@ class Closure:
 class Everything:
     """The closures of many packages, one after the other; ``warnings`` are complete after the last."""
 
-    def __init__(self, names: Iterable[str], needs: Needs, kernel: str | None) -> None:
-        """``needs`` is asked once for each name."""
-        self._names = names
-        self._orders = resolve.Orders(needs, kernel)
+    def __init__(self, graph: Mapping[str, Sequence[str]], kernel: str | None) -> None:
+        """``graph`` tells what each package needs."""
+        self._names = sorted(graph)
+        self._orders = resolve.Orders(graph.get, kernel)
 
     def __iter__(self) -> Iterator[Closure]:
         """Find them."""

@@ -141,11 +141,8 @@ def _show_all(shelf: Shelf | None, folders: Sequence[Path], kernel: str | None, 
     from tcz import query_commands as commands
     from tcz.commands import open_recipes
 
-    if shelf is None:
-        graph = commands.recipes_graph(open_recipes(folders))
-        found = commands.Everything(sorted(graph), graph.get, kernel)
-    else:
-        found = commands.Everything((name for name, _ in shelf.graph()), shelf.needs, kernel)
+    graph = commands.recipes_graph(open_recipes(folders)) if shelf is None else dict(shelf.graph())
+    found = commands.Everything(graph, kernel)
     if as_json:
         clikit.echo_json(list(found))
     else:

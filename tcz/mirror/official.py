@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import re
 import zlib
-from typing import TYPE_CHECKING, Final
+from io import SEEK_END, BytesIO
+from itertools import chain
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from tcz.errors import VerifyError
 from tcz.metadata import decode
 from tcz.names import is_package_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 #: More than an index of any repository: provides.db of all of Tiny Core has some 60 MB.
 UNPACKED_MAX: Final = 1 << 29
@@ -28,6 +30,10 @@ _GZIP: Final = b"\x1f\x8b"
 _ANY_HEADER: Final = 47
 _BLANK = re.compile(r"[ \t\r\n\f\v]+")
 _BETWEEN = re.compile(r"\n\n+")
+_APART = re.compile(rb"\n\n+")
+_BLOCK: Final = 1 << 18
+#: More than the paths of any package.
+_RECORD_MAX: Final = 1 << 25
 _PAGE = re.compile(rb"\s*<(?:!doctype|html|head|\?xml)", re.IGNORECASE)
 _MD5 = re.compile(r"([0-9a-fA-F]{32})\s+\*?(?:\./)?(\S+)\Z")
 _SIZE_DIGITS: Final = 15
@@ -40,30 +46,49 @@ def is_page(data: bytes) -> bool:
 
 def text(data: bytes, where: str) -> str:
     """Return the text of an index file, packed or not. Raises ``VerifyError``."""
-    if data.startswith(_GZIP):
-        data = _unpacked(data, where)
-    if is_page(data):
+    return decode(b"".join(unpacked(BytesIO(data), where))).replace("\r", "\n")
+
+
+def unpacked(file: BinaryIO, where: str) -> Iterator[bytes]:
+    """Yield an index file, packed or not, in blocks. Raises ``VerifyError``."""
+    size = file.seek(0, SEEK_END)
+    file.seek(0)
+    first = file.read(_BLOCK)
+    blocks: Iterator[bytes] = chain((first,), iter(lambda: file.read(_BLOCK), b""))
+    if first.startswith(_GZIP):
+        blocks = _members(blocks, min(UNPACKED_MAX, max(_SMALL, _RATIO_MAX * size)), where)
+    first = next(blocks, b"")
+    if is_page(first):
         raise VerifyError("a web page, not an index file", where=where, hint="check the address")
-    return decode(data).replace("\r", "\n")
+    yield first
+    yield from blocks
 
 
-def _unpacked(data: bytes, where: str) -> bytes:
-    found = []
-    limit = left = min(UNPACKED_MAX, max(_SMALL, _RATIO_MAX * len(data)))
-    while data:
-        stream = zlib.decompressobj(_ANY_HEADER)
-        try:
-            piece = stream.decompress(data, left + 1)
-        except zlib.error as error:
-            raise VerifyError("damaged, or not gzip", where=where, why=str(error)) from error
-        left -= len(piece)
-        if left < 0:
-            raise VerifyError(f"unpacks to more than {limit >> 20} MiB", where=where)
-        if not stream.eof:
-            raise VerifyError("cut off", where=where, why="the packed data has no end")
-        found.append(piece)
-        data = stream.unused_data.lstrip(b"\0")
-    return b"".join(found)
+def _members(blocks: Iterable[bytes], limit: int, where: str) -> Iterator[bytes]:
+    """Unpack the members of a .gz, which may have NULs behind each."""
+    stream = None
+    left = limit
+    for block in blocks:
+        data = block
+        while data:
+            if stream is None:
+                data = data.lstrip(b"\0")
+                stream = zlib.decompressobj(_ANY_HEADER) if data else None
+                continue
+            try:
+                piece = stream.decompress(data, min(left + 1, _BLOCK))
+            except zlib.error as error:
+                raise VerifyError("damaged, or not gzip", where=where, why=str(error)) from error
+            left -= len(piece)
+            if left < 0:
+                raise VerifyError(f"unpacks to more than {limit >> 20} MiB", where=where)
+            yield piece
+            data = stream.unconsumed_tail
+            if stream.eof:
+                data, stream = stream.unused_data, None
+    if stream is not None:
+        # What was left in it for want of room comes to less than a block.
+        raise VerifyError("cut off", where=where, why="the packed data has no end")
 
 
 def name_in(raw: str, where: str) -> str:
@@ -154,12 +179,27 @@ def dep(content: str, where: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name_in(line, where) for line in _lines(content) if line.strip()))
 
 
-def paths(content: str, where: str = "provides.db") -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Read ``provides.db``: yield each name with its paths, without leading slashes."""
-    for record in _records(content):
-        first, *rest = record.lstrip("\n").split("\n")
+def paths(blocks: Iterable[bytes], where: str = "provides.db") -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Read the blocks of ``provides.db``: yield each name with its paths, without leading slashes."""
+    for record in _records_in(blocks, where):
+        first, *rest = decode(record).lstrip("\n").split("\n")
         if first.strip():
             yield (
                 name_in(first, where),
                 tuple(line.strip().removeprefix("./").lstrip("/") for line in rest if line.strip()),
             )
+
+
+def _records_in(blocks: Iterable[bytes], where: str) -> Iterator[bytes]:
+    """Yield what stands between empty lines, whatever line ends there are."""
+    left = b""
+    for block in blocks:
+        data = left + block
+        # Perhaps half of a CR LF.
+        end = len(data) - data.endswith(b"\r")
+        *whole, left = _APART.split(data[:end].replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+        left += data[end:]
+        if len(left) > _RECORD_MAX:
+            raise VerifyError("a package with more paths than any has", where=where)
+        yield from whole
+    yield left.replace(b"\r", b"\n")

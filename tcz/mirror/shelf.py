@@ -19,6 +19,7 @@ from tcz.names import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import BinaryIO
 
     from tcz.mirror.model import Blob, Branch, Catalogue, Entry
     from tcz.mirror.place import Place
@@ -193,9 +194,12 @@ class Indexed:
 
     def paths(self) -> Iterator[tuple[str, Sequence[str]]]:
         """See ``Source``."""
-        text = self.index("provides.db")
-        if text is not None:
-            yield from official.paths(text, self._where("provides.db"))
+        for name in ("provides.db.gz", "provides.db"):
+            file = self.place.open(name)
+            if file is not None:
+                with file:
+                    yield from official.paths(official.unpacked(file, self._where(name)), self._where(name))
+                return
 
     def info(self, name: str) -> str | None:
         """See ``Source``."""
@@ -207,11 +211,11 @@ class Catalogued:
     """A branch of a mirror that this toolkit keeps, by its catalogue."""
 
     def __init__(
-        self, title: str, catalogue: Catalogue, branch: Branch, read: Callable[[str, Blob], bytes]
+        self, title: str, catalogue: Catalogue, branch: Branch, opened: Callable[[str, Blob], BinaryIO]
     ) -> None:
-        """``read`` returns a file that the catalogue names by its path, with those bytes only."""
+        """Take what opens a file that the catalogue names by its path, with those bytes only."""
         self.title = f"{title} {branch}"
-        self._read = read
+        self._opened = opened
         self._catalogue = catalogue
         self._branch = branch
         self._entries = Entries.of(self._catalogue.entries(branch))
@@ -239,7 +243,8 @@ class Catalogued:
             path = f"{self._branch.folder}/{suffix}"
             blob = self._catalogue.indexes.get(path)
             if blob is not None:
-                yield from official.paths(official.text(self._read(path, blob), path), path)
+                with self._opened(path, blob) as file:
+                    yield from official.paths(official.unpacked(file, path), path)
                 return
 
     def info(self, name: str) -> str | None:
@@ -247,7 +252,10 @@ class Catalogued:
         entry = self._entries.get(name)
         blob = None if entry is None else entry.files.get(".info")
         path = f"{self._branch.folder}/{file_name(name)}.info"
-        return None if blob is None else decode(self._read(path, blob))
+        if blob is None:
+            return None
+        with self._opened(path, blob) as file:
+            return decode(file.read())
 
 
 def _item(entry: Entry, title: str) -> Item:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from tcz.errors import VerifyError
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from tcz.mirror.trust import Checked, Seen
 
 _ROUNDS: Final = 3
+_BLOCK: Final = 1 << 20
 _KEY_FILES_MAX: Final = 200
 _KEY_FILE = re.compile(rf"{KEYS}/[A-Za-z0-9][A-Za-z0-9._-]{{0,80}}\Z")
 
@@ -86,8 +86,20 @@ class Sealed:
 
     def open(self, path: str) -> BinaryIO | None:
         """See ``Place``, and ``read``."""
-        data = self.read(path)
-        return None if data is None else BytesIO(data)
+        blob = self.named(path)
+        if blob is None:
+            return None
+        file = self._place.open(path)
+        if file is None:
+            refuse_other(None, blob, f"{self.where}/{path}")
+            return None
+        digest = hashlib.sha256()
+        while data := file.read(_BLOCK):
+            digest.update(data)
+        file.seek(0)
+        if digest.hexdigest() != blob.sha256:
+            refuse_other(file.read(), blob, f"{self.where}/{path}")
+        return file
 
     def below(self, path: str) -> Sealed:
         """See ``Place``."""

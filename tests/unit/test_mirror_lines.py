@@ -137,7 +137,7 @@ def test_objects_beside_what_is_said_of_them(tmp_path: Path) -> None:
         objects.add_bytes(data) for data in (b"good", b"short", b"other", b"left")
     )
     gone = Blob(sha256="0" * 64, size=1)
-    md5 = hashlib.md5(b"good", usedforsecurity=False).hexdigest()
+    md5, another = (hashlib.md5(data, usedforsecurity=False).hexdigest() for data in (b"good", b"other"))
     objects.path(leftover.sha256).write_bytes(b"whatever")
     told = [promise(good), promise(good, md5), promise(short), promise(replace(short, size=7)), promise(gone)]
     told += [promise(other, "0" * 32), promise(good)]
@@ -146,7 +146,7 @@ def test_objects_beside_what_is_said_of_them(tmp_path: Path) -> None:
     assert dict(wrong) == {
         gone.sha256: "is missing or cannot be read",
         short.sha256: "has 5 bytes, a catalogue says 7",
-        other.sha256: f"has the md5 {hashlib.md5(b'other', usedforsecurity=False).hexdigest()}, a catalogue says {'0' * 32}",
+        other.sha256: f"has the md5 {another}, a catalogue says {'0' * 32}",
     }
     assert [name for name, _ in wrong] == sorted(dict(wrong))
 

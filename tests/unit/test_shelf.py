@@ -132,7 +132,7 @@ def test_the_dirt_of_real_index_files() -> None:
     assert list(official.sizes("a.tcz 12\n\nb.tcz\t3")) == [("a", "12"), ("b", "3")]
     assert dict(official.md5s(f"{'A' * 32} *a.tcz\n{'b' * 32}  ./b.tcz")) == {"a": "a" * 32, "b": "b" * 32}
     assert dict(official.tags("a.tcz\t one two \n\nb.tcz\n")) == {"a": " one two", "b": ""}
-    found = dict(official.paths("a.tcz\nusr/x\n/usr/y\n./usr/z\n\n\nb.tcz\n"))
+    found = dict(official.paths([b"a.tcz\r", b"\nusr/x\n/usr/", b"y\n./usr/z\n", b"\n\r\nb.tcz\n"]))
     assert found == {"a": ("usr/x", "usr/y", "usr/z"), "b": ()}
     assert official.text(b"a.tcz\r\nb.tcz\r\n", "x") == "a.tcz\nb.tcz\n"
     two = gzip.compress(b"a") + gzip.compress(b"b")
@@ -151,6 +151,19 @@ def test_what_stands_twice_in_an_index(tmp_path: Path) -> None:
     assert (found.needs("c"), found.needs("d"), found.sizes.get("c")) == (("d",), None, None)
 
 
+@given(text=st.text(alphabet=st.sampled_from("ab/\n\r"), max_size=60), size=st.integers(1, 9))
+@settings(max_examples=100, deadline=None)
+def test_blocks_of_any_size_are_read_as_one(text: str, size: int) -> None:
+    blocks = [text.encode()[at : at + size] for at in range(0, len(text), size)]
+    found = []
+    for one in (blocks, [text.encode()]):
+        try:
+            found.append(list(official.paths(one)))
+        except VerifyError:
+            found.append([])
+    assert found[0] == found[1]
+
+
 READERS = (official.names, official.sizes, official.md5s, official.tags, official.needs)
 
 
@@ -160,7 +173,7 @@ def test_hostile_index_files_are_refused(line: str) -> None:
         with pytest.raises(VerifyError):
             list(read(line + "\n"))
     with pytest.raises(VerifyError):
-        dict(official.paths(line + "\nusr\n"))
+        dict(official.paths([line.encode() + b"\nusr\n"]))
     with pytest.raises(VerifyError):
         list(official.md5s(f"{'0' * 32}  {line}\n"))
 

@@ -14,6 +14,7 @@ import tcz
 from remaster import base as bases
 from remaster import (
     contents,
+    estimate,
     folders,
     foreign,
     formats,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from remaster.base import Base, BaseSpec
+    from remaster.estimate import Estimate
     from remaster.foreign import Foreign
     from remaster.formats import Format
     from remaster.placement import Arrangement
@@ -139,6 +141,7 @@ class Finished:
     size: int
     changed: bool
     least_memory: int | None = None
+    least_memory_for: str = ""
 
 
 def prepare(request: Request, supplier: Supplier) -> Job:
@@ -287,8 +290,8 @@ def outputs_of(request: Request) -> Outputs:
 def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None) -> Finished:
     """Write the image in all its formats unless it is there unchanged.
 
-    Raises ``NoSpaceError`` before anything is written when the disk is too full; whatever goes wrong,
-    files that were there stay as they were.
+    Raises ``CheckError`` for an image over its variant's budgets, and ``NoSpaceError`` when the disk is too
+    full, both before anything is written; whatever goes wrong, files that were there stay as they were.
     """
     outputs = outputs_of(job.request)
     for path in outputs.images:
@@ -320,7 +323,8 @@ def _write(
     job: Job, outputs: Outputs, initrd: Path, unpacked: int, reporter: Reporter, runner: Runner
 ) -> Finished:
     content, facts = contents.content(job, initrd, runner), job.facts
-    chosen = job.request.formats
+    chosen, found = job.request.formats, estimate.estimate(job, initrd)
+    _within(job, found)
     need_space(outputs.image.absolute().parent, formats.space(content, chosen), "the image")
     with outputs.replacing() as new:
         left = new.images
@@ -332,6 +336,7 @@ def _write(
             Artefact(name=final.name, size=path.stat().st_size, sha256=sha256_file(path))
             for path, final in zip(new.images, outputs.images, strict=True)
         )
+        _within(job, found, next((path for path in new.images if path.name.endswith(".iso")), None))
         new.lock.write_text(imagelock.dumps(job.request, facts))
         packed = Artefact(name="initrd", size=initrd.stat().st_size, sha256=sha256_file(initrd))
         new.manifest.write_bytes(manifest.document_beside(facts, (*artefacts, packed)))
@@ -351,8 +356,16 @@ def _write(
         sha256=artefacts[0].sha256,
         size=artefacts[0].size,
         changed=True,
-        least_memory=_least_memory(job, initrd, unpacked),
+        least_memory=found.least_memory,
+        least_memory_for=found.least_memory_for,
     )
+
+
+def _within(job: Job, found: Estimate, iso: Path | None = None) -> None:
+    """Raise ``CheckError`` for an image over its variant's budgets."""
+    over = estimate.overrun(job.request.variant, found, None if iso is None else iso.stat().st_size)
+    if over is not None:
+        raise over.error()
 
 
 def _write_sizes(job: Job, target: Path, initrd: Path, unpacked: int) -> None:
@@ -361,11 +374,3 @@ def _write_sizes(job: Job, target: Path, initrd: Path, unpacked: int) -> None:
     kernel = plan.size_of(job.base.kernel)
     rows = manifest.size_rows(job.facts, kernel, initrd.stat().st_size, unpacked, loader)
     target.write_text(manifest.size_table(rows))
-
-
-def _least_memory(job: Job, initrd: Path, unpacked: int) -> int:
-    """Return what the greediest format needs: over the network the extensions are in the initrd."""
-    extra = 0
-    if any(one.in_memory for one in job.request.formats):
-        extra = sum(package.size for package in job.extensions)
-    return plan.least_memory(unpacked + extra, initrd.stat().st_size + extra)

@@ -1,0 +1,57 @@
+"""Variants: what kind of image is made. A TOML file each, checked whole before anything is built.
+
+The format (schema 1)::
+
+    schema = 1
+    name = "docker"
+    summary = "..."
+    extends = "linux"                  # another variant's name, or the path of its file
+    kernel = "kernel"                  # the package that brings the kernel
+    boot-codes = ["noembed", "cde"]
+    services = ["docker"]              # started at boot in this order
+    packages.onboot = ["docker"]       # loaded at boot
+    packages.optional = []             # on the medium, loaded on request
+    [image]
+    volume-id = "floe-{name}-v{version}"
+    title = "floe {name} {version}"
+    version-of = "docker"              # the package whose version is the image's
+    timeout = 3                        # seconds that the boot menu waits
+    data-label = "floe-data"           # of the partition for data on disks
+    data-mib = 256                     # its size; it is made to grow
+    [[file]]
+    path = "/etc/motd"
+    mode = "644"
+    owner = "root:root"                # names of the base's passwd and group, or numbers
+    content = "..."                    # or: source = "motd", beside the variant's file
+
+Lists of an extended variant come first; single values and files of the same path are replaced.
+
+``model`` has the nouns, ``checks`` what is wrong with a text, ``files`` those that go into the root,
+``merging`` puts a variant over what it extends, ``reading`` reads one, ``options`` adds a command line's.
+"""
+
+from __future__ import annotations
+
+from remaster.variant.checks import package_complaint, path_complaint
+from remaster.variant.files import file_option
+from remaster.variant.merging import joined, merge_files, override
+from remaster.variant.model import DATA_LABEL, DATA_MIB, FileSpec, Variant
+from remaster.variant.options import extended
+from remaster.variant.reading import find, load, names
+
+__all__ = [
+    "DATA_LABEL",
+    "DATA_MIB",
+    "FileSpec",
+    "Variant",
+    "extended",
+    "file_option",
+    "find",
+    "joined",
+    "load",
+    "merge_files",
+    "names",
+    "override",
+    "package_complaint",
+    "path_complaint",
+]

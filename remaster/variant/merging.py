@@ -1,0 +1,53 @@
+"""A variant put over the one that it extends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from remaster.variant.model import FileSpec, Variant
+    from tcz import toml
+
+
+def merged(parent: Variant, own: Variant, table: toml.Table) -> Variant:
+    """Return ``own``, read from ``table``, with what ``parent`` has and it does not set."""
+    image = table.table("image")
+
+    def pick(holder: toml.Table, key: str, value: str, inherited: str) -> str:
+        return value if holder.has(key) else inherited
+
+    return replace(
+        own,
+        kernel=pick(table, "kernel", own.kernel, parent.kernel),
+        onboot=joined(parent.onboot, own.onboot),
+        optional=joined(parent.optional, own.optional),
+        boot_codes=override(parent.boot_codes, own.boot_codes),
+        services=joined(parent.services, own.services),
+        files=merge_files(parent.files, own.files),
+        volume_id=pick(image, "volume-id", own.volume_id, parent.volume_id),
+        title=pick(image, "title", own.title, parent.title),
+        version_of=pick(image, "version-of", own.version_of, parent.version_of),
+        timeout=own.timeout if image.has("timeout") else parent.timeout,
+        data_label=pick(image, "data-label", own.data_label, parent.data_label),
+        data_mib=own.data_mib if image.has("data-mib") else parent.data_mib,
+    )
+
+
+def joined(first: Sequence[str], then: Sequence[str]) -> tuple[str, ...]:
+    """Return both lists, each item once."""
+    return tuple(dict.fromkeys((*first, *then)))
+
+
+def override(first: Sequence[str], then: Sequence[str]) -> tuple[str, ...]:
+    """Return both command lines; a word of ``then`` replaces those of ``first`` with its key."""
+    keys = {word.partition("=")[0] for word in then}
+    return (*(word for word in first if word.partition("=")[0] not in keys), *then)
+
+
+def merge_files(first: Iterable[FileSpec], then: Iterable[FileSpec]) -> tuple[FileSpec, ...]:
+    """Return both, sorted by path; a file of ``then`` replaces one of ``first`` at its path."""
+    files = {spec.path: spec for spec in first} | {spec.path: spec for spec in then}
+    return tuple(files[path] for path in sorted(files))

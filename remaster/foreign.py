@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from remaster import base as bases
 from remaster import edit, plan
+from remaster.kernels.choice import check_libc, check_modules
 from remaster.survey import look
 from remaster.survey.cde import names_in
 from remaster.survey.medium import of_files, open_medium
@@ -209,8 +210,10 @@ def make(
     image: Source
     if spec.kernel:
         package = part(spec.kernel)
-        image, release = bases.kernel_image(package), _release_of(package)
-        root = _with_modules(root, bases.assemble(part(layer) for layer in spec.layers))
+        image, release = bases.kernel_image(package), bases.release_in(package)
+        layers = bases.assemble(part(layer) for layer in spec.layers)
+        check_modules(root, layers, spec.kernel)
+        root = _with_modules(root, layers)
         notes += _stale(foreign)
     else:
         image = _source(examined.medium.files[kernel])
@@ -253,11 +256,6 @@ def compressor_for(foreign: Foreign, kernel: str) -> Compression:
     return "xz" if "xz" in known else "zstd" if "zstd" in known else "gzip"
 
 
-def _release_of(package: BuiltPackage) -> str:
-    file = package.path / "release"
-    return file.read_text().strip() if file.is_file() else ""
-
-
 def _with_modules(root: Tree, layers: Tree) -> Tree:
     """Replace the base's modules by those of another kernel."""
     nodes = {path: node for path, node in root.items() if not path.startswith("lib/modules/")}
@@ -273,12 +271,7 @@ def _stale(foreign: Foreign) -> Iterator[str]:
 
 def check_kernel(foreign: Foreign, release: str) -> None:
     """Raise ``ConfigError`` where the base's libc wants a newer kernel than ``release``."""
-    oldest = foreign.examined.survey.libc_kernel
-    if oldest is not None and release and look.too_old(release, oldest.value):
-        raise ConfigError(
-            f"the base's libc wants Linux {oldest.value} or newer, and the kernel is {release}",
-            hint="give another one with --kernel",
-        )
+    check_libc(foreign.examined.root, release)
 
 
 def _applies(one: edit.Edit, foreign: Foreign, spec: bases.BaseSpec, variant: Variant) -> bool:

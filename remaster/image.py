@@ -14,6 +14,7 @@ import tcz
 from remaster import base as bases
 from remaster import contents, foreign, formats, libccheck, manifest, plan
 from remaster.initrds import make_initrd, own_code
+from remaster.kernels.choice import check_libc
 from remaster.manifest import Artefact, Facts, Origin, Part
 from remaster.outputs import Outputs, Records, sums_text
 from remaster.variant import override
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from remaster.base import Base, BaseSpec
     from remaster.foreign import Foreign
     from remaster.formats import Format
+    from remaster.kernels.given import Given
     from remaster.sshkey import PublicKey
     from remaster.variant import Variant
     from tcz.compress import Compression
@@ -69,6 +71,8 @@ class Request:
     #: What the base is where it is not one of ours, and which packages it still needs.
     foreign: Foreign | None = None
     spec: BaseSpec | None = None
+    #: The kernel that the user brings, where it is none of a recipe's.
+    given: Given | None = None
     #: ``repack`` writes one archive; ``append`` leaves the base's bytes alone and puts another behind.
     mode: InitrdMode = "repack"
     formats: tuple[Format, ...] = formats.named(())
@@ -147,6 +151,7 @@ def prepare(request: Request, supplier: Supplier) -> Job:
     )
     if request.foreign is None:
         base = bases.floe(spec, by_name.__getitem__)
+        check_libc(base.root, bases.release_in(by_name[spec.kernel]))
         return Job(request=request, spec=spec, facts=facts, key=_key(request, facts), base=base)
     made = foreign.make(request.foreign, spec, variant, by_name.__getitem__)
     libc = request.foreign.examined.survey.libc

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from remaster import base as bases
 from remaster import bootcode, foreign, formats, image, plan, sshkey, variant
+from remaster.kernels import choice as kernels
 from remaster.supply import FileSupplier, MirrorSupplier, WorkshopSupplier, named
 from tcz import commands
 from tcz.clikit import size_text
@@ -22,6 +23,7 @@ from tcz.paths import check_writable
 if TYPE_CHECKING:
     from remaster.foreign import Foreign
     from remaster.image import Finished, InitrdMode, Request
+    from remaster.supply import Own
     from remaster.variant import Variant
     from tcz.compress import Compression
     from tcz.mirror.known import Chosen
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from tcz.run import Runner
     from tcz.workshop import Planned
 
-    Supplier = WorkshopSupplier | FileSupplier | MirrorSupplier
+    Supplier = Own | MirrorSupplier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,26 +105,33 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
     )
     keys = sshkey.load(wish.ssh_keys)
     check_writable(output_path(wish, asked, choice))
+    given = kernels.given(wish.kernel, dirs)
+    option = wish.kernel if given is None else given.name
     if known == choice.name:
-        asked = asked if wish.kernel is None else replace(asked, kernel=_own_kernel(wish.kernel))
+        asked = asked if option is None else replace(asked, kernel=_own_kernel(option))
+        if given is not None:
+            kernels.check_given(given, "x86_64", bases.load(choice.name, given.name).squashfs)
         reporter.note(f"variant {asked.name} on the base {choice.name}, {choice.why}")
         return image.Request(
             variant=asked,
             base=choice.name,
             output=output_path(wish, asked, choice),
             keys=keys,
-            compressor=wish.compressor or "zstd",
+            compressor=wish.compressor or ("zstd" if given is None else kernels.compressor_for(given)),
             level=wish.level,
+            given=given,
             mode=wish.initrd_mode,
             formats=formats.named(wish.formats),
         )
     found = _foreign(wish, choice, dirs, reporter)
-    kernel = foreign.kernel_package(found, asked, wish.kernel)
+    kernel = foreign.kernel_package(found, asked, option)
     spec = foreign.spec_for(found, kernel)
     # Known before anything is built: whether its scripts are what edits expect, whether its kernel will do.
     foreign.edits(found, found.examined.root, spec, asked)
-    if not kernel:
-        foreign.check_kernel(found, found.kernel)
+    if given is not None:
+        kernels.check_given(given, found.architecture, spec.squashfs)
+    if given is not None or not kernel:
+        foreign.check_kernel(found, found.kernel if given is None else given.release)
     told = f"its kernel {found.kernel}" if not kernel else f"the kernel of the package {kernel}"
     reporter.note(f"variant {asked.name} on {found.name} ({found.origin}, {choice.why}) with {told}")
     return image.Request(
@@ -130,8 +139,10 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
         base=found.name,
         output=output_path(wish, asked, choice),
         keys=keys,
-        compressor=wish.compressor or foreign.compressor_for(found, kernel),
+        compressor=wish.compressor
+        or (foreign.compressor_for(found, kernel) if given is None else kernels.compressor_for(given)),
         level=wish.level,
+        given=given,
         foreign=found,
         spec=spec,
         mode=wish.initrd_mode,
@@ -211,7 +222,7 @@ def _supplier(wish: Wish, asked: Request, dirs: Dirs, runner: Runner, reporter: 
         lock=None if wish.lock is None else lock.read(wish.lock),
         settings=Settings(options=asked.needs().squashfs),
     )
-    own = _with_files(wish, asked, WorkshopSupplier(workshop), alone=not mirrors)
+    own = _with_files(wish, asked, WorkshopSupplier(workshop), dirs, reporter, alone=not mirrors)
     return MirrorSupplier(own, Parcels(mirrors, branch, dirs, runner, reporter)) if mirrors else own
 
 
@@ -224,19 +235,24 @@ def _branch(wish: Wish, asked: Request) -> str:
 
 
 def _with_files(
-    wish: Wish, asked: Request, own: WorkshopSupplier, *, alone: bool
-) -> WorkshopSupplier | FileSupplier:
+    wish: Wish,
+    asked: Request,
+    workshop: WorkshopSupplier,
+    dirs: Dirs,
+    reporter: Reporter,
+    *,
+    alone: bool,
+) -> Own:
     """Let packages that are files come first. Without any, on our own base, nothing else has a say."""
     files, found = _files(wish)[1], asked.foreign
-    if found is None:
-        return FileSupplier(own, files, kernel="", present=frozenset(), alone=alone) if files else own
-    return FileSupplier(
-        own,
-        files,
-        kernel="" if asked.needs().kernel else found.kernel,
-        present=frozenset(one.name for one in found.examined.survey.extensions),
-        alone=alone,
-    )
+    there = () if found is None else (one.name for one in found.examined.survey.extensions)
+    present = frozenset(there)
+    elsewhere = present | set(files)
+    own = kernels.supplier(asked, workshop, dirs, reporter.warn, elsewhere=elsewhere, alone=alone)
+    if found is None and not files:
+        return own
+    kernel = "" if found is None or asked.needs().kernel else found.kernel
+    return FileSupplier(own, files, kernel=kernel, present=present, alone=alone)
 
 
 def fulfil(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Finished:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tcz.compress import expand, kind
@@ -143,3 +143,8 @@ def _symbols(data: bytes, sections: dict[bytes, bytes]) -> tuple[list[bytes], li
         elif not section and name:
             wanted.append(name)
     return exported, wanted
+
+
+def moved(module: Module, path: str) -> Module:
+    """Return a module at another path."""
+    return replace(module, path=path)

@@ -121,7 +121,7 @@ def _image(given: Given, folder: Path) -> BuiltPackage:
         nodes["config"] = regular(given.config)
     tree = Tree(nodes)
     lay_out(tree, folder)
-    sums = "".join(f"{sha256_file(folder / path)}  {path}\n" for path in tree)
+    sums = "".join(f"{sha256_file(folder / path)}  {path}\n" for path, node in tree.items() if node.is_file)
     (folder / "SHA256SUMS").write_text(sums)
     return BuiltPackage(
         name=given.name,
@@ -136,7 +136,7 @@ def _image(given: Given, folder: Path) -> BuiltPackage:
 
 def _root(given: Given, placed: Placed) -> Tree:
     base = f"lib/modules/{given.release}"
-    nodes: dict[str, Node] = {f"{base}/{path}": _file(node) for path, node in placed.root.items()}
+    nodes: dict[str, Node] = {f"{base}/{path}": _file(node) for path, node in _files(placed.root)}
     for index in placed.indexes:
         nodes[f"{base}/{index.name}"] = regular(index.data, mtime=_EPOCH)
     # The extension's modules are in modules.dep already: no depmod is needed when it is loaded.
@@ -151,10 +151,14 @@ def _extension(given: Given, placed: Placed) -> Tree:
     base = f"usr/local/lib/modules/{given.release}/kernel"
     nodes: dict[str, Node] = {
         f"{base}/{path.removeprefix(f'{placing.LINK}/')}": _file(node)
-        for path, node in placed.extension.items()
+        for path, node in _files(placed.extension)
     }
     nodes.setdefault(base, directory(mtime=_EPOCH))
     return _with_folders(nodes, extension=True)
+
+
+def _files(tree: Tree) -> Iterator[tuple[str, Node]]:
+    return ((path, node) for path, node in tree.items() if node.is_file)
 
 
 def _file(node: Node) -> Node:

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Final
 from remaster import base as bases
 from remaster import edit, plan
 from remaster.kernels.choice import check_libc, check_modules
+from remaster.menu import NORMAL, STANDARD, serial_line
 from remaster.survey import look
-from remaster.survey.cde import names_in
 from remaster.survey.medium import of_files, open_medium
-from remaster.survey.rootfacts import text_at
 from tcz.errors import ConfigError, VerifyError
 from tcz.squashfs.options import SquashOptions
 from tcz.tree import FileRef, Tree
@@ -220,14 +219,12 @@ def make(
     check_kernel(foreign, release)
     edited, done = edits(foreign, root, spec, variant)
     own = [_source(examined.medium.files[path]) for path in examined.initrds]
-    lists = examined.medium.files
     base = bases.Base(
         root=edited,
         kernel=image,
         loaders=_loaders(examined, spec, part),
         starts=_starts(foreign),
         keep=_kept(examined),
-        onboot=names_in(text_at(lists, "cde/onboot.lst") or ""),
         initrds=tuple(own),
         unpacked=examined.root if own else None,
     )
@@ -239,7 +236,7 @@ def edits(
 ) -> tuple[Tree, tuple[edit.Done, ...]]:
     """Make the edits that a variant asks for. Raises ``ConfigError`` where one does not fit."""
     wanted = tuple(one for one in edit.shipped() if _applies(one, foreign, spec, variant))
-    port, speed = plan.serial_line(variant.boot_codes) or (0, 115200)
+    port, speed = _serial(variant) or (0, 115200)
     values = {"tty": f"ttyS{port}", "speed": str(speed)}
     return edit.apply(root, wanted, release=foreign.release, values=values, epoch=plan.EPOCH)
 
@@ -274,18 +271,28 @@ def check_kernel(foreign: Foreign, release: str) -> None:
     check_libc(foreign.examined.root, release)
 
 
-def _applies(one: edit.Edit, foreign: Foreign, spec: bases.BaseSpec, variant: Variant) -> bool:
+def _is_own(foreign: Foreign) -> bool:
     fact = foreign.examined.survey.distribution
-    if fact is not None and fact.value in _OWN:
+    return fact is not None and fact.value in _OWN
+
+
+def _applies(one: edit.Edit, foreign: Foreign, spec: bases.BaseSpec, variant: Variant) -> bool:
+    if _is_own(foreign):
         return False  # our own base does all of this itself
     conditions = {
         "always": True,
         "services": bool(variant.services),
-        "serial": plan.serial_line(variant.boot_codes) is not None,
+        "serial": _serial(variant) is not None,
         "containers": _CONTAINERS in (*variant.onboot, *variant.optional),
         "kernel": bool(spec.kernel),
     }
     return conditions[one.when]
+
+
+def _serial(variant: Variant) -> tuple[int, int] | None:
+    """Return the serial line that a variant's boot codes name, or those of an entry of its menu."""
+    added = (word for entry in variant.entries for word in entry.add)
+    return serial_line(variant.boot_codes) or serial_line(tuple(added))
 
 
 def _loaders(examined: Examined, spec: bases.BaseSpec, part: Callable[[str], BuiltPackage]) -> plan.Loaders:
@@ -305,12 +312,13 @@ def _starts(foreign: Foreign) -> plan.Starts:
     initrds, kernel = foreign.examined.initrds, foreign.examined.kernel
     usual = plan.Starts()
     label = chosen.label if chosen is not None and re.fullmatch(r"[A-Za-z0-9_-]{1,16}", chosen.label) else ""
-    own = {"debug", "safe"}
+    own = {NORMAL, "help", *STANDARD}
     return plan.Starts(
         kernel=f"/{kernel}" if kernel.startswith("boot/") else usual.kernel,
         initrd=f"/{initrds[0]}" if initrds and initrds[0].startswith("boot/") else "/boot/core.gz",
         label=label if label and label not in own else "core",
         words=() if chosen is None else chosen.words,
+        serial=_is_own(foreign),
     )
 
 

@@ -25,11 +25,6 @@ def services_text(names: Sequence[str]) -> str:
     return "".join(f"{name}\n" for name in names)
 
 
-def onboot_text(names: Sequence[str]) -> str:
-    """Return onboot.lst: one package a line, with its suffix, as Tiny Core's tools write it."""
-    return "".join(f"{name}.tcz\n" for name in names)
-
-
 def authorized_keys_text(keys: Sequence[PublicKey]) -> str:
     """Return an authorized_keys file."""
     return "".join(f"{key.line}\n" for key in keys)

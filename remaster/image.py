@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import tcz
 from remaster import base as bases
-from remaster import contents, foreign, formats, libccheck, manifest, plan
+from remaster import contents, folders, foreign, formats, injection, libccheck, manifest, placement, plan
 from remaster.initrds import make_initrd, own_code
 from remaster.kernels.choice import check_libc
 from remaster.manifest import Artefact, Facts, Origin, Part
 from remaster.outputs import Outputs, Records, sums_text
-from remaster.variant import override
+from remaster.variant import PLACES, override
 from tcz import lock, record
 from tcz.errors import ConfigError, VerifyError
 from tcz.paths import need_space
 from tcz.run import HostRunner
-from tcz.store import sha256_file
+from tcz.store import sha256_file, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from remaster.foreign import Foreign
     from remaster.formats import Format
     from remaster.kernels.given import Given
+    from remaster.placement import Arrangement
     from remaster.sshkey import PublicKey
     from remaster.variant import Variant
     from tcz.compress import Compression
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner
+    from tcz.tree import Tree
 
 InitrdMode = Literal["repack", "append"]
 
@@ -88,13 +90,20 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A request with all its packages at hand: everything is known, nothing is written yet."""
+    """A request with all its packages at hand: everything is known, nothing is written yet.
+
+    ``root`` is the base's root with the packages in it that do not lie on the medium; ``lists`` are the
+    names of the lists of what is loaded at boot.
+    """
 
     request: Request
     spec: BaseSpec
     facts: Facts
     key: str
     base: Base
+    root: Tree
+    arrangement: Arrangement
+    lists: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
     def part(self, name: str) -> BuiltPackage:
@@ -106,7 +115,7 @@ class Job:
 
     @property
     def extensions(self) -> tuple[BuiltPackage, ...]:
-        """The packages that go under /cde, in load order."""
+        """The packages that are loaded, wherever they are kept, in load order."""
         return tuple(part.package for part in self.facts.parts if part.role == "package")
 
 
@@ -125,7 +134,7 @@ def prepare(request: Request, supplier: Supplier) -> Job:
     """Get every package of a request, building what is missing."""
     variant = request.variant
     spec = request.needs()
-    wanted = (*variant.onboot, *variant.optional)
+    wanted = variant.packages()
     # One question for all, so that the modules belong to the kernel.
     extra = request.format_packages()
     supplied = supplier.packages((*spec.packages(), *extra, *wanted))
@@ -152,7 +161,7 @@ def prepare(request: Request, supplier: Supplier) -> Job:
     if request.foreign is None:
         base = bases.floe(spec, by_name.__getitem__)
         check_libc(base.root, bases.release_in(by_name[spec.kernel]))
-        return Job(request=request, spec=spec, facts=facts, key=_key(request, facts), base=base)
+        return _placed(request, spec, facts, base, ())
     made = foreign.make(request.foreign, spec, variant, by_name.__getitem__)
     libc = request.foreign.examined.survey.libc
     libccheck.check("" if libc is None else libc.value, request.foreign.architecture, others)
@@ -161,13 +170,40 @@ def prepare(request: Request, supplier: Supplier) -> Job:
         boot_codes=override(made.base.starts.words, variant.boot_codes),
         origin=_origin(request.foreign, made),
     )
+    return _placed(request, spec, facts, made.base, (*made.notes, *_left(request)))
+
+
+def _placed(request: Request, spec: BaseSpec, facts: Facts, base: Base, notes: tuple[str, ...]) -> Job:
+    """Put every package in its place; raises ``ConfigError`` where that cannot be."""
+    variant = request.variant
+    packages = [part.package for part in facts.parts if part.role == "package"]
+    arrangement = placement.arrange(packages, variant, injection.present(base.root, base.keep))
+    places = {one.name: one.place for one in arrangement.packages}
+    facts = replace(
+        facts,
+        parts=tuple(
+            part if part.role != "package" else replace(part, place=places[part.package.name])
+            for part in facts.parts
+        ),
+    )
+    lists = folders.list_names((*facts.boot_codes, *(word for one in variant.entries for word in one.add)))
+    injected = injection.inject(base.root, arrangement, lists, facts.epoch)
+    if request.foreign is not None:
+        notes += tuple(
+            f"{name} in {place} is copied, too: Tiny Core finds its name in that of {other} in copy2fs.lst"
+            for place in PLACES
+            for name, other in placement.also_copied(arrangement, place)
+        )
     return Job(
         request=request,
         spec=spec,
         facts=facts,
         key=_key(request, facts),
-        base=made.base,
-        notes=(*made.notes, *_left(request)),
+        base=base,
+        root=injected.root,
+        arrangement=arrangement,
+        lists=lists,
+        notes=(*notes, *injected.notes),
     )
 
 
@@ -215,9 +251,14 @@ def _key(request: Request, facts: Facts) -> str:
     keys = tuple(key.line for key in request.keys)
     names = tuple(one.name for one in request.formats)
     program = (own_code(), request.compressor, request.level, request.mode, names)
-    chosen = (variant.name, variant.onboot, variant.optional, keys)
+    packages = (variant.onboot, variant.optional, variant.ondemand, variant.copy2fs)
+    chosen = (variant.name, packages, keys)
     medium = (variant.volume_id, variant.title, variant.timeout, variant.data_label, variant.data_mib)
-    digest.update(repr((program, chosen, medium)).encode())
+    menu = (
+        variant.default_entry,
+        tuple((one.name, one.title, one.add, one.remove) for one in variant.entries),
+    )
+    digest.update(repr((program, chosen, medium, menu)).encode())
     for spec in variant.files:
         digest.update(repr((spec.path, spec.mode, spec.owner, spec.content)).encode())
     digest.update(manifest.document(facts))
@@ -242,6 +283,7 @@ def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None)
         if path.is_dir():
             raise ConfigError(f"{path} is a folder; the output is a file such as out/x.iso")
     records = Records(dirs.cache_folder("images"))
+    sweep(dirs.cache_folder("images"))
     sha256 = records.unchanged(outputs, job.key)
     if sha256 is not None:
         return Finished(outputs=outputs, sha256=sha256, size=outputs.image.stat().st_size, changed=False)

@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tcz.compress import expand, kind
+from tcz.compress import expand, kind, most
 from tcz.errors import VerifyError
 from tcz.kconfig import dotconfig
 
@@ -79,7 +79,7 @@ def _kernel_within(image: bytes) -> bytes:
             f"the kernel image is truncated: {start + length} bytes announced, {len(image)} there"
         )
     # Behind the packed kernel stands its size, which is no part of it.
-    return expand(image[start : start + length], limit=_LARGEST_KERNEL)[0]
+    return expand(image[start : start + length], limit=min(_LARGEST_KERNEL, most(length)))[0]
 
 
 def _embedded(kernel: bytes) -> bytes:

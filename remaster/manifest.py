@@ -25,11 +25,12 @@ _Json = dict[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A package of an image: what it is there for, and the build it came from."""
+    """A package of an image: what it is there for, the build it came from, where it is kept."""
 
     role: str
     package: BuiltPackage
     built: Built
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,7 @@ def _package(part: Part) -> _Json:
     return {
         "name": package.name,
         "role": part.role,
+        **({"place": part.place} if part.place else {}),
         "version": built.version,
         "sha256": package.sha256,
         "size": package.size,

@@ -11,17 +11,29 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from remaster import hooks
-from remaster.menu import INITRD_PATH, KERNEL_PATH, Menu, boot_msg, entries_for, grub_cfg, isolinux_cfg
+from remaster.menu import (
+    INITRD_PATH,
+    KERNEL_PATH,
+    NORMAL,
+    Menu,
+    boot_msg,
+    entries_for,
+    grub_cfg,
+    help_files,
+    isolinux_cfg,
+    pages_for,
+    serial_line,
+)
 from tcz.errors import ConfigError, Problem
 from tcz.tree import FileRef, Node, Tree, directory, regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
+    from remaster.bootcode import BootCode
     from remaster.sshkey import PublicKey
-    from remaster.variant import FileSpec
-    from tcz.model import BuiltPackage
+    from remaster.variant import FileSpec, Variant
 
 MIB = 1 << 20
 #: The time of everything in an image: 2025-01-01T00:00:00Z.
@@ -228,33 +240,6 @@ def least_memory(unpacked: int, initrd: int) -> int:
     return (need + step - 1) // step * step
 
 
-def cde_files(
-    packages: Sequence[BuiltPackage], onboot: Sequence[str], kept: Sequence[MediumFile] = ()
-) -> tuple[MediumFile, ...]:
-    """Return the files below /cde: each package with its .dep and .md5.txt, and onboot.lst.
-
-    ``onboot`` names what is loaded at boot; what those need is found through their .dep files. ``kept``
-    are files that the base's medium has there: a package of ours takes the place of one of its name.
-    """
-    files = [MediumFile(path="cde/onboot.lst", content=hooks.onboot_text(onboot).encode())]
-    ours = set()
-    for package in packages:
-        if package.form != "extension":
-            continue
-        ours.add(f"cde/optional/{package.name}.tcz")
-        for suffix in ("", ".dep", ".md5.txt"):
-            file = package.path.with_name(package.path.name + suffix)
-            if suffix == "" or file.is_file():
-                files.append(MediumFile(path=f"cde/optional/{package.name}.tcz{suffix}", content=file))
-    replaced = {"cde/onboot.lst"}
-    files += [
-        file
-        for file in kept
-        if file.path not in replaced and f"{file.path.partition('.tcz')[0]}.tcz" not in ours
-    ]
-    return tuple(files)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaders:
     """The boot loaders' files: for isolinux ``isolinux_bin`` and ``ldlinux``, for UEFI a FAT image.
@@ -278,6 +263,7 @@ def boot_files(menu: Menu, loaders: Loaders, kernel: Source, initrd: Path) -> tu
         MediumFile(path="boot/isolinux/isolinux.bin", content=loaders.isolinux_bin),
         MediumFile(path="boot/isolinux/isolinux.cfg", content=isolinux_cfg(menu).encode()),
         MediumFile(path="boot/isolinux/boot.msg", content=boot_msg(menu).encode()),
+        *(MediumFile(path=f"boot/isolinux/{name}", content=text.encode()) for name, text in help_files(menu)),
         MediumFile(path=loaders.grub_cfg, content=grub_cfg(menu).encode()),
         MediumFile(path="EFI/BOOT/efiboot.img", content=loaders.efi_image),
     ]
@@ -288,36 +274,44 @@ def boot_files(menu: Menu, loaders: Loaders, kernel: Source, initrd: Path) -> tu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Starts:
-    """What a menu starts: paths of kernel and initrd, the name of the first entry, words of the base."""
+    """What a menu starts: paths of kernel and initrd, the name of the first entry, words of the base.
+
+    With ``serial`` the base opens a login on whatever serial line ``console=`` names.
+    """
 
     kernel: str = KERNEL_PATH
     initrd: str = INITRD_PATH
     label: str = "floe"
     words: tuple[str, ...] = field(default=())
+    serial: bool = True
 
 
-def menu_for(title: str, words: tuple[str, ...], timeout: int, starts: Starts | None = None) -> Menu:
-    """Return the menu of an image. Its serial line is the one that a ``console=ttyS`` word names."""
+def menu_for(
+    title: str,
+    variant: Variant,
+    words: tuple[str, ...],
+    codes: Iterable[BootCode] = (),
+    starts: Starts | None = None,
+) -> Menu:
+    """Return the menu of an image with the boot codes ``words``; ``codes`` are those that help tells of.
+
+    Its serial line is the one that a ``console=ttyS`` word names.
+    """
     starts = starts or Starts()
+    entries = entries_for(
+        words, starts.label, variant.entries, serial=starts.serial or serial_line(words) is not None
+    )
+    codes = tuple(codes)
     return Menu(
         title=title,
-        entries=entries_for(words, starts.label),
-        timeout=timeout,
+        entries=entries,
+        timeout=variant.timeout,
         serial=serial_line(words),
         kernel=starts.kernel,
         initrd=starts.initrd,
+        default="" if variant.default_entry == NORMAL else variant.default_entry,
+        pages=pages_for(entries, codes) if codes else (),
     )
-
-
-def serial_line(words: Sequence[str]) -> tuple[int, int] | None:
-    """Return port and speed of the serial line that a ``console=ttyS`` word names."""
-    serial = None
-    for word in words:
-        if word.startswith("console=ttyS"):
-            port, _, speed = word.removeprefix("console=ttyS").partition(",")
-            digits = "".join(char for char in speed.partition("n")[0] if char.isdecimal())
-            serial = (int(port or "0"), int(digits or "9600"))
-    return serial
 
 
 def volume_id(template: str, *, name: str, version: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from remaster import base as bases
 from remaster import bootcode, foreign, formats, image, plan, sshkey, variant
 from remaster.kernels import choice as kernels
-from remaster.supply import FileSupplier, MirrorSupplier, WorkshopSupplier, named
+from remaster.supply import MirrorSupplier, WorkshopSupplier, named
 from tcz import commands
 from tcz.clikit import size_text
 from tcz.errors import ConfigError
@@ -57,6 +57,7 @@ class Wish:
     mirrors: tuple[str, ...] = ()
     mirror_keys: tuple[Path, ...] = ()
     mirror_branch: str | None = None
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,14 +102,17 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
         packages=tuple(_files(wish)[0]),
         files=tuple(variant.file_option(text) for text in wish.files),
         boot_codes=wish.boot_codes,
+        places=[variant.place_option(text) for text in wish.places],
         base=known,
     )
     keys = sshkey.load(wish.ssh_keys)
-    check_writable(output_path(wish, asked, choice))
     given = kernels.given(wish.kernel, dirs)
     option = wish.kernel if given is None else given.name
+    # A format may be a folder of files, which is there already when it is made again.
+    for _, paths in formats.targets(output_path(wish, asked, choice), formats.named(wish.formats)):
+        check_writable(paths[0])
     if known == choice.name:
-        asked = asked if option is None else replace(asked, kernel=_own_kernel(option))
+        asked = asked if option is None else replace(asked, kernel=kernels.own_kernel(option))
         if given is not None:
             kernels.check_given(given, "x86_64", bases.load(choice.name, given.name).squashfs)
         reporter.note(f"variant {asked.name} on the base {choice.name}, {choice.why}")
@@ -160,12 +164,6 @@ def _files(wish: Wish) -> tuple[list[str], dict[str, Path]]:
         else:
             names.append(package)
     return names, files
-
-
-def _own_kernel(option: str) -> str:
-    if option == "base":
-        raise ConfigError("--kernel base is for bases that bring a kernel; floe has none of its own")
-    return option
 
 
 def _foreign(wish: Wish, choice: bases.Choice, dirs: Dirs, reporter: Reporter) -> Foreign:
@@ -222,7 +220,14 @@ def _supplier(wish: Wish, asked: Request, dirs: Dirs, runner: Runner, reporter: 
         lock=None if wish.lock is None else lock.read(wish.lock),
         settings=Settings(options=asked.needs().squashfs),
     )
-    own = _with_files(wish, asked, WorkshopSupplier(workshop), dirs, reporter, alone=not mirrors)
+    own = kernels.supplier(
+        asked,
+        WorkshopSupplier(workshop),
+        dirs,
+        reporter.warn,
+        files=_files(wish)[1],
+        alone=not mirrors,
+    )
     return MirrorSupplier(own, Parcels(mirrors, branch, dirs, runner, reporter)) if mirrors else own
 
 
@@ -232,27 +237,6 @@ def _branch(wish: Wish, asked: Request) -> str:
     major = "" if found is None else found.release.partition(".")[0]
     machine = "x86" if found is not None and found.architecture == "386" else "x86_64"
     return wish.mirror_branch or f"{major if major.isdecimal() else 17}.x/{machine}"
-
-
-def _with_files(
-    wish: Wish,
-    asked: Request,
-    workshop: WorkshopSupplier,
-    dirs: Dirs,
-    reporter: Reporter,
-    *,
-    alone: bool,
-) -> Own:
-    """Let packages that are files come first. Without any, on our own base, nothing else has a say."""
-    files, found = _files(wish)[1], asked.foreign
-    there = () if found is None else (one.name for one in found.examined.survey.extensions)
-    present = frozenset(there)
-    elsewhere = present | set(files)
-    own = kernels.supplier(asked, workshop, dirs, reporter.warn, elsewhere=elsewhere, alone=alone)
-    if found is None and not files:
-        return own
-    kernel = "" if found is None or asked.needs().kernel else found.kernel
-    return FileSupplier(own, files, kernel=kernel, present=present, alone=alone)
 
 
 def fulfil(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Finished:
@@ -269,7 +253,7 @@ def outline(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Outli
     asked = request(wish, dirs, reporter)
     spec = asked.needs()
     supplier = _supplier(wish, asked, dirs, runner, reporter)
-    names = (*spec.packages(), *asked.format_packages(), *asked.variant.onboot, *asked.variant.optional)
+    names = (*spec.packages(), *asked.format_packages(), *asked.variant.packages())
     planned = supplier.planned(names)
     sizes = None
     if all(one.cached for one in planned):
@@ -352,9 +336,7 @@ def linted(wanted: str) -> Variant:
 def check_packages(asked: Variant, recipe_folders: tuple[Path, ...]) -> None:
     """Raise ``ConfigError`` for every package of a variant that no recipe makes."""
     recipes = commands.open_recipes(recipe_folders)
-    names = dict.fromkeys(
-        (*bases.load(bases.DEFAULT, asked.kernel).packages(), *asked.onboot, *asked.optional)
-    )
+    names = dict.fromkeys((*bases.load(bases.DEFAULT, asked.kernel).packages(), *asked.packages()))
     problems = [commands.unknown(recipes, name) for name in names if recipes.find_package(name) is None]
     if problems:
         raise ConfigError(f"variant {asked.name} names packages that no recipe makes", problems)

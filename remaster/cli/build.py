@@ -20,6 +20,7 @@ EXAMPLES = (
     "remaster --variant docker                        a Docker host: out/floe-docker.iso",
     "remaster --variant docker --ssh-key ~/.ssh/id_ed25519.pub --output host.iso",
     "remaster --variant ./mine.toml --package htop    your own variant, and one package more",
+    "remaster --variant docker --place dropbear=root  unpacked in the initrd, not a file on the medium",
     "remaster --variant docker --format disk,qcow2    a disk with room for data: out/floe-docker.img, .qcow2",
     "remaster --variant docker --package mytool --mirror https://tc.example.org --mirror-key release.pub",
     "remaster --variant docker --dry-run              say what would be done",
@@ -59,6 +60,14 @@ _BUILD_OPTIONS = (
         help="What to write: iso, disk, qcow2, netboot or tar; several may be given.  [default: iso]",
     ),
     click.option("--package", "packages", metavar="NAME", multiple=True, help="Load this package as well."),
+    click.option(
+        "--place",
+        "places",
+        metavar="[NAME=]WHERE",
+        multiple=True,
+        help="Keep the package NAME, or all that no other option names, in cde (on the medium), in builtin "
+        "(in the initrd, mounted from there) or in root (unpacked in the initrd).  [default: cde]",
+    ),
     click.option(
         "--file",
         "files",

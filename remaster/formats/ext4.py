@@ -7,7 +7,6 @@ say. Times come from E2FSPROGS_FAKE_TIME, which every release knows; UUID and ha
 from __future__ import annotations
 
 import os
-import tempfile
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -34,17 +33,19 @@ def make(
     """
     with file.open("wb") as made:
         made.truncate(size)
-    with tempfile.NamedTemporaryFile("w", suffix=".conf") as config:
-        config.write("[defaults]\n")
-        config.flush()
-        env = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "E2FSPROGS_FAKE_TIME": str(max(epoch, 1)),
-            "MKE2FS_CONFIG": config.name,
-            "LC_ALL": "C",
-            "TZ": "UTC",
-        }
-        extended = f"hash_seed={seed},{_ITSELF}"
-        argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-i", "16384", "-m", "0"]
-        argv += ["-O", _FEATURES, "-E", extended, "-U", str(guid), "-L", label, str(file)]
+    config = file.with_name(f"{file.name}.conf")
+    config.write_text("[defaults]\n")
+    env = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "E2FSPROGS_FAKE_TIME": str(max(epoch, 1)),
+        "MKE2FS_CONFIG": str(config),
+        "LC_ALL": "C",
+        "TZ": "UTC",
+    }
+    extended = f"hash_seed={seed},{_ITSELF}"
+    argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-i", "16384", "-m", "0"]
+    argv += ["-O", _FEATURES, "-E", extended, "-U", str(guid), "-L", label, str(file)]
+    try:
         runner.run(argv, env=env)
+    finally:
+        config.unlink()

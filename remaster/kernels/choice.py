@@ -9,7 +9,7 @@ from remaster import base as bases
 from remaster import kconfig
 from remaster.kernels import given as opening
 from remaster.kernels import packing, placing, supply
-from remaster.supply import local, named
+from remaster.supply import FileSupplier, local, named
 from remaster.survey.look import too_old
 from remaster.survey.rootfacts import libc_kernel, node_at
 from tcz.errors import ConfigError, VerifyError
@@ -17,7 +17,7 @@ from tcz.kmod import reads
 from tcz.workshop import Supplied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from remaster.image import Request
     from remaster.kernels.given import Given
@@ -38,6 +38,13 @@ def given(option: str | None, dirs: Dirs) -> Given | None:
     if option is None or not opening.is_given(option, Path(option)):
         return None
     return opening.open_given(Path(option), dirs)
+
+
+def own_kernel(option: str) -> str:
+    """Return the package that an option names, for a base of our own, which has no kernel to keep."""
+    if option == "base":
+        raise ConfigError("--kernel base is for bases that bring a kernel; floe has none of its own")
+    return option
 
 
 def modprobe_of(root: Tree) -> Modprobe:
@@ -114,26 +121,44 @@ def supplier(
     dirs: Dirs,
     tell: Callable[[str], None],
     *,
-    elsewhere: frozenset[str],
+    files: Mapping[str, Path],
     alone: bool,
 ) -> Own:
-    """Return what supplies packages for the kernel that an image gets; see ``supply.KernelSupplier``.
+    """Return what supplies packages: first ``files`` by name, then recipes and what is for the kernel.
 
-    A kernel's recipe brings its own modules; a kernel that a user brings becomes packages; for a base that
+    See ``supply.KernelSupplier``. A kernel's recipe brings its own modules; a kernel that a user brings becomes packages; for a base that
     keeps its kernel, what follows it and is missing is told and not refused, for the base may do without.
     """
     found = asked.foreign
+    there = () if found is None else (one.name for one in found.examined.survey.extensions)
+    present = frozenset(there)
+    elsewhere = present | set(files)
     if asked.given is not None:
-        return _of_given(asked, asked.given, own, dirs, tell, elsewhere=elsewhere, alone=alone)
-    if found is None or asked.needs().kernel:
+        supplied = _of_given(asked, asked.given, own, dirs, tell, elsewhere=elsewhere, alone=alone)
+    elif found is None or asked.needs().kernel:
         own.prefer(asked.needs().kernel)
-        return own
+        supplied = own
+    else:
+        supplied = _of_kept(found.kernel, own, tell, elsewhere=elsewhere, alone=alone)
+    if found is None and not files:
+        return supplied
+    kernel = "" if found is None or asked.needs().kernel else found.kernel
+    return FileSupplier(supplied, files, kernel=kernel, present=present, alone=alone)
 
+
+def _of_kept(
+    release: str,
+    own: WorkshopSupplier,
+    tell: Callable[[str], None],
+    *,
+    elsewhere: frozenset[str],
+    alone: bool,
+) -> Own:
     def absent(problems: Sequence[Problem]) -> None:
         for problem in problems:
             tell(f"{problem.where}: {problem.message}, and the base keeps its kernel")
 
-    return supply.KernelSupplier(own, found.kernel, elsewhere=elsewhere, alone=alone, absent=absent)
+    return supply.KernelSupplier(own, release, elsewhere=elsewhere, alone=alone, absent=absent)
 
 
 def _of_given(

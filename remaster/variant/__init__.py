@@ -10,7 +10,7 @@ The format (schema 1)::
     boot-codes = ["noembed", "cde"]
     services = ["docker"]              # started at boot in this order
     packages.onboot = ["docker"]       # loaded at boot
-    packages.optional = []             # on the medium, loaded on request
+    packages.optional = []             # on the medium, loaded on request (more: ``packages``)
     [image]
     volume-id = "floe-{name}-v{version}"
     title = "floe {name} {version}"
@@ -18,6 +18,9 @@ The format (schema 1)::
     timeout = 3                        # seconds that the boot menu waits
     data-label = "floe-data"           # of the partition for data on disks
     data-mib = 256                     # its size; it is made to grow
+    max-iso-mb = 700                   # MiB; a larger ISO image is not written
+    max-ram-mb = 512                   # MiB; nor one that needs more memory to boot
+    [menu]                             # entries of the boot menu and its default (see ``menu``)
     [[file]]
     path = "/etc/motd"
     mode = "644"
@@ -27,6 +30,7 @@ The format (schema 1)::
 Lists of an extended variant come first; single values and files of the same path are replaced.
 
 ``model`` has the nouns, ``checks`` what is wrong with a text, ``files`` those that go into the root,
+``menu`` has the boot menu's part and ``packages`` that of packages,
 ``merging`` puts a variant over what it extends, ``reading`` reads one, ``options`` adds a command line's.
 """
 
@@ -35,14 +39,18 @@ from __future__ import annotations
 from remaster.variant.checks import package_complaint, path_complaint
 from remaster.variant.files import file_option
 from remaster.variant.merging import joined, merge_files, override
-from remaster.variant.model import DATA_LABEL, DATA_MIB, FileSpec, Variant
+from remaster.variant.model import DATA_LABEL, DATA_MIB, FileSpec, Place, Variant
 from remaster.variant.options import extended
+from remaster.variant.packages import ALL, PLACES, place_option
 from remaster.variant.reading import find, load, names
 
 __all__ = [
+    "ALL",
     "DATA_LABEL",
     "DATA_MIB",
+    "PLACES",
     "FileSpec",
+    "Place",
     "Variant",
     "extended",
     "file_option",
@@ -54,4 +62,5 @@ __all__ = [
     "override",
     "package_complaint",
     "path_complaint",
+    "place_option",
 ]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from remaster.variant.menu import merge_entries
+from remaster.variant.packages import merge_places
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -33,6 +36,13 @@ def merged(parent: Variant, own: Variant, table: toml.Table) -> Variant:
         timeout=own.timeout if image.has("timeout") else parent.timeout,
         data_label=pick(image, "data-label", own.data_label, parent.data_label),
         data_mib=own.data_mib if image.has("data-mib") else parent.data_mib,
+        ondemand=joined(parent.ondemand, own.ondemand),
+        copy2fs=joined(parent.copy2fs, own.copy2fs),
+        places=merge_places(parent.places, own.places),
+        max_iso_mb=own.max_iso_mb if image.has("max-iso-mb") else parent.max_iso_mb,
+        max_ram_mb=own.max_ram_mb if image.has("max-ram-mb") else parent.max_ram_mb,
+        entries=merge_entries(parent.entries, own.entries),
+        default_entry=own.default_entry or parent.default_entry,
     )
 
 

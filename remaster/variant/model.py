@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from remaster.menu import EntrySpec
+
+#: Where a package is kept: on the medium, in the initrd as it is, or unpacked in the initrd.
+Place = Literal["cde", "builtin", "root"]
 VOLUME_ID: Final = "floe-{name}-v{version}"
 TITLE: Final = "floe {name} {version}"
 DATA_LABEL: Final = "floe-data"
@@ -27,7 +31,10 @@ class FileSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """A variant with all that it extends already in it. Package names have no suffix."""
+    """A variant with all that it extends already in it. Package names have no suffix.
+
+    ``places`` maps packages to where they are kept, ``*`` all that are not named. A budget of 0 is none.
+    """
 
     name: str
     summary: str = ""
@@ -43,5 +50,16 @@ class Variant:
     timeout: int = 3
     data_label: str = DATA_LABEL
     data_mib: int = DATA_MIB
+    ondemand: tuple[str, ...] = ()
+    copy2fs: tuple[str, ...] = ()
+    places: tuple[tuple[str, Place], ...] = ()
+    max_iso_mb: int = 0
+    max_ram_mb: int = 0
+    entries: tuple[EntrySpec, ...] = ()
+    default_entry: str = ""
     extends: str = ""
     origin: Path | None = None
+
+    def packages(self) -> tuple[str, ...]:
+        """Return every package that it names, each once: those loaded at boot first."""
+        return tuple(dict.fromkeys((*self.onboot, *self.optional, *self.ondemand)))

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final
 from remaster.variant import checks
 from remaster.variant.checks import matching, package_complaint, template_complaint
 from remaster.variant.files import read_files
+from remaster.variant.menu import check_menu, read_codes, read_entries
 from remaster.variant.merging import merged
 from remaster.variant.model import DATA_LABEL, DATA_MIB, TITLE, VOLUME_ID, Variant
+from remaster.variant.packages import read_places
 from tcz import toml
 from tcz.errors import ConfigError
 
@@ -50,7 +52,9 @@ def load(wanted: str, codes: BootCodes, *, base: str = "floe") -> Variant:
     """
     variant = _load(find(wanted), codes, base, ())
     words = codes.parse(" ".join(variant.boot_codes), where=str(variant.origin), base=base)
-    return replace(variant, boot_codes=tuple(str(word) for word in words))
+    variant = replace(variant, boot_codes=tuple(str(word) for word in words))
+    check_menu(variant, codes, base)
+    return variant
 
 
 def _load(path: Path, codes: BootCodes, base: str, chain: tuple[Path, ...]) -> Variant:
@@ -76,7 +80,7 @@ def _read(document: toml.Document, path: Path, codes: BootCodes, base: str) -> t
         kernel=table.string("kernel", "kernel", check=package_complaint),
         onboot=packages.strings("onboot", (), check=package_complaint),
         optional=packages.strings("optional", (), check=package_complaint),
-        boot_codes=_boot_codes(table, codes, base),
+        boot_codes=read_codes(table, "boot-codes", codes, base),
         services=table.strings("services", (), check=matching(checks.SERVICE, "the name of a service")),
         files=read_files(table, path),
         volume_id=image.string("volume-id", VOLUME_ID, check=template_complaint),
@@ -87,21 +91,16 @@ def _read(document: toml.Document, path: Path, codes: BootCodes, base: str) -> t
             "data-label", DATA_LABEL, check=matching(checks.DATA_LABEL, "a label of 1 to 16 characters")
         ),
         data_mib=image.integer("data-mib", DATA_MIB, low=_DATA_MIB_LOW, high=_DATA_MIB_HIGH),
+        ondemand=packages.strings("ondemand", (), check=package_complaint),
+        copy2fs=packages.strings("copy2fs", (), check=package_complaint),
+        places=read_places(packages),
+        max_iso_mb=image.integer("max-iso-mb", 0),
+        max_ram_mb=image.integer("max-ram-mb", 0),
+        entries=read_entries(table, codes, base),
+        default_entry=table.table("menu").string("default", ""),
         extends=table.string("extends", ""),
         origin=path,
     )
     if variant.name and path.parent == SHIPPED and variant.name != path.stem:
         table.fail("name", f"the file of {variant.name!r} must be named {variant.name}.toml")
     return variant, variant.extends
-
-
-def _boot_codes(table: toml.Table, codes: BootCodes, base: str) -> tuple[str, ...]:
-    # Not Table.strings: console= may well be there twice in different forms, so only checks of our own.
-    texts = table.strings("boot-codes", ())
-    for index, text in enumerate(texts):
-        try:
-            codes.parse(text, base=base)
-        except ConfigError as error:
-            for problem in error.problems:
-                table.fail_item("boot-codes", index, f"{text}: {problem.message}", problem.hint)
-    return texts

@@ -299,9 +299,7 @@ class Maker:
             given=found,
         )
         own: Any = _Following(self.shelf)
-        supplier = choice.supplier(
-            request, own, self.dirs, self.told.append, elsewhere=frozenset(), alone=alone
-        )
+        supplier = choice.supplier(request, own, self.dirs, self.told.append, files={}, alone=alone)
         return image.prepare(request, supplier)
 
 

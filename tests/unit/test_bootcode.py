@@ -157,3 +157,40 @@ def test_floe_acts_on_what_is_said_of_it() -> None:
     known = set(" ".join(listed).split())
     # Two that it recognises only to do nothing.
     assert {name for name in CODES.names() if CODES.get(name).floe} == known - {"laptop", "protect"}
+
+
+#: As tc-config has them, and tc-restore.sh.
+PREFIXES = """
+waitusb lang kmap tz desktop ntpserver icons noicons user home tcvd opt swapfile resume host nodhcp nfsmount
+tftplist httplist aoe nbd mydata pretce xvesa blacklist iso restore
+"""
+
+
+def test_codes_that_tiny_core_takes_by_their_beginning() -> None:
+    assert {code.name for code in CODES.all() if code.prefix} == set(PREFIXES.split())
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        ("host=safebackup", "safebackup"),
+        ("lst=noswap.lst", "noswap"),
+        ("tce=sda1/my-noembed", "noembed"),
+        ("foo.comparerestore=1", "comparerestore"),
+    ],
+)
+def test_names_within_other_words(word: str, found: str) -> None:
+    (message,) = complaints(word)
+    assert f"looks for {found} anywhere" in message
+
+
+def test_grep_w_wants_a_whole_word() -> None:
+    assert CODES.parse("host=noembedded noembed noswap safebackup")
+
+
+@pytest.mark.parametrize("word", ["embed", "bkg=x.png", "ntpd"])
+def test_words_that_nothing_reads(word: str) -> None:
+    (message,) = complaints(word, "corepure64")
+    assert "no script acts on this one" in message
+    assert word.partition("=")[0] not in CODES.names()
+    assert "refused" in explain(CODES.get(word))

@@ -147,6 +147,37 @@ def test_rsync(mirror: Mirror, tmp_path: Path) -> None:
             copy(mirror, f"rsync://127.0.0.1:{port}/none")
 
 
+class Warned(SilentReporter):
+    """Keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+def test_over_a_remote_shell(mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ssh would start is started here; an rsync of before 3.2.4 has no option to make files durable."""
+    shell = tmp_path / "shell"
+    monkeypatch.setenv("RSYNC_RSH", str(shell))
+    old = 'case "$*" in *--fsync*) echo "rsync: --fsync: unknown option" >&2; exit 1;; esac\n'
+    for number, check in enumerate(("", old)):
+        shell.write_text(f'#!/bin/sh\n[ "$1" = host ] || exit 9\nshift\n{check}exec "$@"\n')
+        shell.chmod(0o755)
+        to = tmp_path / f"there{number}"
+        reporter = Warned()
+        for packages in ({"a": b"a1"}, {"a": b"a2", "c": b"c2"}):
+            show(mirror, packages)
+            publish(mirror, f"host:{to}", HostRunner(), reporter)
+            assert files(to) == shown(mirror)
+        assert ["lacks --fsync" in text for text in reporter.warnings] == [True] * 2 * number
+    shell.write_text("#!/bin/sh\necho 'host: no route' >&2\nexit 255\n")
+    with pytest.raises(FetchError, match="could not copy the packages") as told:
+        copy(mirror, f"host:{to}")
+    assert "no route" in (told.value.why or "")
+
+
 @pytest.mark.parametrize(
     ("place", "remote"),
     [

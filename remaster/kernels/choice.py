@@ -126,8 +126,9 @@ def supplier(
 ) -> Own:
     """Return what supplies packages: first ``files`` by name, then recipes and what is for the kernel.
 
-    See ``supply.KernelSupplier``. A kernel's recipe brings its own modules; a kernel that a user brings becomes packages; for a base that
-    keeps its kernel, what follows it and is missing is told and not refused, for the base may do without.
+    See ``supply.KernelSupplier``. A kernel's recipe brings its own modules; a kernel that a user brings
+    becomes packages; for a base that keeps its kernel, what follows it and is missing is told and not
+    refused, for the base may do without.
     """
     found = asked.foreign
     there = () if found is None else (one.name for one in found.examined.survey.extensions)

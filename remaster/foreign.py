@@ -19,12 +19,14 @@ from remaster.kernels.choice import check_libc, check_modules
 from remaster.menu import NORMAL, STANDARD, serial_line
 from remaster.survey import look
 from remaster.survey.medium import of_files, open_medium
+from tcz import metadata
 from tcz.errors import ConfigError, VerifyError
+from tcz.names import KERNEL, follows_kernel
 from tcz.squashfs.options import SquashOptions
 from tcz.tree import FileRef, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from remaster.plan import MediumFile, Source
     from remaster.survey.look import Examined
@@ -264,6 +266,31 @@ def _stale(foreign: Foreign) -> Iterator[str]:
     names = [one.name for one in foreign.examined.survey.extensions if old and one.name.endswith(f"-{old}")]
     if names:
         yield f"packages for the base's kernel {old} are of no use with another one: {', '.join(names)}"
+
+
+def unresolved(foreign: Foreign, release: str, names: Iterable[str]) -> Iterator[str]:
+    """Tell what packages of the base's own need for its kernel, and is not there for another release.
+
+    ``names`` are the packages that the image gets.
+    """
+    old, extensions = foreign.kernel, foreign.examined.survey.extensions
+    there = {one.name for one in extensions} | set(names)
+    for one in extensions:
+        path = f"{one.where}/{one.name}.tcz.dep"
+        node = foreign.examined.medium.files.get(path) or foreign.examined.root.get(path)
+        if one.name.endswith(f"-{old}") or node is None or not node.is_file:
+            continue
+        for need in _needs(node):
+            stem = need.removesuffix(KERNEL) if follows_kernel(need) else need.removesuffix(f"-{old}")
+            if stem != need and f"{stem}-{release}" not in there:
+                yield f"package {one.name} of the base needs {need}, and there is no {stem}-{release}"
+
+
+def _needs(node: Node) -> tuple[str, ...]:
+    try:
+        return metadata.parse_dep(metadata.decode(node.read()))
+    except ConfigError:
+        return ()  # nothing that Tiny Core's loader may be given
 
 
 def check_kernel(foreign: Foreign, release: str) -> None:

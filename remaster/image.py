@@ -170,7 +170,10 @@ def prepare(request: Request, supplier: Supplier) -> Job:
         boot_codes=override(made.base.starts.words, variant.boot_codes),
         origin=_origin(request.foreign, made),
     )
-    return _placed(request, spec, facts, made.base, (*made.notes, *_left(request)))
+    notes = (*made.notes, *_left(request))
+    if spec.kernel:
+        notes += tuple(foreign.unresolved(request.foreign, made.kernel, (one.name for one in others)))
+    return _placed(request, spec, facts, made.base, notes)
 
 
 def _placed(request: Request, spec: BaseSpec, facts: Facts, base: Base, notes: tuple[str, ...]) -> Job:

@@ -261,7 +261,7 @@ def _key(request: Request, facts: Facts) -> str:
         variant.default_entry,
         tuple((one.name, one.title, one.add, one.remove) for one in variant.entries),
     )
-    digest.update(repr((program, chosen, medium, menu)).encode())
+    digest.update(repr((program, chosen, medium, menu, variant.settings.users)).encode())
     for spec in variant.files:
         digest.update(repr((spec.path, spec.mode, spec.owner, spec.content)).encode())
     digest.update(manifest.document(facts))
@@ -296,7 +296,10 @@ def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None)
     with reporter.step("initrd"):
         initrd, unpacked = make_initrd(job, dirs)
     finished = _write(job, outputs, initrd, unpacked, reporter, runner or HostRunner())
-    records.remember(outputs, job.key, finished.sha256)
+    try:
+        records.remember(outputs, job.key, finished.sha256)
+    except OSError as error:
+        reporter.warn(f"the image is there, but will be made again next time: {error}")
     return finished
 
 

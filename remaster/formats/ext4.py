@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from tcz.errors import NoSpaceError
+from tcz.run import CommandError
+
 if TYPE_CHECKING:
     import uuid
     from pathlib import Path
@@ -29,7 +32,8 @@ def make(
 ) -> None:
     """Write the file system to ``file``, ``size`` bytes long with holes.
 
-    Raises ``MissingToolError`` without mke2fs, ``ToolkitError`` with what it says where it fails.
+    Raises ``MissingToolError`` without mke2fs, ``NoSpaceError`` on a full disk, ``ToolkitError`` with what
+    mke2fs says where it fails.
     """
     with file.open("wb") as made:
         made.truncate(size)
@@ -47,5 +51,10 @@ def make(
     argv += ["-O", _FEATURES, "-E", extended, "-U", str(guid), "-L", label, str(file)]
     try:
         runner.run(argv, env=env)
+    except CommandError as error:
+        if "No space left on device" not in (error.why or ""):
+            raise
+        hint = "free some space, or point TMPDIR to a larger disk"
+        raise NoSpaceError("the disk is full", where=str(file.parent), hint=hint) from error
     finally:
         config.unlink()

@@ -269,7 +269,7 @@ class Image:
             if entries > ENTRIES_MAX or characters > PATHS_MAX:
                 raise self._unsound("more files, or longer names, than any image has")
             if len(prefix) > PATH_MAX:
-                raise self._unsound(f"too long a path: /{folder}")
+                raise self._unsound(f"too long a path: /{folder:.80}...")
             for name, place in listed:
                 path = prefix + name
                 kind = inodes[place]
@@ -335,7 +335,7 @@ class Image:
         if not bits:
             raise self._unsound(f"an inode of the unknown kind {kind}, at /{path}")
         if len(path) > PATH_MAX:
-            raise self._unsound(f"too long a path: /{path}")
+            raise self._unsound(f"too long a path: /{path:.80}...")
         if kind == FILE:
             _, mode, uid, gid, mtime, _, start, fragment, offset, size = FILE_INODE.unpack_from(
                 data, position

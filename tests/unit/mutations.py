@@ -89,13 +89,13 @@ class Told:
         return self.sound + self.refused
 
 
-def tried(count: int, look: Callable[[Random], object], *, seed: str = "") -> Told:
+def tried(count: int, look: Callable[[Random], object], *, seed: str = "", patience: int = PATIENCE) -> Told:
     """Call ``look`` with a source of chance, ``count`` times, in a process with little memory."""
     reader, writer = os.pipe()
     process = os.fork()
     if not process:
         os.close(reader)
-        _work(count, look, seed, writer)
+        _work(count, look, seed, writer, patience)
     os.close(writer)
     with os.fdopen(reader, "rb") as told:
         said = told.read()
@@ -106,7 +106,7 @@ def tried(count: int, look: Callable[[Random], object], *, seed: str = "") -> To
     return Told(sound=found["sound"], refused=found["refused"], wrong=tuple(found["wrong"]))
 
 
-def _work(count: int, look: Callable[[Random], object], seed: str, writer: int) -> NoReturn:
+def _work(count: int, look: Callable[[Random], object], seed: str, writer: int, patience: int) -> NoReturn:
     found: dict[str, int] = {"sound": 0, "refused": 0}
     wrong: list[str] = []
     try:
@@ -114,7 +114,7 @@ def _work(count: int, look: Callable[[Random], object], seed: str, writer: int) 
         resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, used + ROOM))
         signal.signal(signal.SIGALRM, _late)
         for number in range(count):
-            signal.alarm(PATIENCE)
+            signal.alarm(patience)
             try:
                 look(Random(f"{seed} {number}"))
                 found["sound"] += 1
@@ -133,4 +133,4 @@ def _work(count: int, look: Callable[[Random], object], seed: str, writer: int) 
 
 
 def _late(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise AssertionError(f"no end in {PATIENCE} seconds")
+    raise AssertionError("no end in sight")

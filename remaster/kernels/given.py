@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING, Final
 
 from remaster.survey import kernels
 from tcz import cpio, deb
+from tcz.buildroot import remove_tree
 from tcz.compress import kind
 from tcz.errors import ConfigError, Problem, VerifyError
 from tcz.kmod.modinfo import SUFFIX
 from tcz.layout import read_back
 from tcz.names import is_package_name
+from tcz.reporting import SilentReporter
 from tcz.store import sha256_file
 from tcz.tree import FileRef, Tree, regular
 from tcz.unpack import unpack
+from tcz.workplace import locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,10 +96,19 @@ def _unpacked(path: Path, dirs: Dirs) -> Path:
     """Unpack an archive into the cache, by its hash."""
     folder = dirs.cache_folder("kernels") / sha256_file(path)
     done = folder.with_name(f"{folder.name}.done")
-    if done.is_file():
-        return folder
-    source = deb.member(path, "data.tar") if _head(path).startswith(b"!<arch>\n") else path
+    with locked(folder.with_name(f".{folder.name}.lock"), SilentReporter(), path.name):
+        if not done.is_file():
+            # What is there without the mark was left by a process that was ended.
+            if folder.exists():
+                remove_tree(folder)
+            _unpack(path, folder)
+            done.touch()
+    return folder
+
+
+def _unpack(path: Path, folder: Path) -> None:
     try:
+        source = deb.member(path, "data.tar") if _head(path).startswith(b"!<arch>\n") else path
         unpack(source, folder, system=True)
     except VerifyError as error:
         raise VerifyError(
@@ -104,8 +116,6 @@ def _unpacked(path: Path, dirs: Dirs) -> Path:
             why="\n".join(error.lines()),
             hint="a kernel image, a .deb, a tar archive or a folder was expected",
         ) from error
-    done.touch()
-    return folder
 
 
 def _read(folder: Path) -> Tree:

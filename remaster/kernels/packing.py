@@ -15,9 +15,11 @@ from tcz import companions, metadata, record, stage, tar
 from tcz.buildroot import remove_tree
 from tcz.layout import lay_out
 from tcz.model import Built, BuiltPackage, ResolvedSource
+from tcz.reporting import SilentReporter
 from tcz.squashfs import writer as squashfs
 from tcz.store import sha256_file
 from tcz.tree import Tree, directory, regular, symlink
+from tcz.workplace import locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,16 +55,18 @@ def pack(given: Given, modprobe: Modprobe, options: SquashOptions, dirs: Dirs) -
     wanted = hashlib.sha256(repr(how).encode()).hexdigest()
     folder = dirs.cache_folder("kernels") / wanted
     mark = folder / "unpacked"
-    built = record.read(folder)
-    if built is None or built.build_id != wanted or not record.is_whole(built):
-        if folder.exists():
-            remove_tree(folder)
-        folder.mkdir()
-        placed = placing.place(given.modules, modprobe, chosen, binary=modprobe.make == "kmod")
-        built = _built(given, folder, wanted, tuple(_packages(given, placed, options, folder)))
-        if placed.unpacked:
-            mark.touch()
-        record.write(built)
+    with locked(folder.with_name(f".{wanted}.lock"), SilentReporter(), given.name):
+        built = record.read(folder)
+        if built is None or built.build_id != wanted or not record.is_whole(built):
+            if folder.exists():
+                remove_tree(folder)
+            folder.mkdir()
+            placed = placing.place(given.modules, modprobe, chosen, binary=modprobe.make == "kmod")
+            built = _built(given, folder, wanted, tuple(_packages(given, placed, options, folder)))
+            if placed.unpacked:
+                mark.touch()
+            # Written last: a folder without it was left by a process that was ended.
+            record.write(built)
     return Packed(release=given.release, packages=built.packages, built=built, unpacked=mark.is_file())
 
 

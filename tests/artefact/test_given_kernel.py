@@ -453,3 +453,41 @@ def test_the_configuration_of_a_medium(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(VerifyError, match="no kernel in it"):
         configured.read(tmp_path / "empty")
+
+
+def test_what_an_ended_process_left(tmp_path: Path, dirs: Dirs) -> None:
+    folder = kernel_folder(tmp_path / "k")
+    with tarfile.open(tmp_path / "k.tar", "w") as archive:
+        archive.add(folder, arcname=".")
+    found = given.open_given(tmp_path / "k.tar", dirs)
+    packed = packing.pack(found, ALL, SquashOptions(), dirs)
+    for mark in dirs.cache_folder("kernels").glob("*.done"):
+        mark.unlink()
+    (packed.built.folder / "build.json").unlink()
+    packed.packages[1].path.write_bytes(b"half")
+    again = given.open_given(tmp_path / "k.tar", dirs)
+    assert again.identity == found.identity
+    assert packing.pack(again, ALL, SquashOptions(), dirs) == packed
+    assert tar.read(packed.packages[1].path)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/outside", "boot/../../outside"])
+def test_archives_that_try_to_escape(tmp_path: Path, dirs: Dirs, name: str) -> None:
+    with tarfile.open(tmp_path / "k.tar", "w") as archive:
+        member = tarfile.TarInfo(name)
+        archive.addfile(member)
+    with pytest.raises(VerifyError):
+        given.open_given(tmp_path / "k.tar", dirs)
+    assert not list(tmp_path.rglob("outside"))
+
+
+def test_truncated_archives(tmp_path: Path, dirs: Dirs) -> None:
+    with tarfile.open(tmp_path / "k.tar.gz", "w:gz") as archive:
+        archive.add(kernel_folder(tmp_path / "k"), arcname=".")
+    data = (tmp_path / "k.tar.gz").read_bytes()
+    (tmp_path / "deb").mkdir()
+    deb = make_deb(tmp_path / "deb", control_text("linux-image"), {"boot/x": "y"})
+    for number, cut in enumerate((data[:-300], data[: len(data) // 2], deb.read_bytes()[:-40], b"!<arch>\n")):
+        (tmp_path / f"cut{number}").write_bytes(cut)
+        with pytest.raises(VerifyError):
+            given.open_given(tmp_path / f"cut{number}", dirs)

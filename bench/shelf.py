@@ -29,6 +29,7 @@ EXTENSIONS: Final = ("engine", "daemon", "runtime", "client")
 _BASE: Final = 8 << 20
 _EXTENSION: Final = 10 << 20
 _KERNEL: Final = 4 << 20
+_SUMS: Final = "SHA256SUMS"
 
 
 def need_loaders() -> None:
@@ -55,8 +56,10 @@ class Shelf:
 
     def put(self, name: str, form: Form, path: Path) -> None:
         """Add a package that needs no other."""
-        files = [path] if path.is_file() else sorted(one for one in path.iterdir())
-        digest = hashlib.sha256("".join(map(sha256_file, files)).encode()).hexdigest()
+        files = [path] if path.is_file() else sorted(one for one in path.iterdir() if one.name != _SUMS)
+        if form == "files":
+            (path / _SUMS).write_text("".join(f"{sha256_file(one)}  {one.name}\n" for one in files))
+        digest = sha256_file(path / _SUMS if form == "files" else path)
         size = sum(one.stat().st_size for one in files)
         package = BuiltPackage(
             name=name, form=form, path=path, sha256=digest, size=size, installed=2 * size, needs=()

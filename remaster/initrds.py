@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tcz.tree import Tree
 
 
+@functools.cache
 def own_code() -> str:
     """Return the hash of this program: another version may write other bytes."""
     digest = hashlib.sha256()

@@ -252,7 +252,7 @@ def _key(request: Request, facts: Facts) -> str:
         variant.default_entry,
         tuple((one.name, one.title, one.add, one.remove) for one in variant.entries),
     )
-    digest.update(repr((program, chosen, medium, menu)).encode())
+    digest.update(repr((program, chosen, medium, menu, variant.settings.users)).encode())
     for spec in variant.files:
         digest.update(repr((spec.path, spec.mode, spec.owner, spec.content)).encode())
     digest.update(manifest.document(facts))

@@ -38,6 +38,8 @@ def _content(job: Job) -> plan.Content:
         keys=job.request.keys,
         manifest=manifest.document(job.facts, roots=False),
         epoch=job.facts.epoch,
+        users=job.request.variant.settings.users,
+        needed=job.request.variant.needed,
     )
 
 

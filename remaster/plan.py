@@ -10,7 +10,7 @@ import stat
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from remaster import hooks
+from remaster import accounts, hooks
 from remaster.menu import (
     INITRD_PATH,
     KERNEL_PATH,
@@ -28,12 +28,14 @@ from tcz.errors import ConfigError, Problem
 from tcz.tree import FileRef, Node, Tree, directory, regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from remaster.bootcode import BootCode
     from remaster.sshkey import PublicKey
     from remaster.variant import FileSpec, Variant
+    from remaster.variant.parts import Needed
+    from remaster.variant.users import User
 
 MIB = 1 << 20
 #: The time of everything in an image: 2025-01-01T00:00:00Z.
@@ -66,6 +68,8 @@ class Content:
     keys: tuple[PublicKey, ...]
     manifest: bytes
     epoch: int
+    users: tuple[User, ...] = ()
+    needed: tuple[Needed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +99,12 @@ def overlay(base: Tree, content: Content) -> Tree:
     if content.keys:
         text = hooks.authorized_keys_text(content.keys).encode()
         own[hooks.AUTHORIZED_KEYS] = regular(text, mode=0o600, mtime=epoch)
-    problems: list[Problem] = []
-    owners = _Owners(base, content.files)
+    made, wrong = accounts.lay(base, content.users, epoch)
+    problems = [*wrong, *_lacking(base, content)]
+    owners = _Owners(base, content.files, made)
+    given = {spec.path for spec in content.files}
+    # A new home's files give way to those that are given outright; lists of accounts do not.
+    own |= {path: node for path, node in made.items() if node.is_file and _stays(path, given)}
     for spec in content.files:
         if spec.path in own:
             problems.append(
@@ -114,22 +122,35 @@ def overlay(base: Tree, content: Content) -> Tree:
     problems += _collisions(base, own, content.files)
     if problems:
         raise ConfigError("the image's files cannot be laid over the base", problems)
-    return _with_parents(own, base, epoch)
+    return _with_parents({**made, **own}, base, epoch)
 
 
-_INSTEAD = "use services = [...] or --ssh-key"
+def _stays(path: str, given: set[str]) -> bool:
+    return path not in given or path in accounts.FILES or path.endswith("/authorized_keys")
+
+
+def _lacking(base: Tree, content: Content) -> list[Problem]:
+    given = {spec.path for spec in content.files}
+    return [
+        Problem(where=one.where, message=one.message, hint=one.hint or None)
+        for one in content.needed
+        if one.path not in base and one.path not in given
+    ]
+
+
+_INSTEAD = "use services = [...], --ssh-key or [[user]]"
 
 
 class _Owners:
     """Names of users and groups, as the base and the image's own files give them."""
 
-    def __init__(self, base: Tree, files: Iterable[FileSpec]) -> None:
-        texts = {path: _text(base.get(path)) for path in ("etc/passwd", "etc/group")}
+    def __init__(self, base: Tree, files: Iterable[FileSpec], made: Mapping[str, Node]) -> None:
+        texts = {path: _text(made.get(path, base.get(path))) for path in (accounts.PASSWD, accounts.GROUP)}
         for spec in files:
             if spec.path in texts:
                 texts[spec.path] = spec.content.decode(errors="replace")
-        self.users = _ids(texts["etc/passwd"])
-        self.groups = _ids(texts["etc/group"])
+        self.users = _ids(texts[accounts.PASSWD])
+        self.groups = _ids(texts[accounts.GROUP])
 
     def ids(self, owner: str) -> tuple[int, int]:
         user, _, group = owner.partition(":")
@@ -187,7 +208,7 @@ def _with_parents(own: dict[str, Node], base: Tree, epoch: int) -> Tree:
         parent = path
         while parent:
             parent = parent.rpartition("/")[0]
-            nodes[parent] = base.get(parent) or directory(mtime=epoch)
+            nodes[parent] = own.get(parent) or base.get(parent) or directory(mtime=epoch)
     return Tree(nodes)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remaster import base as bases
-from remaster import bootcode, foreign, formats, image, plan, sshkey, variant
+from remaster import bootcode, foreign, formats, image, plan, preloading, sshkey, variant
 from remaster.supply import FileSupplier, MirrorSupplier, WorkshopSupplier, named
 from tcz import commands
 from tcz.clikit import size_text
@@ -45,6 +45,7 @@ class Wish:
     files: tuple[str, ...] = ()
     ssh_keys: tuple[Path, ...] = ()
     boot_codes: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
     compressor: Compression | None = None
     level: int | None = None
     recipe_folders: tuple[Path, ...] = ()
@@ -94,8 +95,11 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
     codes = bootcode.BootCodes.load()
     choice = bases.choose(wish.base, dirs)
     known = choice.name if choice.name in bases.names() else "corepure64"
+    loaded = variant.load(wish.variant, codes, base=known)
+    if wish.settings:
+        loaded = variant.over(loaded, variant.set_options(wish.settings), codes, base=known)
     asked = variant.extended(
-        variant.load(wish.variant, codes, base=known),
+        loaded,
         codes,
         packages=tuple(_files(wish)[0]),
         files=tuple(variant.file_option(text) for text in wish.files),
@@ -215,7 +219,9 @@ def _supplier(wish: Wish, asked: Request, dirs: Dirs, runner: Runner, reporter: 
         lock=None if wish.lock is None else lock.read(wish.lock),
         settings=Settings(options=asked.needs().squashfs),
     )
-    own = _with_files(wish, asked, WorkshopSupplier(workshop), alone=not mirrors)
+    images = preloading.package(asked.variant, dirs, reporter, asked.needs().squashfs, plan.EPOCH)
+    files = _files(wish)[1] | ({} if images is None else {named(images): images})
+    own = _with_files(files, asked, WorkshopSupplier(workshop), alone=not mirrors)
     return MirrorSupplier(own, Parcels(mirrors, branch, dirs, runner, reporter)) if mirrors else own
 
 
@@ -228,10 +234,10 @@ def _branch(wish: Wish, asked: Request) -> str:
 
 
 def _with_files(
-    wish: Wish, asked: Request, own: WorkshopSupplier, *, alone: bool
+    files: dict[str, Path], asked: Request, own: WorkshopSupplier, *, alone: bool
 ) -> WorkshopSupplier | FileSupplier:
     """Let packages that are files come first. Without any, on our own base, nothing else has a say."""
-    files, found = _files(wish)[1], asked.foreign
+    found = asked.foreign
     if found is None:
         return FileSupplier(own, files, kernel="", present=frozenset(), alone=alone) if files else own
     return FileSupplier(
@@ -330,73 +336,3 @@ def finished_lines(finished: Finished) -> tuple[str, ...]:
     if finished.least_memory is not None:
         lines.append(f"needs at least {finished.least_memory >> 20} MiB of memory to boot")
     return tuple(lines)
-
-
-def linted(wanted: str) -> Variant:
-    """Return a variant by name or path after every check that needs no build."""
-    return variant.load(wanted, bootcode.BootCodes.load())
-
-
-def check_packages(asked: Variant, recipe_folders: tuple[Path, ...]) -> None:
-    """Raise ``ConfigError`` for every package of a variant that no recipe makes."""
-    recipes = commands.open_recipes(recipe_folders)
-    names = dict.fromkeys((*bases.load(bases.DEFAULT, asked.kernel).packages(), *asked.packages()))
-    problems = [commands.unknown(recipes, name) for name in names if recipes.find_package(name) is None]
-    if problems:
-        raise ConfigError(f"variant {asked.name} names packages that no recipe makes", problems)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """A variant as it is shown: what files hold is left out."""
-
-    name: str
-    summary: str
-    extends: str
-    kernel: str
-    onboot: tuple[str, ...]
-    optional: tuple[str, ...]
-    boot_codes: tuple[str, ...]
-    services: tuple[str, ...]
-    files: tuple[str, ...]
-    volume_id: str
-    title: str
-    timeout: int
-    data_label: str
-    data_mib: int
-
-
-def shown(asked: Variant) -> Shown:
-    """Return what is shown of a variant."""
-    return Shown(
-        name=asked.name,
-        summary=asked.summary,
-        extends=asked.extends,
-        kernel=asked.kernel,
-        onboot=asked.onboot,
-        optional=asked.optional,
-        boot_codes=asked.boot_codes,
-        services=asked.services,
-        files=tuple(f"/{file.path}" for file in asked.files),
-        volume_id=asked.volume_id,
-        title=asked.title,
-        timeout=asked.timeout,
-        data_label=asked.data_label,
-        data_mib=asked.data_mib,
-    )
-
-
-def variant_lines(asked: Variant) -> tuple[str, ...]:
-    """Return a variant as text for a person."""
-    return (
-        f"{asked.name}: {asked.summary}",
-        f"  extends      {asked.extends or 'nothing'}",
-        f"  kernel       {asked.kernel}",
-        f"  at boot      {' '.join(asked.onboot) or 'nothing'}",
-        f"  on request   {' '.join(asked.optional) or 'nothing'}",
-        f"  boot codes   {' '.join(asked.boot_codes)}",
-        f"  services     {' '.join(asked.services) or 'none'}",
-        f"  files        {' '.join(f'/{file.path}' for file in asked.files) or 'none'}",
-        f"  volume id    {asked.volume_id}",
-        f"  data disk    {asked.data_label}, {asked.data_mib} MiB",
-    )

@@ -76,6 +76,14 @@ _BUILD_OPTIONS = (
         help="Put a file into the root file system.",
     ),
     click.option(
+        "--set",
+        "settings",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Set a key of the variant, such as hostname=node1, sysctl.vm.swappiness=10 or "
+        "'ntp=[\"time.lan\"]'; lists are added to.",
+    ),
+    click.option(
         "--ssh-key",
         "ssh_keys",
         metavar="FILE",

@@ -39,10 +39,11 @@ from __future__ import annotations
 from remaster.variant.checks import package_complaint, path_complaint
 from remaster.variant.files import file_option
 from remaster.variant.merging import joined, merge_files, override
-from remaster.variant.model import DATA_LABEL, DATA_MIB, FileSpec, Place, Variant
-from remaster.variant.options import extended
+from remaster.variant.model import DATA_LABEL, DATA_MIB, Place, Variant
+from remaster.variant.options import extended, set_options
 from remaster.variant.packages import ALL, PLACES, place_option
-from remaster.variant.reading import find, load, names
+from remaster.variant.parts import FileSpec
+from remaster.variant.reading import find, load, names, over
 
 __all__ = [
     "ALL",
@@ -59,8 +60,10 @@ __all__ = [
     "load",
     "merge_files",
     "names",
+    "over",
     "override",
     "package_complaint",
     "path_complaint",
     "place_option",
+    "set_options",
 ]

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from remaster.variant.fields import Rule
 from tcz.errors import VerifyError
 from tcz.tree import safe_path
 
-if TYPE_CHECKING:
-    from tcz import toml
 
-PACKAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-SERVICE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
-MODE: Final = re.compile(r"[0-7]{3,4}")
-OWNER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(:[A-Za-z0-9_][A-Za-z0-9_-]*)?")
-DATA_LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,15}")
-
-
-def matching(pattern: re.Pattern[str], what: str) -> toml.Check:
-    """Return a check that complains that a text is not ``what``."""
-    return lambda text: None if pattern.fullmatch(text) else f"{text!r} is not {what}"
-
-
-def package_complaint(name: str) -> str | None:
-    """Return what is wrong with a package's name, or ``None``."""
-    if name.endswith(".tcz"):
-        return f"write {name.removesuffix('.tcz')!r}, without .tcz"
-    return None if PACKAGE.fullmatch(name) else f"{name!r} is not the name of a package"
+def _suffix(name: str) -> str | None:
+    return f"write {name.removesuffix('.tcz')!r}, without .tcz" if name.endswith(".tcz") else None
 
 
 def template_complaint(text: str) -> str | None:
@@ -54,3 +36,18 @@ def path_complaint(text: str) -> str | None:
     if inside == "tmp" or inside.startswith(("tmp/", "proc/", "sys/", "dev/")):
         return f"{text!r} would be hidden on the running machine"
     return None
+
+
+PACKAGE: Final = Rule(r"[A-Za-z0-9][A-Za-z0-9._+-]*", "the name of a package", more=_suffix)
+SERVICE: Final = Rule(r"[A-Za-z0-9][A-Za-z0-9._-]*", "the name of a service")
+NAME: Final = Rule(r"[a-z][a-z0-9-]{0,30}", "a lower-case name such as docker")
+MODE: Final = Rule(r"[0-7]{3,4}", "an octal mode such as 644")
+OWNER: Final = Rule(r"[A-Za-z0-9_][A-Za-z0-9_-]*(:[A-Za-z0-9_][A-Za-z0-9_-]*)?", "user:group")
+DATA_LABEL: Final = Rule(r"[A-Za-z0-9][A-Za-z0-9._-]{0,15}", "a label of 1 to 16 characters")
+TEMPLATE: Final = Rule(r"([^{}]|\{name\}|\{version\})*", "a text", more=template_complaint)
+PATH: Final = Rule(r"/.*[^/]", "a path in the image", more=path_complaint)
+
+
+def package_complaint(name: str) -> str | None:
+    """Return what is wrong with a package's name, or ``None``."""
+    return PACKAGE.complaint(name)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from remaster.variant.checks import MODE, OWNER, matching, path_complaint
-from remaster.variant.model import FileSpec
+from remaster.variant import secrets
+from remaster.variant.checks import MODE, OWNER, PATH, path_complaint
+from remaster.variant.fields import Many, Shape, Text
+from remaster.variant.parts import FileSpec
 from tcz.errors import ConfigError, Problem
 from tcz.tree import safe_path
 
@@ -14,13 +16,28 @@ if TYPE_CHECKING:
     from tcz import toml
 
 
+_PATH = Text("path", "Where it is in the image.", rule=PATH, default=None)
+_MODE = Text("mode", "Its mode, in octal digits; 644 where nothing is said.", rule=MODE, default="644")
+_OWNER = Text("owner", "Whose it is: user:group, by name or number.", rule=OWNER, default="root:root")
+_CONTENT = Text("content", "What is in it.", empty=True)
+_SOURCE = Text("source", "Or: the file, beside the variant's, that it is a copy of.")
+KEY = Many(
+    "file",
+    "Files of the root; nothing is put into them.",
+    Shape((_PATH, _MODE, _OWNER, _CONTENT, _SOURCE)),
+    example="""\
+[[file]]
+path = "/etc/motd"
+content = "Welcome\\n"
+""",
+)
+
+
 def read_files(table: toml.Table, path: Path) -> tuple[FileSpec, ...]:
     """Return the files of a variant that is at ``path``, sorted; mistakes are noted in its document."""
     found: dict[str, FileSpec] = {}
-    for entry in table.tables("file"):
-        target = entry.string("path", check=path_complaint)
-        mode = entry.string("mode", "644", check=matching(MODE, "an octal mode such as 644"))
-        owner = entry.string("owner", "root:root", check=matching(OWNER, "user:group"))
+    for entry in KEY.open(table):
+        target, mode, owner = _PATH.read(entry), _MODE.read(entry), _OWNER.read(entry)
         content = _content(entry, path)
         if not target or path_complaint(target):
             continue
@@ -30,7 +47,7 @@ def read_files(table: toml.Table, path: Path) -> tuple[FileSpec, ...]:
         found[inside] = FileSpec(
             path=inside,
             content=content,
-            mode=int(mode, 8) if MODE.fullmatch(mode) else 0o644,
+            mode=0o644 if MODE.complaint(mode) else int(mode, 8),
             owner=owner,
             where=entry.where("path"),
         )
@@ -38,17 +55,22 @@ def read_files(table: toml.Table, path: Path) -> tuple[FileSpec, ...]:
 
 
 def _content(entry: toml.Table, path: Path) -> bytes:
-    if entry.has("content") == entry.has("source"):
+    if entry.has(_CONTENT.name) == entry.has(_SOURCE.name):
         entry.fail(None, "give either content or source")
         return b""
-    if entry.has("content"):
-        return entry.string("content", empty=True).encode()
-    source = path.parent / entry.string("source")
-    try:
-        return source.read_bytes()
-    except OSError as error:
-        entry.fail("source", f"{source} cannot be read: {error.strerror}")
-        return b""
+    if entry.has(_CONTENT.name):
+        content, key = _CONTENT.read(entry).encode(), _CONTENT.name
+    else:
+        source, key = path.parent / _SOURCE.read(entry), _SOURCE.name
+        try:
+            content = source.read_bytes()
+        except OSError as error:
+            entry.fail(key, f"{source} cannot be read: {error.strerror}")
+            return b""
+    secret = secrets.in_content(content)
+    if secret is not None:
+        entry.fail(key, secret, secrets.HINT)
+    return content
 
 
 def file_option(text: str) -> FileSpec:
@@ -66,16 +88,19 @@ def file_option(text: str) -> FileSpec:
     complaint = path_complaint(path)
     if complaint:
         problems.append(Problem(where=where, message=complaint))
-    if mode and not MODE.fullmatch(mode):
-        problems.append(Problem(where=where, message=f"{mode!r} is not an octal mode such as 644"))
-    if owner and not OWNER.fullmatch(owner):
-        problems.append(Problem(where=where, message=f"{owner!r} is not user:group"))
+    for given, rule in ((mode, MODE), (owner, OWNER)):
+        wrong = rule.complaint(given) if given else None
+        if wrong:
+            problems.append(Problem(where=where, message=wrong))
     file = Path(host)
     content = b""
     try:
         content = file.read_bytes()
     except OSError as error:
         problems.append(Problem(where=where, message=f"{host} cannot be read: {error.strerror}"))
+    secret = secrets.in_content(content)
+    if secret is not None:
+        problems.append(Problem(where=where, message=f"{host}: {secret}", hint=secrets.HINT))
     if problems:
         raise ConfigError("a file cannot be put into the image", problems)
     usual = 0o755 if file.stat().st_mode & 0o100 else 0o644

@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from remaster.menu import NORMAL, STANDARD, EntrySpec, entries_for, label_complaint
+from remaster.variant.fields import Many, Rule, Section, Shape, Text, Texts
 from tcz.errors import ConfigError, Problem
 from tcz.toml import guess
 
@@ -29,25 +30,60 @@ if TYPE_CHECKING:
     from tcz import toml
 
 
+def _title_complaint(text: str) -> str | None:
+    return None if text.isprintable() else "must be one line of printable characters"
+
+
+_NAME = Text(
+    "name",
+    "What is typed at the prompt; debug, safe or serial replaces that entry.",
+    rule=Rule(r"[a-z][a-z0-9-]{0,15}", "the name of an entry", more=label_complaint),
+    default=None,
+)
+_TITLE = Text(
+    "title", "What the menu shows.", rule=Rule(r".+", "a title", more=_title_complaint), default=None
+)
+_ADD = Texts("add", "Boot codes that it has besides; each takes the place of one of its name.")
+_REMOVE = Texts("remove", "Boot codes that it does without: names, or whole words.")
+_DEFAULT = Text("default", "The entry that starts by itself: normal, debug, safe, serial, or one by name.")
+ENTRY = Many(
+    "entry",
+    "Entries of the boot menu.",
+    Shape((_NAME, _TITLE, _ADD, _REMOVE)),
+    example="""\
+[[entry]]
+name = "rescue"
+title = "Start without a network"
+add = ["nodhcp"]
+""",
+)
+MENU = Section("menu", "The boot menu.", Shape((_DEFAULT,)), example='[menu]\ndefault = "serial"\n')
+
+
+def read_default(table: toml.Table) -> str:
+    """Return the entry that starts by itself, empty where nothing is said."""
+    return _DEFAULT.read(MENU.open(table))
+
+
 def read_entries(table: toml.Table, codes: BootCodes, base: str) -> tuple[EntrySpec, ...]:
     """Return the entries of a file; mistakes are noted in the document."""
     found: dict[str, EntrySpec] = {}
-    for entry in table.tables("entry"):
-        name = entry.string("name", check=label_complaint)
+    for entry in ENTRY.open(table):
+        name = _NAME.read(entry)
         if name in found:
-            entry.fail("name", f"{name} is there twice")
-        remove = entry.strings("remove", ())
+            entry.fail(_NAME.name, f"{name} is there twice")
+        remove = _REMOVE.read(entry)
         for index, text in enumerate(remove):
             try:
                 codes.get(text)
             except ConfigError as error:
-                entry.fail_item("remove", index, str(error), error.hint)
+                entry.fail_item(_REMOVE.name, index, str(error), error.hint)
         found[name] = EntrySpec(
             name=name,
-            title=entry.string("title", check=_title_complaint),
-            add=read_codes(entry, "add", codes, base),
+            title=_TITLE.read(entry),
+            add=read_codes(entry, _ADD.name, codes, base),
             remove=remove,
-            where=entry.where("name"),
+            where=entry.where(_NAME.name),
         )
     return tuple(found.values())
 
@@ -63,10 +99,6 @@ def read_codes(table: toml.Table, key: str, codes: BootCodes, base: str) -> tupl
             for problem in error.problems:
                 table.fail_item(key, index, f"{text}: {problem.message}", problem.hint)
     return texts
-
-
-def _title_complaint(text: str) -> str | None:
-    return None if text.isprintable() else "must be one line of printable characters"
 
 
 def merge_entries(first: Iterable[EntrySpec], then: Iterable[EntrySpec]) -> tuple[EntrySpec, ...]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from remaster.variant import settings
 from remaster.variant.menu import merge_entries
 from remaster.variant.packages import merge_places
+from remaster.variant.parts import Ground
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from remaster.variant.model import FileSpec, Variant
+    from remaster.variant.model import Variant
+    from remaster.variant.parts import FileSpec
     from tcz import toml
 
 
@@ -27,9 +30,10 @@ def merged(parent: Variant, own: Variant, table: toml.Table) -> Variant:
         kernel=pick(table, "kernel", own.kernel, parent.kernel),
         onboot=joined(parent.onboot, own.onboot),
         optional=joined(parent.optional, own.optional),
-        boot_codes=override(parent.boot_codes, own.boot_codes),
+        boot_codes=override(_still_said(parent, own), own.boot_codes),
         services=joined(parent.services, own.services),
-        files=merge_files(parent.files, own.files),
+        files=merge_files(_not_made_anew(parent, own), own.files),
+        settings=settings.merged(_unsaid(parent, own), own.settings),
         volume_id=pick(image, "volume-id", own.volume_id, parent.volume_id),
         title=pick(image, "title", own.title, parent.title),
         version_of=pick(image, "version-of", own.version_of, parent.version_of),
@@ -44,6 +48,34 @@ def merged(parent: Variant, own: Variant, table: toml.Table) -> Variant:
         entries=merge_entries(parent.entries, own.entries),
         default_entry=own.default_entry or parent.default_entry,
     )
+
+
+def _not_made_anew(parent: Variant, own: Variant) -> tuple[FileSpec, ...]:
+    """Return the parent's files without those that a table of ``own`` makes."""
+    effects, _ = settings.effects(own.settings, Ground())
+    made = {spec.path for spec in effects.files}
+    return tuple(spec for spec in parent.files if spec.path not in made)
+
+
+def _keys(words: Sequence[str]) -> set[str]:
+    return {word.partition("=")[0] for word in words}
+
+
+def _still_said(parent: Variant, own: Variant) -> tuple[str, ...]:
+    """Return the parent's boot codes without those that a key of ``own`` stands for."""
+    effects, _ = settings.effects(own.settings, Ground())
+    said = _keys(effects.boot_codes)
+    return tuple(word for word in parent.boot_codes if word.partition("=")[0] not in said)
+
+
+def _unsaid(parent: Variant, own: Variant) -> settings.Settings:
+    """Return the parent's settings without the keys that a boot code of ``own`` stands for."""
+    said, found = _keys(own.boot_codes), parent.settings
+    if "host" in said:
+        found = replace(found, machine=replace(found.machine, hostname=""))
+    if "kmap" in said:
+        found = replace(found, clock=replace(found.clock, keymap="", content=b""))
+    return found
 
 
 def joined(first: Sequence[str], then: Sequence[str]) -> tuple[str, ...]:

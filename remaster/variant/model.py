@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
+
+from remaster.variant.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from remaster.menu import EntrySpec
+    from remaster.variant.parts import FileSpec, Needed
 
 #: Where a package is kept: on the medium, in the initrd as it is, or unpacked in the initrd.
 Place = Literal["cde", "builtin", "root"]
@@ -16,17 +19,6 @@ VOLUME_ID: Final = "floe-{name}-v{version}"
 TITLE: Final = "floe {name} {version}"
 DATA_LABEL: Final = "floe-data"
 DATA_MIB: Final = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileSpec:
-    """A file that goes into the root: ``path`` without leading slash, ``owner`` as ``user:group``."""
-
-    path: str
-    content: bytes
-    mode: int = 0o644
-    owner: str = "root:root"
-    where: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +36,9 @@ class Variant:
     boot_codes: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     files: tuple[FileSpec, ...] = ()
+    settings: Settings = field(default_factory=Settings)
+    #: What the base must have for the settings to work.
+    needed: tuple[Needed, ...] = ()
     volume_id: str = VOLUME_ID
     title: str = TITLE
     version_of: str = ""

@@ -17,9 +17,11 @@ What a package needs is at least as near as it is: what a package in the root ne
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, get_args
 
-from remaster.variant.checks import package_complaint
+from remaster.variant.checks import PACKAGE, package_complaint
+from remaster.variant.fields import Key, Schema, Section, Shape, Texts
 from remaster.variant.model import Place
 from tcz.errors import ConfigError
 from tcz.toml import guess
@@ -34,16 +36,37 @@ ALL: Final = "*"
 Places = tuple[tuple[str, Place], ...]
 
 
-def read_places(packages: toml.Table) -> Places:
-    """Return the places of a file's table ``packages``; mistakes are noted in the document."""
-    table = packages.table("place")
-    found: list[tuple[str, Place]] = []
-    for name in table.names():
-        complaint = None if name == ALL else package_complaint(name)
-        if complaint:
-            table.fail(name, complaint)
-        found.append((name, table.choice(name, PLACES)))
-    return tuple(sorted(found))
+@dataclass(frozen=True, slots=True)
+class PlaceTable(Key[Places]):
+    """A table from packages, or ``*``, to where they are kept."""
+
+    def read(self, table: toml.Table) -> Places:
+        """Return the places, by name."""
+        inner = table.table(self.name)
+        found: list[tuple[str, Place]] = []
+        for name in inner.names():
+            complaint = None if name == ALL else package_complaint(name)
+            if complaint:
+                inner.fail(name, complaint)
+            found.append((name, inner.choice(name, PLACES)))
+        return tuple(sorted(found))
+
+    def value_schema(self) -> Schema:
+        """Return the schema of such a table."""
+        return {"type": "object", "additionalProperties": {"enum": list(PLACES)}}
+
+
+ONBOOT = Texts("onboot", "Packages that are loaded at boot, with all they need.", rule=PACKAGE)
+OPTIONAL = Texts("optional", "Packages that are there, and loaded by hand.", rule=PACKAGE)
+ONDEMAND = Texts("ondemand", "Packages that are loaded when their command is used first.", rule=PACKAGE)
+COPY2FS = Texts("copy2fs", "Packages that are copied into the root when they are loaded.", rule=PACKAGE)
+PLACE = PlaceTable("place", "Where packages are kept: cde (the medium), builtin or root (the initrd).")
+KEY = Section(
+    "packages",
+    "Packages, by when they are loaded.",
+    Shape((ONBOOT, OPTIONAL, ONDEMAND, COPY2FS, PLACE)),
+    example='packages.onboot = ["htop"]\n',
+)
 
 
 def place_option(text: str) -> tuple[str, Place]:

@@ -6,23 +6,40 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from remaster.variant import checks
-from remaster.variant.checks import matching, package_complaint, template_complaint
+from remaster.variant import files, menu, packages, root, settings
+from remaster.variant.fields import Shape
 from remaster.variant.files import read_files
-from remaster.variant.menu import check_menu, read_codes, read_entries
+from remaster.variant.menu import check_menu, read_codes, read_default, read_entries
 from remaster.variant.merging import merged
-from remaster.variant.model import DATA_LABEL, DATA_MIB, TITLE, VOLUME_ID, Variant
-from remaster.variant.packages import read_places
+from remaster.variant.model import Variant
+from remaster.variant.parts import Ground
 from tcz import toml
 from tcz.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from remaster.bootcode import BootCodes
 
 SHIPPED: Final = Path(__file__).parents[1] / "variants"
-_LONGEST_WAIT: Final = 3600
-_DATA_MIB_LOW: Final = 16
-_DATA_MIB_HIGH: Final = 1 << 20
+#: Every key that a variant's file may have, the usual order of them.
+SHAPE: Final = Shape(
+    (
+        root.SCHEMA,
+        root.NAME_KEY,
+        root.SUMMARY,
+        root.EXTENDS,
+        root.BOOT_CODES,
+        root.SERVICES,
+        root.KERNEL,
+        packages.KEY,
+        *settings.KEYS,
+        files.KEY,
+        root.IMAGE,
+        menu.MENU,
+        menu.ENTRY,
+    )
+)
 
 
 def names() -> tuple[str, ...]:
@@ -57,6 +74,24 @@ def load(wanted: str, codes: BootCodes, *, base: str = "floe") -> Variant:
     return variant
 
 
+def over(variant: Variant, given: Mapping[str, object], codes: BootCodes, *, base: str = "floe") -> Variant:
+    """Return a variant with values that were given on the command line put over it, as if one extended it.
+
+    Raises ``ConfigError`` with all that is wrong, by the names of the keys.
+    """
+    if "extends" in given:
+        raise ConfigError(
+            "--set extends: what a variant extends cannot be set", hint="name it with --variant"
+        )
+    filled = {"schema": 1, "name": variant.name, "summary": variant.summary, **given}
+    # What files are beside is the current folder.
+    place = Path("--set")
+    document = toml.Document(str(place), filled, {})
+    own, _ = _read(document, place, codes, base)
+    document.finish(f"what is set for {variant.name}")
+    return replace(merged(variant, own, document.root), extends=variant.extends, origin=variant.origin)
+
+
 def _load(path: Path, codes: BootCodes, base: str, chain: tuple[Path, ...]) -> Variant:
     if path.resolve() in chain:
         raise ConfigError(f"{path} extends itself", hint=" -> ".join(p.stem for p in (*chain, path)))
@@ -72,35 +107,37 @@ def _load(path: Path, codes: BootCodes, base: str, chain: tuple[Path, ...]) -> V
 
 def _read(document: toml.Document, path: Path, codes: BootCodes, base: str) -> tuple[Variant, str]:
     table = document.root
-    table.integer("schema", low=1, high=1)
-    packages, image = table.table("packages"), table.table("image")
+    root.SCHEMA.read(table)
+    chosen, image = packages.KEY.open(table), root.IMAGE.open(table)
     variant = Variant(
-        name=table.string("name", check=matching(checks.NAME, "a lower-case name such as docker")),
-        summary=table.string("summary"),
-        kernel=table.string("kernel", "kernel", check=package_complaint),
-        onboot=packages.strings("onboot", (), check=package_complaint),
-        optional=packages.strings("optional", (), check=package_complaint),
-        boot_codes=read_codes(table, "boot-codes", codes, base),
-        services=table.strings("services", (), check=matching(checks.SERVICE, "the name of a service")),
+        name=root.NAME_KEY.read(table),
+        summary=root.SUMMARY.read(table),
+        kernel=root.KERNEL.read(table),
+        onboot=packages.ONBOOT.read(chosen),
+        optional=packages.OPTIONAL.read(chosen),
+        boot_codes=read_codes(table, root.BOOT_CODES.name, codes, base),
+        services=root.SERVICES.read(table),
         files=read_files(table, path),
-        volume_id=image.string("volume-id", VOLUME_ID, check=template_complaint),
-        title=image.string("title", TITLE, check=template_complaint),
-        version_of=image.string("version-of", "", check=package_complaint, empty=True),
-        timeout=image.integer("timeout", 3, high=_LONGEST_WAIT),
-        data_label=image.string(
-            "data-label", DATA_LABEL, check=matching(checks.DATA_LABEL, "a label of 1 to 16 characters")
-        ),
-        data_mib=image.integer("data-mib", DATA_MIB, low=_DATA_MIB_LOW, high=_DATA_MIB_HIGH),
-        ondemand=packages.strings("ondemand", (), check=package_complaint),
-        copy2fs=packages.strings("copy2fs", (), check=package_complaint),
-        places=read_places(packages),
-        max_iso_mb=image.integer("max-iso-mb", 0),
-        max_ram_mb=image.integer("max-ram-mb", 0),
+        settings=settings.read(table, path),
+        volume_id=root.VOLUME_ID.read(image),
+        title=root.TITLE.read(image),
+        version_of=root.VERSION_OF.read(image),
+        timeout=root.TIMEOUT.read(image),
+        data_label=root.LABEL.read(image),
+        data_mib=root.MIB.read(image),
+        ondemand=packages.ONDEMAND.read(chosen),
+        copy2fs=packages.COPY2FS.read(chosen),
+        places=packages.PLACE.read(chosen),
+        max_iso_mb=root.MAX_ISO.read(image),
+        max_ram_mb=root.MAX_RAM.read(image),
         entries=read_entries(table, codes, base),
-        default_entry=table.table("menu").string("default", ""),
-        extends=table.string("extends", ""),
+        default_entry=read_default(table),
+        extends=root.EXTENDS.read(table),
         origin=path,
     )
+    made = {spec.path for spec in settings.effects(variant.settings, Ground())[0].files}
+    for spec in (spec for spec in variant.files if spec.path in made):
+        document.fail_elsewhere(spec.where, f"/{spec.path} is made of a table of this file already")
     if variant.name and path.parent == SHIPPED and variant.name != path.stem:
         table.fail("name", f"the file of {variant.name!r} must be named {variant.name}.toml")
     return variant, variant.extends

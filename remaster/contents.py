@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from remaster import base as bases
 from remaster import folders, formats, iso, manifest, plan, unpacked
 from remaster.bootcode import BootCodes
-from remaster.initrds import root
+from remaster.initrds import root, sum_of
 from tcz.squashfs import image as squashfs
-from tcz.store import sha256_file
 from tcz.tree import Tree, regular
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def content(job: Job, initrd: Path, runner: Runner) -> ImageContent:
     """Return what the writers of formats are given."""
     variant, facts, loaders = job.request.variant, job.facts, job.base.loaders
     # The manifest holds the hash of every package.
-    identity = manifest.document(facts) + sha256_file(initrd).encode()
+    identity = manifest.document(facts) + sum_of(initrd).encode()
     medium = iso.IsoPlan(
         volume_id=plan.volume_id(variant.volume_id, name=variant.name, version=facts.version),
         files=tuple((file.path, file.content) for file in medium_files(job, initrd)),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 import tcz
 from remaster import base as bases
 from remaster import contents, folders, foreign, formats, injection, libccheck, manifest, placement, plan
-from remaster.initrds import make_initrd, own_code
+from remaster.initrds import make_initrd, own_code, sum_of
 from remaster.manifest import Artefact, Facts, Origin, Part
 from remaster.outputs import Outputs, Records, sums_text
 from remaster.variant import PLACES, override
@@ -24,7 +24,7 @@ from tcz.run import HostRunner
 from tcz.store import sha256_file, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from remaster.base import Base, BaseSpec
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tcz.run import Runner
     from tcz.tree import Tree
 
-InitrdMode = Literal["repack", "append"]
+InitrdMode = Literal["layers", "repack", "append"]
 
 #: Libraries whose version decides the bytes of an image.
 _DECIDING_LIBRARIES: Final = ("deflate", "pycdlib", "zstandard")
@@ -71,8 +71,9 @@ class Request:
     #: What the base is where it is not one of ours, and which packages it still needs.
     foreign: Foreign | None = None
     spec: BaseSpec | None = None
-    #: ``repack`` writes one archive; ``append`` leaves the base's bytes alone and puts another behind.
-    mode: InitrdMode = "repack"
+    #: ``layers`` packs base, packages and the image's own each for itself; ``repack`` writes one archive;
+    #: ``append`` leaves the base's bytes alone and puts others behind.
+    mode: InitrdMode = "layers"
     formats: tuple[Format, ...] = formats.named(())
 
     def format_packages(self) -> tuple[str, ...]:
@@ -88,8 +89,8 @@ class Request:
 class Job:
     """A request with all its packages at hand: everything is known, nothing is written yet.
 
-    ``root`` is the base's root with the packages in it that do not lie on the medium; ``lists`` are the
-    names of the lists of what is loaded at boot.
+    ``root`` is the base's root with the packages in it that do not lie on the medium, ``owners`` tells whose
+    a path is that came out of one; ``lists`` are the names of the lists of what is loaded at boot.
     """
 
     request: Request
@@ -100,6 +101,7 @@ class Job:
     root: Tree
     arrangement: Arrangement
     lists: tuple[str, ...]
+    owners: Mapping[str, str]
     notes: tuple[str, ...] = ()
 
     def part(self, name: str) -> BuiltPackage:
@@ -195,6 +197,7 @@ def _placed(request: Request, spec: BaseSpec, facts: Facts, base: Base, notes: t
         key=_key(request, facts),
         base=base,
         root=injected.root,
+        owners=injected.owners,
         arrangement=arrangement,
         lists=lists,
         notes=(*notes, *injected.notes),
@@ -323,7 +326,7 @@ def _write(
             for path, final in zip(new.images, outputs.images, strict=True)
         )
         new.lock.write_text(_lock_text(job))
-        packed = Artefact(name="initrd", size=initrd.stat().st_size, sha256=sha256_file(initrd))
+        packed = Artefact(name="initrd", size=initrd.stat().st_size, sha256=sum_of(initrd))
         new.manifest.write_bytes(manifest.document_beside(facts, (*artefacts, packed)))
         _write_sizes(job, new.sizes, initrd, unpacked)
         named = ((new.lock, outputs.lock), (new.manifest, outputs.manifest), (new.sizes, outputs.sizes))

@@ -22,7 +22,7 @@ from tcz.stage import base_folder
 from tcz.tree import Node, Tree, directory, regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 SETUP: Final = "tmp/setup.lst"
 _MARKS: Final = "usr/local/tce.installed"
@@ -38,9 +38,10 @@ _BASE: Final = "the base"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unpacked:
-    """What is laid over the base, and what the user should know."""
+    """What is laid over the base, whose each path is, and what the user should know."""
 
     nodes: Tree
+    owners: Mapping[str, str]
     notes: tuple[str, ...]
 
 
@@ -170,7 +171,7 @@ def unpack(base: Tree, packages: Iterable[tuple[str, Tree]], epoch: int) -> Unpa
     nodes = laying.nodes
     if names:
         nodes |= _marks(nodes, names, base, epoch)
-    return Unpacked(nodes=Tree(nodes), notes=laying.notes())
+    return Unpacked(nodes=Tree(nodes), owners=laying.owners, notes=laying.notes())
 
 
 def _marks(nodes: dict[str, Node], names: Sequence[str], base: Tree, epoch: int) -> dict[str, Node]:

@@ -52,7 +52,7 @@ class Wish:
     update: bool = False
     lock: Path | None = None
     kernel: str | None = None
-    initrd_mode: InitrdMode = "repack"
+    initrd_mode: InitrdMode = "layers"
     mirrors: tuple[str, ...] = ()
     mirror_keys: tuple[Path, ...] = ()
     mirror_branch: str | None = None

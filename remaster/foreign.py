@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from remaster.survey.look import Examined
     from remaster.survey.model import Loader
     from remaster.variant import Variant
-    from tcz.compress import Compression
     from tcz.model import BuiltPackage
     from tcz.tree import Node
 
@@ -236,18 +235,6 @@ def edits(
     port, speed = _serial(variant) or (0, 115200)
     values = {"tty": f"ttyS{port}", "speed": str(speed)}
     return edit.apply(root, wanted, release=foreign.release, values=values, epoch=plan.EPOCH)
-
-
-def compressor_for(foreign: Foreign, kernel: str) -> Compression:
-    """Return the compressor that packs smallest of those that the kernel is known to read.
-
-    Our kernels read zstd. Every kernel of Tiny Core reads gzip, and a base's own whatever its initrds
-    are packed with.
-    """
-    if kernel:
-        return "zstd"
-    known = {member.compressor for file in foreign.examined.survey.initrds for member in file.members}
-    return "xz" if "xz" in known else "zstd" if "zstd" in known else "gzip"
 
 
 def _release_of(package: BuiltPackage) -> str:

@@ -121,9 +121,9 @@ def _layered(job: Job, content: plan.Content, folder: Path) -> Path:
 def _packages(job: Job, before: Tree, after: Tree, folder: Path) -> Iterator[Path]:
     """Give a member for each package that is unpacked in the root."""
     for part in job.facts.parts:
-        name = part.package.name
         if part.place == "root":
-            tree = plan.segment(before, after, lambda path, name=name: job.owners.get(path) == name)
+            paths = {path for path, owner in job.owners.items() if owner == part.package.name}
+            tree = plan.segment(before, after, paths.__contains__)
             if len(tree) > 1:
                 yield _member(folder, tree, job.request, (part.package.sha256,))
 

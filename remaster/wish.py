@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remaster import base as bases
-from remaster import bootcode, foreign, formats, image, plan, preloading, sshkey, variant
+from remaster import bootcode, foreign, formats, image, packing, plan, preloading, sshkey, variant
 from remaster.supply import FileSupplier, MirrorSupplier, WorkshopSupplier, named
 from tcz import commands
 from tcz.clikit import size_text
@@ -119,7 +119,7 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
             base=choice.name,
             output=output_path(wish, asked, choice),
             keys=keys,
-            compressor=wish.compressor or "zstd",
+            compressor=wish.compressor or packing.OWN,
             level=wish.level,
             mode=wish.initrd_mode,
             formats=formats.named(wish.formats),
@@ -138,7 +138,7 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
         base=found.name,
         output=output_path(wish, asked, choice),
         keys=keys,
-        compressor=wish.compressor or foreign.compressor_for(found, kernel),
+        compressor=packing.compressor_for(found, kernel, wish.compressor),
         level=wish.level,
         foreign=found,
         spec=spec,

@@ -111,8 +111,10 @@ def open_foreign(origin: str, files: dict[str, Path] | None = None) -> Foreign:
 
 
 def _identity(examined: Examined) -> str:
-    digest = hashlib.sha256()
-    for tree in (examined.medium.files, examined.root):
+    """Return the hash of all that is given; a root that comes out of initrds follows from these."""
+    digest, medium = hashlib.sha256(), examined.medium
+    unpacked = medium.root is not None and medium.loaded is None
+    for tree in (medium.files, examined.root) if unpacked else (medium.files,):
         digest.update(b"tree\n")
         for path, node in tree.items():
             digest.update(repr((path, node.mode, node.uid, node.gid, node.rdev, node.link)).encode())

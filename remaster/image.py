@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import tcz
@@ -21,6 +22,7 @@ from tcz import lock, record
 from tcz.errors import ConfigError, VerifyError
 from tcz.paths import need_space
 from tcz.run import HostRunner
+from tcz.squashfs.pipeline import Pipeline
 from tcz.store import sha256_file, sweep
 
 if TYPE_CHECKING:
@@ -285,8 +287,10 @@ def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None)
     if sha256 is not None:
         return Finished(outputs=outputs, sha256=sha256, size=outputs.image.stat().st_size, changed=False)
     # A cache may be damaged without a change of sizes; what goes into an image is looked at again.
-    for built in manifest.builds(job.facts.parts):
-        record.check(built)
+    with Pipeline[None](None) as pipeline:
+        for built in manifest.builds(job.facts.parts):
+            pipeline.put(partial(record.check, built), lambda _: None)
+        pipeline.finish()
     with reporter.step("initrd"):
         initrd, unpacked = make_initrd(job, dirs)
     finished = _write(job, outputs, initrd, unpacked, reporter, runner or HostRunner())
@@ -321,9 +325,14 @@ def _write(
             with reporter.step(one.title):
                 one.write(content, left[: len(paths)])
             left = left[len(paths) :]
+        digests: list[str] = []
+        with Pipeline[str](None) as pipeline:
+            for path in new.images:
+                pipeline.put(partial(sha256_file, path), digests.append)
+            pipeline.finish()
         artefacts = tuple(
-            Artefact(name=final.name, size=path.stat().st_size, sha256=sha256_file(path))
-            for path, final in zip(new.images, outputs.images, strict=True)
+            Artefact(name=final.name, size=path.stat().st_size, sha256=digest)
+            for path, final, digest in zip(new.images, outputs.images, digests, strict=True)
         )
         new.lock.write_text(_lock_text(job))
         packed = Artefact(name="initrd", size=initrd.stat().st_size, sha256=sum_of(initrd))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import tcz
 from remaster import folders, manifest, plan
 from tcz import cpio
 from tcz.paths import need_space
+from tcz.squashfs.pipeline import Pipeline
 from tcz.store import replacing, sha256_file, sweep
 
 if TYPE_CHECKING:
@@ -97,18 +99,20 @@ def _layered(job: Job, content: plan.Content, folder: Path) -> Path:
     end what the image itself adds.
     """
     request, base = job.request, job.base
-    parts: tuple[plan.Source, ...] = base.initrds
-    before = base.unpacked
+    parts: list[plan.Source] = list(base.initrds)
+    before, after = base.unpacked, plan.laid_over(job.root, content)
+    wanted: list[tuple[Tree, tuple[str, ...]]] = []
     if request.mode == "layers" or before is None:
-        before = base.root.with_mtime(job.facts.epoch)
+        before, after = base.root.with_mtime(job.facts.epoch), after.with_mtime(job.facts.epoch)
         layers = tuple(part.package.sha256 for part in job.facts.parts if part.role == "layer")
-        parts = (_member(folder, before, request, layers),)
-    after = plan.laid_over(job.root, content)
-    if request.mode == "layers" or base.unpacked is None:
-        after = after.with_mtime(job.facts.epoch)
+        parts, wanted = [], [(before, layers)]
+    with Pipeline[Path](None) as pipeline:
+        for tree, sources in (*wanted, *_packages(job, before, after)):
+            pipeline.put(partial(_member, folder, tree, request, sources), parts.append)
+        pipeline.finish()
     place = folder / f"whole-{job.key}"
     with replacing(place) as temporary, temporary.open("wb") as file:
-        for part in (*parts, *_packages(job, before, after, folder)):
+        for part in parts:
             # A lz4 member has no end of its own: a block of no bytes tells that there is no more of it.
             file.write(bytes(-file.tell() % 4 + 4) if file.tell() else b"")
             file.write(plan.bytes_of(part))
@@ -118,14 +122,14 @@ def _layered(job: Job, content: plan.Content, folder: Path) -> Path:
     return place
 
 
-def _packages(job: Job, before: Tree, after: Tree, folder: Path) -> Iterator[Path]:
-    """Give a member for each package that is unpacked in the root."""
+def _packages(job: Job, before: Tree, after: Tree) -> Iterator[tuple[Tree, tuple[str, ...]]]:
+    """Give each package that is unpacked in the root, with its hash."""
     for part in job.facts.parts:
         if part.place == "root":
             paths = {path for path, owner in job.owners.items() if owner == part.package.name}
             tree = plan.segment(before, after, paths.__contains__)
             if len(tree) > 1:
-                yield _member(folder, tree, job.request, (part.package.sha256,))
+                yield tree, (part.package.sha256,)
 
 
 def _own(job: Job, before: Tree, after: Tree) -> Iterator[tuple[Tree, Compression]]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from remaster.base import Base, BaseSpec
     from remaster.foreign import Foreign
-    from remaster.formats import Format
+    from remaster.formats import Format, ImageContent
     from remaster.placement import Arrangement
     from remaster.sshkey import PublicKey
     from remaster.variant import Variant
@@ -337,7 +337,7 @@ def _write(
         new.lock.write_text(_lock_text(job))
         packed = Artefact(name="initrd", size=initrd.stat().st_size, sha256=sum_of(initrd))
         new.manifest.write_bytes(manifest.document_beside(facts, (*artefacts, packed)))
-        _write_sizes(job, new.sizes, initrd, unpacked)
+        _write_sizes(job, content, new.sizes, initrd, unpacked)
         named = ((new.lock, outputs.lock), (new.manifest, outputs.manifest), (new.sizes, outputs.sizes))
         base = outputs.sums.parent
         sums = (
@@ -357,9 +357,10 @@ def _write(
     )
 
 
-def _write_sizes(job: Job, target: Path, initrd: Path, unpacked: int) -> None:
-    files = contents.medium_files(job, initrd)
-    loader = sum(file.size for file in files if "linux/" in file.path or "efiboot" in file.path)
+def _write_sizes(job: Job, content: ImageContent, target: Path, initrd: Path, unpacked: int) -> None:
+    loader = sum(
+        plan.size_of(source) for path, source in content.iso.files if "linux/" in path or "efiboot" in path
+    )
     kernel = plan.size_of(job.base.kernel)
     rows = manifest.size_rows(job.facts, kernel, initrd.stat().st_size, unpacked, loader)
     target.write_text(manifest.size_table(rows))

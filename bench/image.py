@@ -1,7 +1,7 @@
 """A base and a set of .tcz to an ISO image that boots (goals G1 to G4): the wiki's way, and ours.
 
-The base is an initrd packed by gzip, as Tiny Core's, with a kernel beside it; the packages are those of a
-container engine in size, 80 MB of programs. Peers: the wiki's procedure, which unpacks everything into one
+The base is an initrd packed by gzip, as Tiny Core's, with a kernel beside it; the packages hold 80 MiB of
+programs of this machine. Peers: the wiki's procedure, which unpacks everything into one
 initrd (``zcat | cpio -i``, ``unsquashfs``, ``find | cpio -o | gzip -9``, ``xorrisofs``), and ``cat`` of the
 inputs into one file, the least that any way must write. Ours runs in this process, starts each time with
 looking at the base, and writes lock, manifest, sizes and sums besides; what starting Python costs is another

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import shutil
 import struct
@@ -16,7 +17,7 @@ from tcz.model import Built, BuiltPackage, ResolvedSource
 from tcz.store import sha256_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tcz.model import Form
 
@@ -29,7 +30,8 @@ EXTENSIONS: Final = ("engine", "daemon", "runtime", "client")
 LOADER_PACKAGES: Final = ("syslinux", "grub-efi")
 _BASE: Final = 16 << 20
 _EXTENSION: Final = 20 << 20
-_TIMES: Final = 5
+_PROGRAMS: Final = (Path("/usr/bin"), Path("/usr/lib/x86_64-linux-gnu"))
+_LARGE: Final = 300_000
 _KERNEL: Final = 6 << 20
 _SUMS: Final = "SHA256SUMS"
 
@@ -160,12 +162,27 @@ def _kernel() -> bytes:
 def _extension(tcz: Path, name: str, number: int) -> None:
     tree = tcz.with_suffix(".tree")
     (tree / "usr/local/bin").mkdir(parents=True)
-    part = program(_EXTENSION // _TIMES, 20 + number)
-    with (tree / "usr/local/bin" / name).open("wb") as file:
-        for turn in range(_TIMES):
-            # Other bytes, as hard to pack and with nothing in common.
-            file.write(part.translate(bytes((byte * 5 + 77 * turn) & 0xFF for byte in range(256))))
+    for program_name, data in _programs(name, number):
+        (tree / "usr/local/bin" / program_name).write_bytes(data)
     options = "-comp gzip -no-xattrs -all-root -noappend -no-progress -quiet"
     shell(f'mksquashfs "$1" "$2" {options}; rm -r "$1"', tree, tcz)
     digest = hashlib.md5(tcz.read_bytes()).hexdigest()  # noqa: S324 - Tiny Core's own check
     Path(f"{tcz}.md5.txt").write_text(f"{digest}  {tcz.name}\n")
+
+
+def _programs(name: str, number: int) -> Iterator[tuple[str, bytes]]:
+    """Give programs and libraries of this machine, other ones for each number, and what is like them."""
+    left = _EXTENSION
+    for path in _large()[number :: len(EXTENSIONS) + 1]:
+        data = path.read_bytes()
+        if data.startswith(b"\x7fELF") and len(data) <= left:
+            yield path.name, data
+            left -= len(data)
+    yield name, program(left, 20 + number)
+
+
+@functools.cache
+def _large() -> tuple[Path, ...]:
+    files = [path for folder in _PROGRAMS for path in folder.glob("*") if path.is_file()]
+    sizes = {path.resolve(): path.stat().st_size for path in files}
+    return tuple(sorted((path for path, size in sizes.items() if size > _LARGE), key=lambda p: -sizes[p]))

@@ -30,10 +30,10 @@ def _menu(job: Job) -> Menu:
     return plan.menu_for(title, variant, facts.boot_codes, codes, job.base.starts)
 
 
-def _medium_files(job: Job, initrd: Path, menu: Menu) -> tuple[MediumFile, ...]:
+def medium_files(job: Job, initrd: Path, menu: Menu | None = None) -> tuple[MediumFile, ...]:
     """Return every file of the medium, sorted by path."""
     facts, base = job.facts, job.base
-    boot = plan.boot_files(menu, base.loaders, base.kernel, initrd)
+    boot = plan.boot_files(menu or _menu(job), base.loaders, base.kernel, initrd)
     taken = {file.path for file in boot}
     kept = tuple(file for file in base.keep if file.path not in taken)
     files = (
@@ -70,7 +70,7 @@ def content(job: Job, initrd: Path, runner: Runner) -> ImageContent:
     identity = manifest.document(facts) + sum_of(initrd).encode()
     medium = iso.IsoPlan(
         volume_id=plan.volume_id(variant.volume_id, name=variant.name, version=facts.version),
-        files=tuple((file.path, file.content) for file in _medium_files(job, initrd, menu)),
+        files=tuple((file.path, file.content) for file in medium_files(job, initrd, menu)),
         mbr_code=None if loaders.mbr is None else plan.bytes_of(loaders.mbr),
         epoch=facts.epoch,
         identity=identity,

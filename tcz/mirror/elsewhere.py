@@ -177,6 +177,7 @@ def _replace_files(state: Path, catalogue: Catalogue, folder: Path) -> None:
         _beside(folder / path).unlink(missing_ok=True)
     sync_disk(folder)
     (folder / _BUSY).unlink()
+    sync(folder)
 
 
 def _begun(folder: Path) -> set[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 import threading
 import time
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from tcz.store import replacing
 from tcz.websession import refuse_stranger, session
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
@@ -71,7 +74,7 @@ class Folder:
     def read(self, path: str) -> bytes | None:
         """See ``Place``."""
         try:
-            with (self.path / path).open("rb") as file:
+            with regular(self.path / path) as file:
                 data = file.read(READ_MAX + 1)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
@@ -89,6 +92,18 @@ class Folder:
     def files(self, suffix: str) -> Iterable[str] | None:
         """See ``Place``."""
         return sorted(path.name for path in self.path.glob(f"*{suffix}"))
+
+
+def regular(path: Path) -> io.BufferedReader:
+    """Open a file to read; raises ``VerifyError`` for a pipe or a device, which may have no end."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(path)
+    raise VerifyError("neither a file nor a folder", where=str(path))
 
 
 class _BusyError(FetchError):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from tests.boot import configured
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT, free_port, media
 
 if TYPE_CHECKING:
@@ -77,6 +78,14 @@ def image(host: Host) -> str:
 def test_root_is_not_rootfs_and_the_self_test_says_so(host: Host) -> None:
     assert host.sh("awk '$2 == \"/\" { t = $3 } END { print t }' /proc/mounts").strip() == "tmpfs"
     assert "FAIL" not in host.sh("cat /run/floe/self-test")
+
+
+@once
+def test_what_the_variant_says_has_come_about(host: Host) -> None:
+    """An image that was preloaded as an OCI layout is what a container runs since the first boot."""
+    configured.check(host.sh, "docker")
+    told = host.sh("docker info --format '{{json .RegistryConfig.Mirrors}}'")
+    assert "http://lan.example.org:5000/" in told
 
 
 @once

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from remaster.survey.look import Examined
     from remaster.survey.model import Loader
     from remaster.variant import Variant
-    from tcz.compress import Compression
     from tcz.model import BuiltPackage
     from tcz.tree import Node
 
@@ -126,8 +125,10 @@ def open_foreign(origin: str, files: dict[str, Path] | None = None) -> Foreign:
 
 
 def _identity(examined: Examined) -> str:
-    digest = hashlib.sha256()
-    for tree in (examined.medium.files, examined.root):
+    """Return the hash of all that is given; a root that comes out of initrds follows from these."""
+    digest, medium = hashlib.sha256(), examined.medium
+    unpacked = medium.root is not None and medium.loaded is None
+    for tree in (medium.files, examined.root) if unpacked else (medium.files,):
         digest.update(b"tree\n")
         for path, node in tree.items():
             digest.update(repr((path, node.mode, node.uid, node.gid, node.rdev, node.link)).encode())
@@ -252,18 +253,6 @@ def edits(
     port, speed = _serial(variant) or (0, 115200)
     values = {"tty": f"ttyS{port}", "speed": str(speed)}
     return edit.apply(root, wanted, release=foreign.release, values=values, epoch=plan.EPOCH)
-
-
-def compressor_for(foreign: Foreign, kernel: str) -> Compression:
-    """Return the compressor that packs smallest of those that the kernel is known to read.
-
-    Our kernels read zstd. Every kernel of Tiny Core reads gzip, and a base's own whatever its initrds
-    are packed with.
-    """
-    if kernel:
-        return "zstd"
-    known = {member.compressor for file in foreign.examined.survey.initrds for member in file.members}
-    return "xz" if "xz" in known else "zstd" if "zstd" in known else "gzip"
 
 
 def _with_modules(root: Tree, layers: Tree) -> Tree:

@@ -185,7 +185,7 @@ class Again:
             files=wanted.files or self._files(asked.files, absent),
             compressor=wanted.compressor or asked.compressor,  # type: ignore[arg-type]
             level=asked.level if wanted.level is None else wanted.level,
-            initrd_mode=asked.mode if wanted.initrd_mode == "repack" else wanted.initrd_mode,  # type: ignore[arg-type]
+            initrd_mode=asked.mode if wanted.initrd_mode == "layers" else wanted.initrd_mode,  # type: ignore[arg-type]
         )
         more = {name: values for name, values in options.more if not getattr(wanted, name, ())}
         unknown = [name for name in more if name not in wish.TOLD or not hasattr(wanted, name)]

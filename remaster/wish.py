@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remaster import base as bases
-from remaster import bootcode, foreign, formats, image, sshkey, variant
+from remaster import bootcode, compressors, foreign, formats, image, sshkey, variant
 from remaster.asked import Options
 from remaster.kernels import choice as kernels
 from remaster.suppliers import mirrors_of, package_names, supplier
@@ -52,7 +52,7 @@ class Wish:
     update: bool = False
     lock: Path | None = None
     kernel: str | None = None
-    initrd_mode: InitrdMode = "repack"
+    initrd_mode: InitrdMode = "layers"
     mirrors: tuple[str, ...] = ()
     mirror_keys: tuple[Path, ...] = ()
     mirror_branch: str | None = None
@@ -95,7 +95,8 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
             base=choice.name,
             output=output_path(wish, asked, choice),
             keys=keys,
-            compressor=wish.compressor or ("zstd" if given is None else kernels.compressor_for(given)),
+            compressor=wish.compressor
+            or (compressors.OWN if given is None else kernels.compressor_for(given)),
             level=wish.level,
             given=given,
             mode=wish.initrd_mode,
@@ -118,8 +119,9 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
         base=found.name,
         output=output_path(wish, asked, choice),
         keys=keys,
-        compressor=wish.compressor
-        or (foreign.compressor_for(found, kernel) if given is None else kernels.compressor_for(given)),
+        compressor=compressors.compressor_for(found, kernel, wish.compressor)
+        if given is None
+        else wish.compressor or kernels.compressor_for(given),
         level=wish.level,
         given=given,
         foreign=found,

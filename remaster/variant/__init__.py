@@ -27,11 +27,16 @@ The format (schema 1)::
     owner = "root:root"                # names of the base's passwd and group, or numbers
     content = "..."                    # or: source = "motd", beside the variant's file
 
-Lists of an extended variant come first; single values and files of the same path are replaced.
+and, each a module of its own, what is said of the machine: ``hostname``, ``[sysctl]``, ``[[user]]``,
+``[registries]``, ``[[preload]]``, ``[[container]]`` and others (``settings`` has all;
+docs/reference/variant.md). Lists of an extended variant come first; single values and files of the same
+path are replaced.
 
-``model`` has the nouns, ``checks`` what is wrong with a text, ``files`` those that go into the root,
-``menu`` has the boot menu's part and ``packages`` that of packages,
-``merging`` puts a variant over what it extends, ``reading`` reads one, ``options`` adds a command line's.
+``fields`` has the kinds of keys: each key is described once, and read, put into the JSON Schema
+(``schema``) and into the file to begin with by that. ``parts`` has what tables come to, ``model`` the
+variant, ``checks`` and ``secrets`` what is wrong with a text; ``merging`` puts a variant over what it
+extends, ``reading`` reads one, ``applying`` turns its settings into files, packages, services and boot
+codes, ``options`` adds a command line's.
 """
 
 from __future__ import annotations

@@ -10,9 +10,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from remaster.variant import secrets
 from remaster.variant.fields import Texts
 from remaster.variant.parts import Effects, FileSpec
@@ -59,6 +56,9 @@ def read(table: toml.Table, path: Path) -> tuple[Certificate, ...]:
 
 def normal(content: bytes) -> tuple[bytes, str | None]:
     """Return the certificates of a file, remarks left out, and what is wrong with it."""
+    from cryptography import x509  # noqa: PLC0415 - slow to import, and few variants have any
+    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
+
     complaint = secrets.in_content(content)
     if complaint is not None:
         return b"", complaint

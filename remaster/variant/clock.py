@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _MAGIC: Final = b"bkeymap"
 _FLAGS: Final = 256
 _MAP: Final = 128 * 2
+#: Tiny Core's package of maps, whose scripts load one after the packages.
+_MAPS: Final = "kmaps"
 _STEM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -127,7 +129,7 @@ def effects(given: Clock, ground: Ground) -> Effects:
         path = f"usr/share/kmap/{given.keymap}.kmap"
         if given.content:
             files.append(FileSpec(path=path, content=given.content, where=given.keymap_where))
-        else:
+        elif ground.own or not ground.has(_MAPS):
             hint = "give the file of one: keymap = './NAME.kmap', as `loadkeys -b` or dumpkmap writes it"
             message = f"the base {ground.base} has no keyboard map {given.keymap}"
             needed.append(Needed(path=path, where=given.keymap_where, message=message, hint=hint))

@@ -187,14 +187,15 @@ def effects(given: Machine, ground: Ground) -> Effects:
     clock = bool(given.ntp) and "ntpd" not in ground.services
     if given.ntp:
         files.append(("etc/ntp.conf", "".join(f"server {name}\n" for name in given.ntp)))
-        files.append(("etc/sysconfig/ntpserver", f"{given.ntp[0]}\n"))
+        files.append(("etc/sysconfig/ntpserver", "".join(f"{name}\n" for name in given.ntp)))
     if given.proxy.http or given.proxy.https:
         files.append(("etc/profile.d/proxy.sh", proxy_text(given.proxy)))
     return Effects(
         files=tuple(FileSpec(path=path, content=text.encode(), where=given.where) for path, text in files),
         packages=(
             *(("host-settings",) if settings or clock else ()),
-            *(("modules-KERNEL",) if given.modules else ()),
+            # Another base has modules of its own, or gets a kernel with all that goes with it.
+            *(("modules-KERNEL",) if given.modules and ground.own else ()),
         ),
         first=("settings",) if settings else (),
         services=("clock",) if clock else (),

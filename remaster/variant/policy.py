@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
 from remaster.variant import secrets
 from remaster.variant.documents import Free, Value, json_text
 from remaster.variant.fields import Choice, Many, Section, Shape, Text, Texts
@@ -120,8 +118,10 @@ def _complaint(kind: str, content: bytes) -> str | None:
     if kind == "gpg":
         armoured = b"-----BEGIN PGP PUBLIC KEY BLOCK-----" in content
         return None if armoured or content[:1] >= b"\x80" else "this is not a public key of GnuPG"
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - slow, and rarely wanted
+
     try:
-        load_pem_public_key(content)
+        serialization.load_pem_public_key(content)
     except ValueError:
         return "this is not a public key in PEM form"
     return None

@@ -69,6 +69,9 @@ def failed(said: Finished, code: int) -> str:
         ("remaster --variant docker --boot-code noembde", "did you mean 'noembed'"),
         ("remaster boot-codes noembde", "did you mean 'noembed'"),
         ("remaster --variant docker --package conmonn --json", "did you mean 'conmon'?"),
+        ("remaster --variant docker --set hostnam=node1", "did you mean 'hostname'?"),
+        ("remaster --variant docker --set timezone=Europe/Berln", "did you mean 'Europe/Berlin'"),
+        ("remaster variant new mine --extends dokcer", "did you mean 'docker'?"),
         ("remaster --variannt docker", "--variant"),
         ("remaster inspcet x.iso", "inspect"),
         ("tcz build conmonn --json", "did you mean 'conmon'?"),
@@ -216,6 +219,18 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(home: Home) ->
     said = failed(home.tcz("build", "--recipes", "recipes", "some", "--write-lock", "file/x.lock"), 2)
     assert "the output cannot be written" in said
     assert not home.dirs.cache.exists()
+
+
+def test_kernels_that_are_none(home: Home) -> None:
+    said = failed(home.remaster("--variant", "linux", "--kernel", "./absent"), 2)
+    assert "there is no kernel at absent" in said
+    (home.folder / "empty").mkdir()
+    said = failed(home.remaster("--variant", "linux", "--kernel", "./empty"), 5)
+    assert "there is no kernel image in it" in said
+    (home.folder / "text").write_text("hello")
+    said = failed(home.remaster("--variant", "linux", "--kernel", "./text"), 5)
+    assert "neither an image nor an archive" in said
+    assert not (home.folder / "out").exists()
 
 
 def test_a_cache_that_cannot_be_used(home: Home) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,7 +29,7 @@ def test_docker_is_a_container_host() -> None:
     docker = variant.extended(variant.load("docker", CODES), CODES)
     assert "noembed" in docker.boot_codes
     assert "cde" in docker.boot_codes
-    assert docker.services[-1] == "docker"
+    assert {"sshd", "docker", "ntpd", "crond"} <= set(docker.services)
     assert "docker" in docker.onboot
     assert [spec.path for spec in docker.files] == ["etc/docker/daemon.json"]
 
@@ -232,7 +233,5 @@ def test_what_is_set_is_read_as_strictly(text: str, part: str) -> None:
 
 @given_any(st.text(max_size=40))
 def test_any_text_is_a_setting_or_an_error(text: str) -> None:
-    try:
+    with contextlib.suppress(ToolkitError):
         given(text)
-    except ToolkitError:
-        pass

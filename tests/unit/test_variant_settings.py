@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import json
 import tomllib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +25,10 @@ from remaster.variant.clock import keymap_complaint, zones
 from remaster.variant.documents import Free, json_text, toml_text
 from remaster.variant.parts import Effects, Ground
 from tcz.errors import ConfigError
+from tests.unit.certificates_made import certificates
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CODES = BootCodes.load()
 HEAD = 'schema = 1\nname = "x"\nsummary = "x"\n'
@@ -63,7 +74,7 @@ no-proxy = ["localhost", ".lan"]
     assert {"host-settings", "modules-KERNEL"} <= set(found.onboot)
     assert file(found, "usr/local/etc/modules-load.d/50-image.conf") == "wireguard\n"
     assert file(found, "etc/ntp.conf") == "server a.example.org\nserver 2001:db8::1\n"
-    assert file(found, "etc/sysconfig/ntpserver") == "a.example.org\n"
+    assert file(found, "etc/sysconfig/ntpserver") == "a.example.org\n2001:db8::1\n"
     assert (
         file(found, "usr/local/etc/sysctl.d/50-image.conf")
         == "vm.swappiness = 10\nnet.ipv4.tcp_rmem = 4096 87380 6291456\n"
@@ -74,6 +85,13 @@ no-proxy = ["localhost", ".lan"]
         "no_proxy='localhost,.lan' NO_PROXY='localhost,.lan'",
         "export no_proxy NO_PROXY",
     ]
+
+
+def test_modules_of_another_base_are_its_own(tmp_path: Path) -> None:
+    text = 'modules = ["wireguard"]\n'
+    found = load(tmp_path, text, "linux", base="corepure64")
+    assert found.onboot == ("host-settings",)
+    assert load(tmp_path, text, "linux").onboot == ("host-settings", "modules-KERNEL")
 
 
 def test_a_variant_that_has_ntpd_needs_no_other_clock(tmp_path: Path) -> None:
@@ -103,6 +121,8 @@ def test_a_keymap(tmp_path: Path) -> None:
     assert "kmap=de" in found.boot_codes
     assert [spec.content for spec in found.files if spec.path == "usr/share/kmap/de.kmap"] == [content]
     assert load(tmp_path, 'keymap = "qwertz/de"\n').needed[0].path == "usr/share/kmap/qwertz/de.kmap"
+    kmaps = load(tmp_path, 'packages.onboot = ["kmaps"]\nkeymap = "qwertz/de"\n', base="corepure64")
+    assert kmaps.needed == ()
     (tmp_path / "de.kmap").write_bytes(content[:-1])
     assert "damaged" in refused(tmp_path, 'keymap = "./de.kmap"\n')
 
@@ -182,7 +202,10 @@ def test_registries(tmp_path: Path) -> None:
     signatures = yaml.safe_load(file(found, "etc/containers/registries.d/50-image.yaml"))
     assert signatures == {
         "docker": {
-            "registry.example.org": {"lookaside": "https://sigs.example.org", "use-sigstore-attachments": True}
+            "registry.example.org": {
+                "lookaside": "https://sigs.example.org",
+                "use-sigstore-attachments": True,
+            }
         }
     }
 
@@ -200,12 +223,25 @@ mirrors."docker.io" = ["lan.example.org:5000", "mirror.example.org"]
         "log-opts": {"max-size": "10m", "max-file": "3"},
     }
     said = refused(tmp_path, REGISTRIES, "docker")
-    for part in ("blocks no registry: *.bad", "unqualified-search", "no short-name-mode", "no path of a mirror"):
+    for part in (
+        "blocks no registry: *.bad",
+        "unqualified-search",
+        "no short-name-mode",
+        "no path of a mirror",
+    ):
         assert f"docker {part}" in said or part in said
 
 
 def test_docker_says_what_it_said(tmp_path: Path) -> None:
-    expected = '{\n  "log-driver": "json-file",\n  "log-opts": {\n    "max-size": "10m",\n    "max-file": "3"\n  }\n}\n'
+    expected = """\
+{
+  "log-driver": "json-file",
+  "log-opts": {
+    "max-size": "10m",
+    "max-file": "3"
+  }
+}
+"""
     assert file(load(tmp_path, "", "docker"), "etc/docker/daemon.json") == expected
 
 
@@ -218,7 +254,10 @@ def test_docker_says_what_it_said(tmp_path: Path) -> None:
         ("[daemon-json]\nmtu = nan\n", "no form in JSON"),
         ('daemon-json = "x"\n', "expected a table"),
         ("[containers-conf.container]\n", "did you mean 'containers'"),
-        ('[containers-conf.containers]\nenv = ["A=http://me:secret@example.org/"]\n', "a password in this address"),
+        (
+            '[containers-conf.containers]\nenv = ["A=http://me:secret@example.org/"]\n',
+            "a password in this address",
+        ),
     ],
 )
 def test_tables_of_others_are_looked_at(tmp_path: Path, text: str, part: str) -> None:
@@ -247,14 +286,6 @@ options.overlay.mountopt = "nodev"
 
 
 def test_policy(tmp_path: Path) -> None:
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.serialization import (
-        Encoding,
-        NoEncryption,
-        PrivateFormat,
-        PublicFormat,
-    )
-
     key = ec.generate_private_key(ec.SECP256R1())
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (tmp_path / "cosign.pub").write_bytes(public)
@@ -291,7 +322,8 @@ key = "cosign.pub"
 def test_cni(tmp_path: Path) -> None:
     found = load(
         tmp_path,
-        '[[cni]]\nname = "lan"\norder = 5\nplugins = [{ type = "bridge", isGateway = true }, { type = "portmap" }]\n',
+        '[[cni]]\nname = "lan"\norder = 5\n'
+        'plugins = [{ type = "bridge", isGateway = true }, { type = "portmap" }]\n',
     )
     assert json.loads(file(found, "etc/cni/net.d/05-lan.conflist")) == {
         "cniVersion": "1.0.0",
@@ -304,7 +336,10 @@ def test_cni(tmp_path: Path) -> None:
 
 
 VALUES = st.recursive(
-    st.booleans() | st.integers(-(1 << 62), 1 << 62) | st.text(max_size=8) | st.floats(allow_nan=False, allow_infinity=False),
+    st.booleans()
+    | st.integers(-(1 << 62), 1 << 62)
+    | st.text(max_size=8)
+    | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=8,
 )
@@ -327,8 +362,8 @@ def test_tables_are_written_as_other_readers_read_them(table: dict[str, object])
 # -- certificates, containers ----------------------------------------------------------------------
 
 
-def test_certificates_are_certificates(tmp_path: Path, made_certificates: tuple[bytes, bytes, bytes]) -> None:
-    authority, key, leaf = made_certificates
+def test_certificates_are_certificates(tmp_path: Path) -> None:
+    authority, key, leaf = certificates()
     (tmp_path / "corp.pem").write_bytes(b"Corporate root\n" + authority)
     found = load(tmp_path, 'ca-certificates = ["corp.pem"]\n')
     assert file(found, "usr/local/share/ca-certificates/corp.crt").encode() == authority
@@ -341,29 +376,6 @@ def test_certificates_are_certificates(tmp_path: Path, made_certificates: tuple[
     ):
         (tmp_path / "corp.pem").write_bytes(content)
         assert part in refused(tmp_path, 'ca-certificates = ["corp.pem"]\n')
-
-
-@pytest.fixture(scope="module")
-def made_certificates() -> tuple[bytes, bytes, bytes]:
-    """An authority's certificate, its key, and a certificate that it signed for a server."""
-    import datetime
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric import ed25519
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    key = ed25519.Ed25519PrivateKey.generate()
-    start = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
-
-    def certificate(name: str, *, authority: bool) -> bytes:
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "root")])
-        builder = x509.CertificateBuilder(issuer, subject, key.public_key(), 7, start, start.replace(year=2040))
-        builder = builder.add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        return builder.sign(key, None).public_bytes(Encoding.PEM)
-
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return certificate("root", authority=True), private, certificate("server", authority=False)
 
 
 CONTAINER = """

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tcz.mirror.repository import Mirror
+    from tcz.mirror.upstream import Upstream
 
 TODAY = date(2026, 1, 31)
 

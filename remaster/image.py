@@ -14,6 +14,7 @@ import tcz
 from remaster import base as bases
 from remaster import (
     contents,
+    estimate,
     folders,
     foreign,
     formats,
@@ -27,6 +28,7 @@ from remaster import (
 )
 from remaster.asked import Options
 from remaster.initrds import make_initrd, own_code
+from remaster.kernels.choice import check_libc
 from remaster.manifest import Artefact, Facts, Origin, Part
 from remaster.outputs import Outputs, Records, sums_text
 from remaster.variant import PLACES, override
@@ -41,8 +43,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from remaster.base import Base, BaseSpec
+    from remaster.estimate import Estimate
     from remaster.foreign import Foreign
     from remaster.formats import Format
+    from remaster.kernels.given import Given
     from remaster.placement import Arrangement
     from remaster.sshkey import PublicKey
     from remaster.variant import Variant
@@ -81,6 +85,8 @@ class Request:
     #: What the base is where it is not one of ours, and which packages it still needs.
     foreign: Foreign | None = None
     spec: BaseSpec | None = None
+    #: The kernel that the user brings, where it is none of a recipe's.
+    given: Given | None = None
     #: ``repack`` writes one archive; ``append`` leaves the base's bytes alone and puts another behind.
     mode: InitrdMode = "repack"
     formats: tuple[Format, ...] = formats.named(())
@@ -139,6 +145,7 @@ class Finished:
     size: int
     changed: bool
     least_memory: int | None = None
+    least_memory_for: str = ""
 
 
 def prepare(request: Request, supplier: Supplier) -> Job:
@@ -171,7 +178,9 @@ def prepare(request: Request, supplier: Supplier) -> Job:
         asked=imagelock.asked(request),
     )
     if request.foreign is None:
-        return _placed(request, spec, facts, bases.floe(spec, by_name.__getitem__), ())
+        base = bases.floe(spec, by_name.__getitem__)
+        check_libc(base.root, bases.release_in(by_name[spec.kernel]))
+        return _placed(request, spec, facts, base, ())
     made = foreign.make(request.foreign, spec, variant, by_name.__getitem__)
     libc = request.foreign.examined.survey.libc
     libccheck.check("" if libc is None else libc.value, request.foreign.architecture, others)
@@ -180,7 +189,10 @@ def prepare(request: Request, supplier: Supplier) -> Job:
         boot_codes=override(made.base.starts.words, variant.boot_codes),
         origin=_origin(request.foreign, made),
     )
-    return _placed(request, spec, facts, made.base, (*made.notes, *_left(request)))
+    notes = (*made.notes, *_left(request))
+    if spec.kernel:
+        notes += tuple(foreign.unresolved(request.foreign, made.kernel, (one.name for one in others)))
+    return _placed(request, spec, facts, made.base, notes)
 
 
 def _placed(request: Request, spec: BaseSpec, facts: Facts, base: Base, notes: tuple[str, ...]) -> Job:
@@ -287,8 +299,8 @@ def outputs_of(request: Request) -> Outputs:
 def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None) -> Finished:
     """Write the image in all its formats unless it is there unchanged.
 
-    Raises ``NoSpaceError`` before anything is written when the disk is too full; whatever goes wrong,
-    files that were there stay as they were.
+    Raises ``CheckError`` for an image over its variant's budgets, and ``NoSpaceError`` when the disk is too
+    full, both before anything is written; whatever goes wrong, files that were there stay as they were.
     """
     outputs = outputs_of(job.request)
     for path in outputs.images:
@@ -304,12 +316,15 @@ def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None)
         record.check(built)
     with reporter.step("initrd"):
         initrd, unpacked = make_initrd(job, dirs)
-    locked.kept(job.request.variant.files, job.facts.parts, Store(dirs.cache / "store"))
     finished = _write(job, outputs, initrd, unpacked, reporter, runner or HostRunner())
     try:
         records.remember(outputs, job.key, finished.sha256)
     except OSError as error:
         reporter.warn(f"the image is there, but will be made again next time: {error}")
+    try:
+        locked.kept(job.request.variant.files, job.facts.parts, Store(dirs.cache / "store"))
+    except OSError as error:
+        reporter.warn(f"files that were given are not kept for the lock, keep them yourself: {error}")
     return finished
 
 
@@ -317,7 +332,8 @@ def _write(
     job: Job, outputs: Outputs, initrd: Path, unpacked: int, reporter: Reporter, runner: Runner
 ) -> Finished:
     content, facts = contents.content(job, initrd, runner), job.facts
-    chosen = job.request.formats
+    chosen, found = job.request.formats, estimate.estimate(job, initrd)
+    _within(job, found)
     need_space(outputs.image.absolute().parent, formats.space(content, chosen), "the image")
     with outputs.replacing() as new:
         left = new.images
@@ -329,6 +345,7 @@ def _write(
             Artefact(name=final.name, size=path.stat().st_size, sha256=sha256_file(path))
             for path, final in zip(new.images, outputs.images, strict=True)
         )
+        _within(job, found, next((path for path in new.images if path.name.endswith(".iso")), None))
         new.lock.write_text(imagelock.dumps(job.request, facts))
         packed = Artefact(name="initrd", size=initrd.stat().st_size, sha256=sha256_file(initrd))
         new.manifest.write_bytes(manifest.document_beside(facts, (*artefacts, packed)))
@@ -348,8 +365,16 @@ def _write(
         sha256=artefacts[0].sha256,
         size=artefacts[0].size,
         changed=True,
-        least_memory=_least_memory(job, initrd, unpacked),
+        least_memory=found.least_memory,
+        least_memory_for=found.least_memory_for,
     )
+
+
+def _within(job: Job, found: Estimate, iso: Path | None = None) -> None:
+    """Raise ``CheckError`` for an image over its variant's budgets."""
+    over = estimate.overrun(job.request.variant, found, None if iso is None else iso.stat().st_size)
+    if over is not None:
+        raise over.error()
 
 
 def _write_sizes(job: Job, target: Path, initrd: Path, unpacked: int) -> None:
@@ -358,11 +383,3 @@ def _write_sizes(job: Job, target: Path, initrd: Path, unpacked: int) -> None:
     kernel = plan.size_of(job.base.kernel)
     rows = manifest.size_rows(job.facts, kernel, initrd.stat().st_size, unpacked, loader)
     target.write_text(manifest.size_table(rows))
-
-
-def _least_memory(job: Job, initrd: Path, unpacked: int) -> int:
-    """Return what the greediest format needs: over the network the extensions are in the initrd."""
-    extra = 0
-    if any(one.in_memory for one in job.request.formats):
-        extra = sum(package.size for package in job.extensions)
-    return plan.least_memory(unpacked + extra, initrd.stat().st_size + extra)

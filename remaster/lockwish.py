@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remaster import asked as asking
+from remaster import base as bases
 from remaster import image, imagelock, sshkey, suppliers, variant, wish
 from remaster.locked import LockedSupplier, Places, kept, unlike
 from remaster.mirrored import MirrorFiles
@@ -200,6 +201,11 @@ class Again:
         """Return how to ask for the variant: by name where it ships, else by its file, if that lies near."""
         own = asked.variant_files[0] if asked.variant_files else None
         near = None if own is None else self._near(own.name, own.sha256)
+        if near is None and own is not None:
+            # One that was changed: what differs is told later, setting by setting.
+            near = next(
+                (folder / own.name for folder in (self.near, Path()) if (folder / own.name).is_file()), None
+            )
         shipped = self.told.variant in variant.names()
         if near is not None and not (shipped and asked.variant_files[0].name == f"{self.told.variant}.toml"):
             return f"{near.parent}/{near.name}"
@@ -215,8 +221,12 @@ class Again:
 
     def _base(self, absent: list[Problem]) -> str:
         origin = self.told.origin
-        if origin is None or origin.asked:
-            return self.told.base if origin is None else origin.asked
+        own = self.told.base if origin is None else origin.asked
+        if own in bases.names() or bases.release_of(own):
+            return own
+        if origin is None:
+            absent.append(Problem(where="--base", message=f"{own}, which this version does not have"))
+            return own
         found = [self._near(name, sha256) for name, sha256 in origin.files]
         paths = [f"{path.parent}/{path.name}" for path in found if path is not None]
         if not paths or len(paths) < len(found):

@@ -252,18 +252,6 @@ def unpacked_size(tree: Tree) -> int:
     return pages + 1024 * len(tree)
 
 
-def least_memory(unpacked: int, initrd: int) -> int:
-    """Return the bytes of memory below which the image does not boot intact.
-
-    The kernel unpacks the initrd into a tmpfs that may take half of the memory, while the initrd
-    itself is still there; what does not fit is cut off and the boot goes on. The kernel and the
-    first processes need about 60 MiB. Rounded up to 16 MiB.
-    """
-    need = 2 * unpacked + initrd + 60 * MIB
-    step = 16 * MIB
-    return (need + step - 1) // step * step
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaders:
     """The boot loaders' files: for isolinux ``isolinux_bin`` and ``ldlinux``, for UEFI a FAT image.

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remaster import base as bases
-from remaster import bootcode, foreign, formats, image, plan, sshkey, variant
+from remaster import bootcode, foreign, formats, image, sshkey, variant
 from remaster.asked import Options
+from remaster.kernels import choice as kernels
 from remaster.suppliers import mirrors_of, package_names, supplier
 from tcz import commands
 from tcz.clikit import size_text
-from tcz.errors import ConfigError
 from tcz.paths import check_writable
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner
-    from tcz.workshop import Planned
 
 
 #: Options of a wish, beside those that it names itself, that a manifest tells as they were given.
@@ -60,34 +59,6 @@ class Wish:
     places: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outline:
-    """What ``--dry-run`` tells: nothing has been written, though sources may have been fetched."""
-
-    variant: str
-    base: str
-    why: str
-    output: Path
-    formats: tuple[str, ...]
-    boot_codes: tuple[str, ...]
-    services: tuple[str, ...]
-    files: tuple[str, ...]
-    recipes: tuple[Planned, ...]
-    sizes: Sizes | None
-    edits: tuple[str, ...] = ()
-    kernel: str = ""
-    initrd: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
-    """Sizes that are known when every recipe is built already."""
-
-    packages: int
-    kernel: int
-    root: int
-
-
 def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
     """Check everything that can be checked before anything is built; say which base was chosen.
 
@@ -109,30 +80,37 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
         base=known,
     )
     keys = sshkey.load(wish.ssh_keys)
+    given = kernels.given(wish.kernel, dirs)
+    option = wish.kernel if given is None else given.name
     # A format may be a folder of files, which is there already when it is made again.
     for _, paths in formats.targets(output_path(wish, asked, choice), formats.named(wish.formats)):
         check_writable(paths[0])
     if known == choice.name:
-        asked = asked if wish.kernel is None else replace(asked, kernel=_own_kernel(wish.kernel))
+        asked = asked if option is None else replace(asked, kernel=kernels.own_kernel(option))
+        if given is not None:
+            kernels.check_given(given, "x86_64", bases.load(choice.name, given.name).squashfs)
         reporter.note(f"variant {asked.name} on the base {choice.name}, {choice.why}")
         return image.Request(
             variant=asked,
             base=choice.name,
             output=output_path(wish, asked, choice),
             keys=keys,
-            compressor=wish.compressor or "zstd",
+            compressor=wish.compressor or ("zstd" if given is None else kernels.compressor_for(given)),
             level=wish.level,
+            given=given,
             mode=wish.initrd_mode,
             formats=formats.named(wish.formats),
-            options=options_of(wish),
+            options=options_of(wish, option),
         )
     found = _foreign(wish, choice, dirs, reporter)
-    kernel = foreign.kernel_package(found, asked, wish.kernel)
+    kernel = foreign.kernel_package(found, asked, option)
     spec = foreign.spec_for(found, kernel)
     # Known before anything is built: whether its scripts are what edits expect, whether its kernel will do.
     foreign.edits(found, found.examined.root, spec, asked)
-    if not kernel:
-        foreign.check_kernel(found, found.kernel)
+    if given is not None:
+        kernels.check_given(given, found.architecture, spec.squashfs)
+    if given is not None or not kernel:
+        foreign.check_kernel(found, found.kernel if given is None else given.release)
     told = f"its kernel {found.kernel}" if not kernel else f"the kernel of the package {kernel}"
     reporter.note(f"variant {asked.name} on {found.name} ({found.origin}, {choice.why}) with {told}")
     return image.Request(
@@ -140,31 +118,27 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
         base=found.name,
         output=output_path(wish, asked, choice),
         keys=keys,
-        compressor=wish.compressor or foreign.compressor_for(found, kernel),
+        compressor=wish.compressor
+        or (foreign.compressor_for(found, kernel) if given is None else kernels.compressor_for(given)),
         level=wish.level,
+        given=given,
         foreign=found,
         spec=spec,
         mode=wish.initrd_mode,
         formats=formats.named(wish.formats),
-        options=options_of(wish),
+        options=options_of(wish, option),
     )
 
 
-def options_of(wish: Wish) -> Options:
-    """Return what a manifest tells of the command line."""
+def options_of(wish: Wish, kernel: str | None) -> Options:
+    """Return what a manifest tells of the command line; ``kernel`` is a package, whatever it came from."""
     return Options(
         packages=package_names(wish),
         boot_codes=wish.boot_codes,
         files=tuple(variant.file_option(text).path for text in wish.files),
-        kernel=wish.kernel,
+        kernel=kernel,
         more=tuple((name, given) for name in TOLD if (given := getattr(wish, name, ()))),
     )
-
-
-def _own_kernel(option: str) -> str:
-    if option == "base":
-        raise ConfigError("--kernel base is for bases that bring a kernel; floe has none of its own")
-    return option
 
 
 def _foreign(wish: Wish, choice: bases.Choice, dirs: Dirs, reporter: Reporter) -> Foreign:
@@ -206,73 +180,6 @@ def fulfil(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Finish
     return image.make(job, dirs, reporter, runner)
 
 
-def outline(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Outline:
-    """Tell what ``fulfil`` would do."""
-    asked = request(wish, dirs, reporter)
-    spec = asked.needs()
-    source = supplier(wish, asked, dirs, runner, reporter)
-    names = (*spec.packages(), *asked.format_packages(), *asked.variant.packages())
-    planned = source.planned(names)
-    sizes = None
-    if all(one.cached for one in planned):
-        job = image.prepare(asked, source)
-        sizes = Sizes(
-            packages=sum(package.size for package in job.extensions),
-            kernel=plan.size_of(job.base.kernel),
-            root=plan.unpacked_size(job.base.root),
-        )
-    return Outline(
-        variant=asked.variant.name,
-        base=asked.base,
-        why=bases.choose(wish.base, dirs).why,
-        output=asked.output,
-        formats=tuple(one.name for one in asked.formats),
-        boot_codes=asked.variant.boot_codes,
-        services=asked.variant.services,
-        files=tuple(f"/{file.path}" for file in asked.variant.files),
-        recipes=planned,
-        sizes=sizes,
-        edits=_edits(asked),
-        kernel=spec.kernel or ("" if asked.foreign is None else f"{asked.foreign.kernel}, the base's own"),
-        initrd=f"{asked.compressor}, {asked.mode}",
-    )
-
-
-def _edits(asked: Request) -> tuple[str, ...]:
-    found = asked.foreign
-    if found is None:
-        return ()
-    _, done = foreign.edits(found, found.examined.root, asked.needs(), asked.variant)
-    return tuple(one.name for one in done)
-
-
-def outline_lines(told: Outline) -> tuple[str, ...]:
-    """Return the outline as text."""
-    lines = [
-        f"image       {told.output}",
-        f"formats     {' '.join(told.formats)}",
-        f"variant     {told.variant} on {told.base} ({told.why})",
-        f"boot codes  {' '.join(told.boot_codes)}",
-        f"services    {' '.join(told.services) or 'none'}",
-        f"files       {' '.join(told.files) or 'none'}",
-        f"kernel      {told.kernel}",
-        f"initrd      {told.initrd}",
-        *([f"edits       {' '.join(told.edits)}"] if told.edits else []),
-        "recipes",
-    ]
-    lines += [
-        f"  {one.recipe.name} {one.version}: {'built already' if one.cached else 'to be built'}"
-        for one in told.recipes
-    ]
-    if told.sizes is None:
-        lines.append("sizes are known once all is built")
-    else:
-        lines.append(f"packages    {size_text(told.sizes.packages)}")
-        lines.append(f"kernel      {size_text(told.sizes.kernel)}")
-        lines.append(f"root        {size_text(told.sizes.root)} unpacked")
-    return tuple(lines)
-
-
 def finished_lines(finished: Finished) -> tuple[str, ...]:
     """Return what to tell of an image that is there."""
     outputs = finished.outputs
@@ -282,5 +189,6 @@ def finished_lines(finished: Finished) -> tuple[str, ...]:
     lines = [head, *(f"{path}: {size_text(path.stat().st_size)}" for path in outputs.images[1:])]
     lines.append(f"beside it: {', '.join(path.name for path in outputs.all()[len(outputs.images) :])}")
     if finished.least_memory is not None:
-        lines.append(f"needs at least {finished.least_memory >> 20} MiB of memory to boot")
+        least = f"needs at least {finished.least_memory >> 20} MiB of memory to boot"
+        lines.append(f"{least}, for {finished.least_memory_for}")
     return tuple(lines)

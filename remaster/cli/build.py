@@ -42,9 +42,9 @@ _BUILD_OPTIONS = (
     ),
     click.option(
         "--kernel",
-        metavar="PACKAGE|base",
-        help="The package that brings the kernel; base keeps that of the base.  [default: the variant's "
-        "for containers, else the base's]",
+        metavar="PACKAGE|PATH|base",
+        help="The package that brings the kernel, or a folder, kernel image or archive that holds one; "
+        "base keeps that of the base.  [default: the variant's for containers, else the base's]",
     ),
     click.option(
         "--output",
@@ -115,7 +115,11 @@ _BUILD_OPTIONS = (
         show_default=True,
         help="Write one archive, or leave the base's as it is and put another one behind it.",
     ),
-    click.option("--dry-run", is_flag=True, help="Say what would be done, and build nothing."),
+    click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Say what would be done, what it takes of the medium and of memory, and build nothing.",
+    ),
     click.option(
         "--update", is_flag=True, help="Take the newest Debian packages instead of those taken last time."
     ),
@@ -203,7 +207,7 @@ def _make(
     sign: str | None,
     **options: Any,  # noqa: ANN401 - handed on as they are
 ) -> None:
-    from remaster import lockwish, signatures, wish
+    from remaster import lockwish, outline, signatures, wish
     from tcz.paths import Dirs
     from tcz.run import HostRunner
 
@@ -219,8 +223,9 @@ def _make(
             return
         finished = lockwish.fulfil(wanted, path, here)
     elif dry_run:
-        told = wish.outline(wanted, dirs, runner, progress)
-        clikit.echo_json(told) if as_json else clikit.echo_lines(wish.outline_lines(told))
+        told = outline.outline(wanted, dirs, runner, progress)
+        clikit.echo_json(told) if as_json else clikit.echo_lines(outline.lines(told))
+        outline.check(told)
         return
     else:
         finished = wish.fulfil(wanted, dirs, runner, progress)
@@ -244,7 +249,7 @@ def start(options: dict[str, Any]) -> None:
     _make(**options)
 
 
-@click.command(cls=clikit.Command, examples=EXAMPLES, codes=[4, 5, 6, 7, 8])
+@click.command(cls=clikit.Command, examples=EXAMPLES, codes=[4, 5, 6, 7, 8, 9])
 @build_options
 def build(**options: Any) -> None:  # noqa: ANN401 - handed on as they are
     """Build an image: the same as remaster without a command.

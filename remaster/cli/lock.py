@@ -51,15 +51,15 @@ def _lock(
     as_json: bool,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    from remaster import lockwish, wish
+    from remaster import lockwish, outline, wish
     from tcz.paths import Dirs
     from tcz.run import HostRunner
 
     wanted = wish.Wish(variant=variant, **options)
     dirs, runner = Dirs.from_env(), HostRunner()
     if dry_run:
-        told = wish.outline(wanted, dirs, runner, progress)
-        clikit.echo_json(told) if as_json else clikit.echo_lines(wish.outline_lines(told))
+        told = outline.outline(wanted, dirs, runner, progress)
+        clikit.echo_json(told) if as_json else clikit.echo_lines(outline.lines(told))
         return
     made = lockwish.make(wanted, output, lockwish.Here(dirs=dirs, runner=runner, reporter=progress))
     clikit.echo_json(made) if as_json else clikit.echo_lines(lockwish.made_lines(made))

@@ -205,3 +205,23 @@ def test_words_that_nothing_reads(word: str) -> None:
     assert "no script acts on this one" in message
     assert word.partition("=")[0] not in CODES.names()
     assert "refused" in explain(CODES.get(word))
+
+
+def test_the_reference_lists_every_code() -> None:
+    text = (Path(__file__).parents[2] / "docs/reference/boot-codes.md").read_text()
+    marks = {"none": "", "optional": "[=...]", "required": "=..."}
+    wanted = []
+    for code in (one for one in CODES.all() if not one.kernel):
+        found = (
+            "by its beginning"
+            if code.prefix
+            else {"text": "anywhere", "word": "as a word"}.get(code.search, "")
+        )
+        floe = "yes" if code.floe else ""
+        wanted.append(f"| `{code.name}{marks[code.value]}` | {floe} | {found} | {code.effect} |")
+    listed = text.partition("## All codes")[2].partition("\n## ")[0]
+    assert [line for line in listed.splitlines() if line.startswith("| `")] == wanted
+    for name in re.findall(
+        r"^\| `([a-z]+)` \|", text.partition("## Words that nothing reads")[2], re.MULTILINE
+    ):
+        assert CODES.get(name).gone

@@ -32,7 +32,7 @@ groups = ["{name}"]
 ssh-keys = ["{key}"]
 
 [[container]]
-name = "web"
+name = "greeter"
 image = "localhost/web:1"
 args = ["sh", "-c", "echo \\"$GREETING\\" >/www/index.html; exec httpd -f -p 80 -h /www"]
 env.GREETING = "hello  from the first boot"
@@ -92,7 +92,7 @@ def check(sh: Callable[[str], str], engine: str) -> None:
     assert int(sh("grep -c BEGIN /etc/ssl/certs/ca-certificates.crt")) > 100
     assert "corporate" in sh("ls /usr/local/share/ca-certificates")
     found = sh(f"sudo {engine} ps --format '{{{{.Names}}}} {{{{.Image}}}}'").split("\n")
-    assert "web localhost/web:1" in [line.strip() for line in found]
+    assert "greeter localhost/web:1" in [line.strip() for line in found]
     assert "hello  from the first boot" in sh(f"wget -qO- http://127.0.0.1:{PORT}/")
     for service in ("settings", "preload", "containers"):
         sh(f"sudo /usr/local/etc/init.d/{service} status")

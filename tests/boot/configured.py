@@ -37,6 +37,7 @@ image = "localhost/web:1"
 args = ["sh", "-c", "echo \\"$GREETING\\" >/www/index.html; exec httpd -f -p 80 -h /www"]
 env.GREETING = "hello  from the first boot"
 ports = ["{port}:80"]
+init = true
 """
 PODMAN = """
 [[preload]]

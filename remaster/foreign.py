@@ -48,12 +48,16 @@ _ARCHITECTURES: Final = ("x86_64", "386")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreign:
-    """A base that was looked at. ``name`` is made of what was found, ``identity`` is a hash of all of it."""
+    """A base that was looked at. ``name`` is made of what was found, ``identity`` is a hash of all of it.
+
+    ``files`` are those that it was made of, by name; a folder has none.
+    """
 
     origin: str
     name: str
     examined: Examined
     identity: str
+    files: tuple[tuple[str, Path], ...] = ()
 
     @property
     def release(self) -> str:
@@ -91,6 +95,7 @@ def open_foreign(origin: str, files: dict[str, Path] | None = None) -> Foreign:
     """
     if files is None and "," in origin and not Path(origin).exists():
         files = {Path(part).name: Path(part) for part in origin.split(",")}
+    alone = () if files is not None or Path(origin).is_dir() else ((Path(origin).name, Path(origin)),)
     medium = open_medium(Path(origin)) if files is None else of_files(origin, files)
     examined = look.examine_medium(medium)
     found = examined.survey
@@ -108,7 +113,13 @@ def open_foreign(origin: str, files: dict[str, Path] | None = None) -> Foreign:
         )
     names = [fact.value for fact in (found.distribution, found.release) if fact is not None]
     name = re.sub(r"[^a-z0-9.]+", "-", "-".join(names).lower()).strip("-") or "unknown"
-    return Foreign(origin=origin, name=name, examined=examined, identity=_identity(examined))
+    return Foreign(
+        origin=origin,
+        name=name,
+        examined=examined,
+        identity=_identity(examined),
+        files=tuple((files or dict(alone)).items()),
+    )
 
 
 def _identity(examined: Examined) -> str:

@@ -7,27 +7,42 @@ is the hash of all of them, and an image whose key has not changed is not writte
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import tcz
 from remaster import base as bases
-from remaster import contents, folders, foreign, formats, injection, libccheck, manifest, placement, plan
+from remaster import (
+    contents,
+    estimate,
+    folders,
+    foreign,
+    formats,
+    imagelock,
+    injection,
+    libccheck,
+    locked,
+    manifest,
+    placement,
+    plan,
+)
+from remaster.asked import Options
 from remaster.initrds import make_initrd, own_code
 from remaster.manifest import Artefact, Facts, Origin, Part
 from remaster.outputs import Outputs, Records, sums_text
 from remaster.variant import PLACES, override
-from tcz import lock, record
+from tcz import record
 from tcz.errors import ConfigError, VerifyError
 from tcz.paths import need_space
 from tcz.run import HostRunner
-from tcz.store import sha256_file, sweep
+from tcz.store import Store, sha256_file, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from remaster.base import Base, BaseSpec
+    from remaster.estimate import Estimate
     from remaster.foreign import Foreign
     from remaster.formats import Format
     from remaster.placement import Arrangement
@@ -41,9 +56,6 @@ if TYPE_CHECKING:
     from tcz.tree import Tree
 
 InitrdMode = Literal["repack", "append"]
-
-#: Libraries whose version decides the bytes of an image.
-_DECIDING_LIBRARIES: Final = ("deflate", "pycdlib", "zstandard")
 
 
 class Supplier(Protocol):
@@ -74,10 +86,15 @@ class Request:
     #: ``repack`` writes one archive; ``append`` leaves the base's bytes alone and puts another behind.
     mode: InitrdMode = "repack"
     formats: tuple[Format, ...] = formats.named(())
+    #: Formats that the image was written in at another time: the packages that these need are in it, too.
+    other_formats: tuple[Format, ...] = ()
+    options: Options = field(default_factory=Options)
 
     def format_packages(self) -> tuple[str, ...]:
         """Return the packages whose files the writers of the formats need."""
-        return tuple(dict.fromkeys(name for one in self.formats for name in one.packages))
+        return tuple(
+            dict.fromkeys(name for one in (*self.formats, *self.other_formats) for name in one.packages)
+        )
 
     def needs(self) -> BaseSpec:
         """Return which packages the base is made of."""
@@ -124,6 +141,7 @@ class Finished:
     size: int
     changed: bool
     least_memory: int | None = None
+    least_memory_for: str = ""
 
 
 def prepare(request: Request, supplier: Supplier) -> Job:
@@ -153,6 +171,7 @@ def prepare(request: Request, supplier: Supplier) -> Job:
         services=variant.services,
         parts=parts,
         epoch=plan.EPOCH,
+        asked=imagelock.asked(request),
     )
     if request.foreign is None:
         return _placed(request, spec, facts, bases.floe(spec, by_name.__getitem__), ())
@@ -215,6 +234,8 @@ def _origin(found: Foreign, made: foreign.Made) -> Origin:
         identity=found.identity,
         libc="" if survey.libc is None else survey.libc.value,
         edits=tuple((done.name, done.files) for done in made.done),
+        asked=found.origin if bases.release_of(found.origin) else "",
+        files=tuple((name, sha256_file(path)) for name, path in found.files),
     )
 
 
@@ -269,8 +290,8 @@ def outputs_of(request: Request) -> Outputs:
 def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None) -> Finished:
     """Write the image in all its formats unless it is there unchanged.
 
-    Raises ``NoSpaceError`` before anything is written when the disk is too full; whatever goes wrong,
-    files that were there stay as they were.
+    Raises ``CheckError`` for an image over its variant's budgets, and ``NoSpaceError`` when the disk is too
+    full, both before anything is written; whatever goes wrong, files that were there stay as they were.
     """
     outputs = outputs_of(job.request)
     for path in outputs.images:
@@ -286,6 +307,7 @@ def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None)
         record.check(built)
     with reporter.step("initrd"):
         initrd, unpacked = make_initrd(job, dirs)
+    locked.kept(job.request.variant.files, job.facts.parts, Store(dirs.cache / "store"))
     finished = _write(job, outputs, initrd, unpacked, reporter, runner or HostRunner())
     try:
         records.remember(outputs, job.key, finished.sha256)
@@ -294,23 +316,12 @@ def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None)
     return finished
 
 
-def _lock_text(job: Job) -> str:
-    from importlib import metadata  # noqa: PLC0415 - slow to import, and only a new image needs it
-
-    variant = job.request.variant
-    tools = [lock.Tool(name="tinycore-toolkit", version=tcz.__version__)]
-    tools += [lock.Tool(name=name, version=metadata.version(name)) for name in _DECIDING_LIBRARIES]
-    builds = manifest.builds(job.facts.parts)
-    names = tuple(built.recipe for built in builds)
-    found = lock.of_builds(builds, recipes=names, epoch=job.facts.epoch, variant=variant.name, tools=tools)
-    return lock.dumps(found)
-
-
 def _write(
     job: Job, outputs: Outputs, initrd: Path, unpacked: int, reporter: Reporter, runner: Runner
 ) -> Finished:
     content, facts = contents.content(job, initrd, runner), job.facts
-    chosen = job.request.formats
+    chosen, found = job.request.formats, estimate.estimate(job, initrd)
+    _within(job, found)
     need_space(outputs.image.absolute().parent, formats.space(content, chosen), "the image")
     with outputs.replacing() as new:
         left = new.images
@@ -322,7 +333,8 @@ def _write(
             Artefact(name=final.name, size=path.stat().st_size, sha256=sha256_file(path))
             for path, final in zip(new.images, outputs.images, strict=True)
         )
-        new.lock.write_text(_lock_text(job))
+        _within(job, found, next((path for path in new.images if path.name.endswith(".iso")), None))
+        new.lock.write_text(imagelock.dumps(job.request, facts))
         packed = Artefact(name="initrd", size=initrd.stat().st_size, sha256=sha256_file(initrd))
         new.manifest.write_bytes(manifest.document_beside(facts, (*artefacts, packed)))
         _write_sizes(job, new.sizes, initrd, unpacked)
@@ -341,8 +353,16 @@ def _write(
         sha256=artefacts[0].sha256,
         size=artefacts[0].size,
         changed=True,
-        least_memory=_least_memory(job, initrd, unpacked),
+        least_memory=found.least_memory,
+        least_memory_for=found.least_memory_for,
     )
+
+
+def _within(job: Job, found: Estimate, iso: Path | None = None) -> None:
+    """Raise ``CheckError`` for an image over its variant's budgets."""
+    over = estimate.overrun(job.request.variant, found, None if iso is None else iso.stat().st_size)
+    if over is not None:
+        raise over.error()
 
 
 def _write_sizes(job: Job, target: Path, initrd: Path, unpacked: int) -> None:
@@ -351,11 +371,3 @@ def _write_sizes(job: Job, target: Path, initrd: Path, unpacked: int) -> None:
     kernel = plan.size_of(job.base.kernel)
     rows = manifest.size_rows(job.facts, kernel, initrd.stat().st_size, unpacked, loader)
     target.write_text(manifest.size_table(rows))
-
-
-def _least_memory(job: Job, initrd: Path, unpacked: int) -> int:
-    """Return what the greediest format needs: over the network the extensions are in the initrd."""
-    extra = 0
-    if any(one.in_memory for one in job.request.formats):
-        extra = sum(package.size for package in job.extensions)
-    return plan.least_memory(unpacked + extra, initrd.stat().st_size + extra)

@@ -70,6 +70,7 @@ class Content:
     epoch: int
     users: tuple[User, ...] = ()
     needed: tuple[Needed, ...] = ()
+    data_label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,8 @@ def overlay(base: Tree, content: Content) -> Tree:
         hooks.SERVICES: regular(hooks.services_text(content.services).encode(), mtime=epoch),
         hooks.MANIFEST: regular(content.manifest, mtime=epoch),
     }
+    if content.data_label:
+        own[hooks.DATA_LABEL] = regular(f"{content.data_label}\n".encode(), mtime=epoch)
     if content.keys:
         text = hooks.authorized_keys_text(content.keys).encode()
         own[hooks.AUTHORIZED_KEYS] = regular(text, mode=0o600, mtime=epoch)
@@ -247,18 +250,6 @@ def unpacked_size(tree: Tree) -> int:
     """Return the bytes that the tree takes in a tmpfs: whole 4 KiB pages for files, a little for all."""
     pages = sum((node.size + 4095) // 4096 * 4096 for _, node in tree.items() if stat.S_ISREG(node.mode))
     return pages + 1024 * len(tree)
-
-
-def least_memory(unpacked: int, initrd: int) -> int:
-    """Return the bytes of memory below which the image does not boot intact.
-
-    The kernel unpacks the initrd into a tmpfs that may take half of the memory, while the initrd
-    itself is still there; what does not fit is cut off and the boot goes on. The kernel and the
-    first processes need about 60 MiB. Rounded up to 16 MiB.
-    """
-    need = 2 * unpacked + initrd + 60 * MIB
-    step = 16 * MIB
-    return (need + step - 1) // step * step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

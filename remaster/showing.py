@@ -91,6 +91,13 @@ class Shown:
     timeout: int
     data_label: str
     data_mib: int
+    ondemand: tuple[str, ...]
+    copy2fs: tuple[str, ...]
+    places: tuple[Said, ...]
+    entries: tuple[str, ...]
+    default_entry: str
+    max_iso_mb: int
+    max_ram_mb: int
 
 
 def shown(asked: Variant) -> Shown:
@@ -111,7 +118,23 @@ def shown(asked: Variant) -> Shown:
         timeout=asked.timeout,
         data_label=asked.data_label,
         data_mib=asked.data_mib,
+        ondemand=asked.ondemand,
+        copy2fs=asked.copy2fs,
+        places=tuple(Said(key=name, value=place) for name, place in asked.places),
+        entries=tuple(entry.name for entry in asked.entries),
+        default_entry=asked.default_entry,
+        max_iso_mb=asked.max_iso_mb,
+        max_ram_mb=asked.max_ram_mb,
     )
+
+
+def _said(name: str, value: str) -> tuple[tuple[str, str], ...]:
+    return ((name, value),) if value else ()
+
+
+def _budget(asked: Variant) -> str:
+    told = ((asked.max_iso_mb, "of ISO image"), (asked.max_ram_mb, "of memory"))
+    return ", ".join(f"{size} MiB {what}" for size, what in told if size)
 
 
 def variant_lines(asked: Variant) -> tuple[str, ...]:
@@ -121,12 +144,18 @@ def variant_lines(asked: Variant) -> tuple[str, ...]:
         ("kernel", asked.kernel),
         ("at boot", " ".join(asked.onboot) or "nothing"),
         ("on request", " ".join(asked.optional) or "nothing"),
+        *_said("when used", " ".join(asked.ondemand)),
+        *_said("copied", " ".join(asked.copy2fs)),
+        *_said("places", " ".join(f"{name}={place}" for name, place in asked.places)),
         ("boot codes", " ".join(asked.boot_codes)),
         ("services", " ".join(asked.services) or "none"),
         ("files", " ".join(f"/{file.path}" for file in asked.files) or "none"),
         *settings.told(asked.settings),
         ("volume id", asked.volume_id),
         ("data disk", f"{asked.data_label}, {asked.data_mib} MiB"),
+        *_said("menu", " ".join(entry.name for entry in asked.entries)),
+        *_said("starts", asked.default_entry),
+        *_said("budget", _budget(asked)),
     )
     width = max(12, *(len(name) for name, _ in rows))
     return (f"{asked.name}: {asked.summary}", *(f"  {name:<{width}} {value}" for name, value in rows))

@@ -7,7 +7,8 @@ them. Of a folder that the base lacks the first package decides, unless every ba
 
 Start-up scripts run at boot, when everything is loaded, in the order of loading: Tiny Core's tce-setup runs
 what /tmp/setup.lst names, and packages that are loaded at boot are added to that list. A package without a
-script gets its mark. tce-setup makes modules known where /etc/sysconfig/newmodules is.
+script gets its mark. tce-setup makes modules known where /etc/sysconfig/newmodules is; our own base has
+packages whose modules it knows already (``modules.covered``).
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 SETUP: Final = "tmp/setup.lst"
 _MARKS: Final = "usr/local/tce.installed"
-_MODULES: Final = "usr/local/lib/modules/"
+_MODULES: Final = "usr/local/lib/modules"
+_COVERED: Final = "/modules.covered"
 _NEW_MODULES: Final = "etc/sysconfig/newmodules"
 #: The boot user and its group: tce-load, which adds to the list, is not root's.
 _USER, _STAFF = 1001, 50
@@ -68,11 +70,14 @@ class _Laying:
         self.owners: dict[str, str] = {}
         self.problems: list[Problem] = []
         self.kept: dict[str, list[str]] = {}
+        self.with_modules: list[str] = []
 
     def get(self, path: str) -> Node | None:
         return self.nodes.get(path) or self.base.get(path)
 
     def lay(self, name: str, package: Tree) -> None:
+        if _MODULES in package:
+            self.with_modules.append(name)
         places = {"": ""}
         moved: dict[str, str] = {}
         for path, node in package.items():
@@ -170,7 +175,15 @@ def unpack(base: Tree, packages: Iterable[tuple[str, Tree]], epoch: int) -> Unpa
     nodes = laying.nodes
     if names:
         nodes |= _marks(nodes, names, base, epoch)
+    known = _covered(base)
+    if any(name not in known for name in laying.with_modules):
+        nodes[_NEW_MODULES] = regular(b"", mtime=epoch)
     return Unpacked(nodes=Tree(nodes), notes=laying.notes())
+
+
+def _covered(base: Tree) -> set[str]:
+    texts = (node.read().decode() for path, node in base.items() if path.endswith(_COVERED))
+    return {name for text in texts for name in text.split()}
 
 
 def _marks(nodes: dict[str, Node], names: Sequence[str], base: Tree, epoch: int) -> dict[str, Node]:
@@ -189,6 +202,4 @@ def _marks(nodes: dict[str, Node], names: Sequence[str], base: Tree, epoch: int)
     if scripts:
         text = "".join(scripts).encode()
         found[SETUP] = regular(text, mode=0o664, uid=_USER, gid=_STAFF, mtime=epoch)
-    if any(path.startswith(_MODULES) for path in nodes):
-        found[_NEW_MODULES] = regular(b"", mtime=epoch)
     return found

@@ -10,7 +10,15 @@ from remaster.cli import completing
 from tcz import clikit
 
 
-@click.command("boot-codes", cls=clikit.Command, examples=["remaster boot-codes noembed"])
+@click.command(
+    "boot-codes",
+    cls=clikit.Command,
+    examples=[
+        "remaster boot-codes            all of them, and what the kernel itself reads",
+        "remaster boot-codes noembed    what it does, where, and what it cannot stand beside",
+        "remaster boot-codes tce --json",
+    ],
+)
 @click.argument("name", required=False, shell_complete=completing.code_names)
 @clikit.json_option
 def boot_codes(name: str | None, as_json: bool) -> None:

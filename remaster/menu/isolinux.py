@@ -2,7 +2,8 @@
 
 The syntax is that of syslinux, as isolinux 4 and 6 read it. isolinux is used without a menu module: it
 shows a text and waits at its ``boot:`` prompt, so that it works on a serial line as well and needs no file
-but ldlinux.c32. F-keys show texts; on a serial line they are Ctrl-F and a digit.
+but ldlinux.c32. F-keys show texts, on a serial line those that a terminal sends as xterm does. isolinux 6.04
+does not send the text above the first prompt to the serial line; F1 brings it there.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def boot_msg(menu: Menu) -> str:
     if menu.pages:
         last = _FIRST_KEY + len(menu.pages) - 1
         keys = f"F{_FIRST_KEY} to F{last}" if len(menu.pages) > 1 else f"F{_FIRST_KEY}"
-        lines.append(f"Help: {keys}, on a serial line Ctrl-F and the digit. F1 shows this again.")
+        lines.append(f"Help: {keys}. F1 shows this again, the tab key lists the names.")
     return _text(lines)
 
 

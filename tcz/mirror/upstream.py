@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,7 @@ from tcz.errors import ConfigError, VerifyError
 from tcz.fetch import AbsentError, Downloads
 from tcz.mirror import catalogue as catalogues
 from tcz.mirror import views
-from tcz.mirror.entries import Entries
-from tcz.mirror.place import Folder, Web
+from tcz.mirror.place import Folder, Web, regular
 from tcz.mirror.rsync import Rsync
 from tcz.mirror.trust import Seen
 from tcz.mirror.vouch import Sealed, vouch
@@ -289,11 +289,12 @@ def open_upstream(chosen: Chosen, branch: Branch, cache: Path, runner: Runner) -
 
 def _copied(file: Path, to: Path, limit: int) -> bool:
     try:
-        size = file.stat().st_size
-        if size > limit:
-            raise VerifyError(f"larger than it should be: {size} of {limit} bytes", where=str(file))
-        shutil.copyfile(file, to)
-    except FileNotFoundError:
+        with regular(file) as source, to.open("wb") as target:
+            size = os.fstat(source.fileno()).st_size
+            if size > limit:
+                raise VerifyError(f"larger than it should be: {size} of {limit} bytes", where=str(file))
+            shutil.copyfileobj(source, target, 1 << 20)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return False
     return True
 
@@ -308,11 +309,4 @@ def _promised(base: Place | None, branch: Branch) -> Mapping[str, Entry] | None:
     root = None if base is None else base.read(catalogues.ROOT)
     if base is None or root is None or not root.lstrip().startswith(b"{"):
         return None
-
-    def read(path: str, _blob: object) -> bytes:
-        data = base.read(path)
-        if data is None:
-            raise VerifyError("a list that the catalogue names is missing", where=f"{base.where}/{path}")
-        return data
-
-    return catalogues.parse(root, read, Entries.read).entries(branch)
+    return catalogues.parse(root, lambda path: catalogues.list_at(base, path)).entries(branch)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from remaster import formats, image
-from tcz.errors import ConfigError
+from remaster import estimate, formats, image
+from remaster.initrds import make_initrd
+from remaster.memory import MIB
+from tcz.errors import CheckError, ConfigError
 from tcz.paths import Dirs
 from tcz.reporting import SilentReporter
 from tcz.run import HostRunner
@@ -53,8 +55,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("places")
     job = job_for(place)
     assert job.notes == (
-        "folders of libfoo are not as the system's, which stay: / (0755 0:0, not 0711 1001:50), "
-        "/opt (2775 0:50, not 0755 0:0)",
+        (
+            "folders of libfoo are not as the system's, which stay: / (0755 0:0, not 0711 1001:50), "
+            "/opt (2775 0:50, not 0755 0:0)"
+        ),
     )
     dirs = Dirs(cache=place / "cache", config=place, state=place)
     image.make(job, dirs, SilentReporter(), HostRunner())
@@ -121,7 +125,8 @@ def test_over_the_network_all_are_built_in(made: Path) -> None:
     (made.parent / "tail.cpio").write_bytes(tail)
     listed = tool("cpio", "-it", "--quiet", "-F", made.parent / "tail.cpio").split()
     assert "tmp/builtin/optional/extra.tcz" in listed
-    text = tool("cpio", "-i", "--quiet", "--to-stdout", "-F", made.parent / "tail.cpio", "tmp/builtin/onboot.lst")
+    words = ("-i", "--quiet", "--to-stdout", "-F", made.parent / "tail.cpio")
+    text = tool("cpio", *words, "tmp/builtin/onboot.lst")
     assert text == "foo.tcz\n"
 
 
@@ -151,3 +156,25 @@ def test_two_packages_with_one_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         image.prepare(request, shelf)
     assert str(caught.value.why) == "/usr/local/bin/same: foo has it, and so has extra"
+
+
+def test_budgets_and_what_is_told_before(tmp_path: Path) -> None:
+    dirs = Dirs(cache=tmp_path / "cache", config=tmp_path, state=tmp_path)
+    job = job_for(tmp_path)
+    initrd, _ = make_initrd(job, dirs)
+    told = estimate.estimate(job, initrd)
+    assert {one.name: one.place for one in told.table} == {
+        **dict.fromkeys(("modules-6.1", "foo"), "builtin"),
+        "libfoo": "root",
+        "extra": "cde",
+    }
+    tight = job_for(tmp_path, max_iso_mb=1, max_ram_mb=16)
+    with pytest.raises(CheckError, match="over the budget") as caught:
+        image.make(tight, dirs, SilentReporter(), HostRunner())
+    assert "max-iso-mb allows 1 MiB" in str(caught.value.why)
+    assert "max-ram-mb allows 16 MiB" in str(caught.value.why)
+    assert "foo is " in str(caught.value.hint)
+    assert not (tmp_path / "out").exists()
+    made = image.make(job_for(tmp_path), dirs, SilentReporter(), HostRunner())
+    assert made.least_memory == told.least_memory
+    assert abs(made.outputs.image.stat().st_size - told.iso) <= MIB

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import tcz.mirror_commands  # noqa: F401 - what commands import when they run: a kill shall meet their work
 from tcz import cli
 from tcz.errors import ConfigError
-from tcz.mirror import changes, elsewhere, signing, snapshots, trust
+from tcz.mirror import changes, elsewhere, others, signing, snapshots, trust
 from tcz.mirror.config import Config
 from tcz.mirror.keyring import KeyRing
 from tcz.mirror.repair import repair
@@ -203,6 +203,10 @@ def _begun(mirror: Mirror) -> None:
 SCENES = {
     "init": Scene(("init", "."), _begun, before=_nothing),
     "add": Scene(("add", "../in/2", "--no-lint", "--replace"), _added),
+    "files add": Scene(
+        ("files", "add", "../in/2", "--to", "release"),
+        lambda m: others.add(m, [m.root.parent / "in/2"], BRANCH, "release", QUIET),
+    ),
     "remove": Scene(("remove", "a"), lambda m: changes.remove(m, ["a"], BRANCH, QUIET)),
     "sync": Scene(("sync", "--all", "--from", "../theirs"), _synced),
     "index": Scene(("index",), lambda m: changes.index(m, QUIET), before=_newest),

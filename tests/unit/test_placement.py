@@ -98,9 +98,7 @@ def test_a_place_for_all_the_others() -> None:
 
 
 def test_a_need_that_is_said_to_be_farther_away() -> None:
-    assert "low is placed in cde, and mid in builtin needs it" in complaints(
-        {"low": "cde", "mid": "builtin"}
-    )
+    assert "low is placed in cde, and mid in builtin needs it" in complaints({"low": "cde", "mid": "builtin"})
 
 
 def test_packages_that_are_not_there() -> None:
@@ -110,7 +108,9 @@ def test_packages_that_are_not_there() -> None:
 
 
 def test_the_root_is_always_loaded() -> None:
-    told = complaints({"lone": "root", "side": "root"}, onboot=("top",), optional=("lone",), copy2fs=("side",))
+    told = complaints(
+        {"lone": "root", "side": "root"}, onboot=("top",), optional=("lone",), copy2fs=("side",)
+    )
     assert "lone is unpacked into the root: there is nothing to load later" in told
     assert "side is unpacked into the root: there is nothing to copy" in told
 
@@ -146,7 +146,8 @@ def test_names_that_tiny_core_finds_in_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"), [("root", ("*", "root")), ("a=cde", ("a", "cde")), ("g++=builtin", ("g++", "builtin"))]
+    ("text", "wanted"),
+    [("root", ("*", "root")), ("a=cde", ("a", "cde")), ("g++=builtin", ("g++", "builtin"))],
 )
 def test_the_option(text: str, wanted: tuple[str, str]) -> None:
     assert place_option(text) == wanted
@@ -165,12 +166,15 @@ def test_needs_are_at_least_as_near_and_there_when_wanted(data: Any) -> None:
     count = data.draw(st.integers(1, 7))
     packages = [
         package(
-            f"p{n}", *data.draw(st.lists(st.sampled_from([f"p{m}" for m in range(n)]), max_size=3)) if n else ()
+            f"p{n}",
+            *data.draw(st.lists(st.sampled_from([f"p{m}" for m in range(n)]), max_size=3)) if n else (),
         )
         for n in range(count)
     ]
     names = st.lists(st.sampled_from([one.name for one in packages]), unique=True)
-    places = data.draw(st.dictionaries(st.sampled_from(["*", *(p.name for p in packages)]), st.sampled_from(PLACES)))
+    places = data.draw(
+        st.dictionaries(st.sampled_from(["*", *(p.name for p in packages)]), st.sampled_from(PLACES))
+    )
     onboot, optional = data.draw(names), data.draw(names)
     try:
         found = arranged(places, packages=packages, onboot=tuple(onboot), optional=tuple(optional))

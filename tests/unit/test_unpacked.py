@@ -83,8 +83,10 @@ def test_folders_of_the_system_stay_and_are_told() -> None:
     # What every base has is as every base has it, though this one lacks it.
     assert tree["usr/local/lib"].mode & 0o7777 == 0o775
     assert notes == (
-        "folders of a are not as the system's, which stay: / (0755 0:0, not 0700 1001:50), "
-        "/opt (2775 0:50, not 0755 0:0), /usr/local/lib (0775 0:50, not 0700 0:0)",
+        (
+            "folders of a are not as the system's, which stay: / (0755 0:0, not 0700 1001:50), "
+            "/opt (2775 0:50, not 0755 0:0), /usr/local/lib (0775 0:50, not 0700 0:0)"
+        ),
         "folders of b are not as the system's, which stay: /usr/local/own (0700 5:5, not 0755 6:6)",
     )
 
@@ -115,9 +117,9 @@ def test_links_lead_to_where_they_lead_on_the_machine() -> None:
 
 
 def test_a_link_that_leads_nowhere_is_in_the_way() -> None:
-    assert complaints(
-        ("a", {"usr/local/x": symlink("gone")}), ("b", {"usr/local/x/y": regular(b"")})
-    ) == ["/usr/local/x: a has it, and so has b"]
+    assert complaints(("a", {"usr/local/x": symlink("gone")}), ("b", {"usr/local/x/y": regular(b"")})) == [
+        "/usr/local/x: a has it, and so has b"
+    ]
 
 
 def test_scripts_run_at_boot_in_order_and_marks_stand_for_the_rest() -> None:
@@ -140,6 +142,10 @@ def test_scripts_run_at_boot_in_order_and_marks_stand_for_the_rest() -> None:
 def test_modules_are_announced() -> None:
     tree, _ = laid(("m", {"usr/local/lib/modules/6.1/kernel/x.ko": regular(b"")}))
     assert "etc/sysconfig/newmodules" in tree
+    base = Tree({"lib/modules/6.1/modules.covered": regular(b"m\n")})
+    package = Tree({"usr/local/lib/modules/6.1/kernel/x.ko": regular(b"")})
+    assert "etc/sysconfig/newmodules" not in unpack(base, [("m", package)], 7).nodes
+    assert "etc/sysconfig/newmodules" in unpack(base, [("m", package), ("n", package)], 7).nodes
 
 
 def test_nothing_to_unpack_leaves_no_trace() -> None:

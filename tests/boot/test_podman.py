@@ -124,7 +124,7 @@ def test_what_the_variant_says_has_come_about(host: Host, ssh_key: Path) -> None
     read = json.loads(host.sh("sudo podman info --format '{{json .Registries}}'"))
     assert read["blocked.example.org"]["Blocked"] is True
     assert read["docker.io"]["Mirrors"][0]["Location"] == "mirror.example.org/hub"
-    assert host.sh("sudo podman inspect web --format '{{.HostConfig.PidsLimit}}'").strip() == "1999"
+    assert host.sh("sudo podman inspect greeter --format '{{.HostConfig.PidsLimit}}'").strip() == "1999"
     status, said = host.machine.console.run("sudo podman pull -q blocked.example.org/x", 120)
     assert status != 0
     assert "is blocked" in said
@@ -237,7 +237,7 @@ def test_containers_are_back_after_a_reboot(host: Host) -> None:
     host.sh("sudo test -e /etc/containers/mine")
     # It was unmounted: there was nothing to recover.
     assert ": clean, " in host.sh("cat /run/floe/data-disk.check")
-    for sudo, there in (("sudo ", {"kept", "web"}), ("", {"kept"})):
+    for sudo, there in (("sudo ", {"kept", "greeter"}), ("", {"kept"})):
         assert set(host.sh(f"{sudo}podman ps --format '{{{{.Names}}}}'").split()) == there
 
 

@@ -130,7 +130,7 @@ class Stage:
         sys.stdout = sys.stderr = said.open("w")
         for number in (1, 2):
             os.dup2(sys.stdout.fileno(), number)
-        wish._supplier = lambda *_: self.shelf  # type: ignore[assignment]
+        wish.supplier = lambda *_: self.shelf  # type: ignore[assignment]
         # Nobody puts anything on these disks: less to write and to hash.
         disk._SPARE = 1 << 20  # type: ignore[misc]
         if self.blind:

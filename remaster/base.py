@@ -51,9 +51,9 @@ class BaseSpec:
 class Base:
     """What an image is built upon.
 
-    ``root`` has the edits made. ``keep`` are files of the base's medium that stay, ``onboot`` what it
-    loads at boot itself. ``initrds`` are the base's own, byte for byte, and ``unpacked`` is the tree that
-    they make: where they are there, an image can leave them as they are and append to them.
+    ``root`` has the edits made. ``keep`` are files of the base's medium that stay. ``initrds`` are the
+    base's own, byte for byte, and ``unpacked`` is the tree that they make: where they are there, an image
+    can leave them as they are and append to them.
     """
 
     root: Tree
@@ -61,7 +61,6 @@ class Base:
     loaders: Loaders
     starts: Starts = field(default_factory=Starts)
     keep: tuple[MediumFile, ...] = ()
-    onboot: tuple[str, ...] = ()
     initrds: tuple[Source, ...] = ()
     unpacked: Tree | None = None
 

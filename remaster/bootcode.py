@@ -5,14 +5,15 @@ Splitting follows the kernel (lib/cmdline.c, next_arg): words end at white space
 quotes.
 
 Tiny Core's tc-config takes ``key=value`` words by the beginning of their key, so ``isolcpus=2``
-works as ``iso=2`` there. Such words are refused, whatever the base, so that a variant means the same
-everywhere.
+works as ``iso=2`` there; other scripts look for a name anywhere in the line, so ``host=safebackup``
+works as ``safebackup``, too. Such words are refused, whatever the base, so that a variant means the
+same everywhere. gone.words.toml lists words that old documents name and no script reads any more.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
 
 Value = Literal["none", "optional", "required"]
 _VALUES: Final[tuple[Value, ...]] = get_args(Value)
+#: How Tiny Core's scripts find a code that no ``case`` looks for: anywhere, or as a whole word (grep -w).
+Search = Literal["", "text", "word"]
+_SEARCHES: Final[tuple[Search, ...]] = get_args(Search)
 _WORDS_FILE: Final = "kernel.words.toml"
+_GONE_FILE: Final = "gone.words.toml"
 _MODULE_WORD: Final = re.compile(r"[a-z0-9_-]+\.[A-Za-z0-9_.-]+")
 _SPACE: Final = " \t\n\r\v\f"
 
@@ -35,7 +40,8 @@ class BootCode:
     """One boot code. ``syntax`` is a regular expression for the whole value.
 
     ``prefix``: Tiny Core also takes words whose key merely begins with the name. ``floe``: the floe
-    base acts on it. ``kernel``: the kernel itself does.
+    base acts on it. ``kernel``: the kernel itself does. ``search``: Tiny Core finds the name within other
+    words as well. ``gone``: no script acts on it any more, whatever old documents say.
     """
 
     name: str
@@ -50,6 +56,8 @@ class BootCode:
     prefix: bool = False
     repeatable: bool = False
     clashes: tuple[str, ...] = ()
+    search: Search = ""
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,18 +127,20 @@ class BootCodes:
         place = folder or shipped(Path(__file__).parent, "boot-codes")
         codes: list[BootCode] = []
         for file in sorted(place.glob("*.toml")):
-            codes += _read_words(file) if file.name == _WORDS_FILE else [_read_code(file)]
+            several = file.name in (_WORDS_FILE, _GONE_FILE)
+            codes += _read_words(file) if several else [_read_code(file)]
         if not codes:
             raise ConfigError(f"{place}: no boot codes there", hint="the installation is not whole")
         return cls(codes)
 
     def names(self, *, kernel: bool = False) -> tuple[str, ...]:
         """Return the names of boot codes, or of the kernel's own words, sorted."""
-        return tuple(sorted(name for name, code in self._codes.items() if code.kernel == kernel))
+        return tuple(sorted(one.name for one in self.all() if one.kernel == kernel))
 
     def all(self) -> tuple[BootCode, ...]:
-        """Return everything known, sorted by name, the kernel's words last."""
-        return tuple(sorted(self._codes.values(), key=lambda code: (code.kernel, code.name)))
+        """Return everything that works, sorted by name, the kernel's words last."""
+        found = (code for code in self._codes.values() if not code.gone)
+        return tuple(sorted(found, key=lambda code: (code.kernel, code.name)))
 
     def get(self, name: str) -> BootCode:
         """Return a boot code; raise ``ConfigError`` with a guess when there is none of this name."""
@@ -140,7 +150,7 @@ class BootCodes:
         return code
 
     def _guess(self, name: str) -> str:
-        return toml.guess(name, self._codes) or "`remaster boot-codes` lists them"
+        return toml.guess(name, self.names() + self.names(kernel=True)) or "`remaster boot-codes` lists them"
 
     def check(self, words: Sequence[Word], *, where: str = "boot-codes", base: str = "floe") -> None:
         """Raise ``ConfigError`` with all that is wrong: unknown words, bad values, traps, clashes."""
@@ -167,6 +177,16 @@ class BootCodes:
         near = (code for code in self._codes.values() if code.prefix and word.key.startswith(code.name))
         return max((code for code in near if code.name != word.key), key=lambda c: len(c.name), default=None)
 
+    def found_in(self, word: Word) -> BootCode | None:
+        """Return the boot code that Tiny Core's scripts would find within ``word``, if another."""
+        text = str(word)
+        for code in self._codes.values():
+            if word.key == code.name or not code.search or code.name not in text:
+                continue
+            if code.search == "text" or re.search(rf"\b{code.name}\b", text):
+                return code
+        return None
+
     def _check_word(self, word: Word, where: str, base: str) -> list[Problem]:
         complaint = self._complaint(word, base)
         if complaint is None:
@@ -179,7 +199,13 @@ class BootCodes:
         if captor is not None:
             taken = f"Tiny Core takes every word that begins with {captor.name} as {captor.name}="
             return f"{taken}, so this would work as {captor.name}={word.value}", captor.effect
+        within = self.found_in(word)
+        if within is not None:
+            what = f"Tiny Core looks for {within.name} anywhere in the line, so it would find it in this word"
+            return what, f"{within.name}: {within.effect}"
         code = self._codes.get(word.key)
+        if code is not None and code.gone:
+            return "no script acts on this one", code.effect
         if code is None:
             # module.parameter=value: the kernel hands it to the module.
             for_module = word.value is not None and _MODULE_WORD.fullmatch(word.key)
@@ -228,6 +254,8 @@ def explain(code: BootCode) -> str:
     lines = [f"{code.name}{value}", f"  {code.effect}"]
     if code.example:
         lines.append(f"  example: {code.example}")
+    if code.gone:
+        return "\n".join((*lines, "  handled by: nothing; images with it are refused")) + "\n"
     lines.append(f"  handled by: {code.handler}")
     if not code.kernel:
         lines.append(f"  in floe: {'yes' if code.floe else 'no'}")
@@ -237,6 +265,10 @@ def explain(code: BootCode) -> str:
         lines.append(f"  not together with: {', '.join(code.clashes)}")
     if code.prefix:
         lines.append(f"  beware: Tiny Core takes any word that begins with {code.name} and has a = for it")
+    if code.search:
+        lines.append(f"  beware: Tiny Core also finds {code.name} within other words")
+    if code.repeatable:
+        lines.append("  may be given more than once")
     return "\n".join(lines) + "\n"
 
 
@@ -263,9 +295,11 @@ def _read_code(file: Path) -> BootCode:
 def _read_words(file: Path) -> list[BootCode]:
     document = toml.read(file)
     document.root.integer("schema", low=1, high=1)
-    codes = [_code(table, "the kernel", kernel=True) for table in document.root.tables("word")]
-    document.finish("the kernel's words")
-    return codes
+    gone = file.name == _GONE_FILE
+    handler = "" if gone else "the kernel"
+    codes = [_code(table, handler, kernel=not gone) for table in document.root.tables("word")]
+    document.finish("words that mean nothing" if gone else "the kernel's words")
+    return [replace(code, gone=gone) for code in codes]
 
 
 def _code(table: toml.Table, handler: str, *, kernel: bool) -> BootCode:
@@ -291,4 +325,5 @@ def _code(table: toml.Table, handler: str, *, kernel: bool) -> BootCode:
         prefix=table.boolean("prefix", default=False),
         repeatable=table.boolean("repeatable", default=False),
         clashes=table.strings("clashes", ()),
+        search=table.choice("search", _SEARCHES, ""),
     )

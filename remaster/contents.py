@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from remaster import base as bases
-from remaster import formats, iso, manifest, plan
+from remaster import folders, formats, iso, manifest, plan, unpacked
+from remaster.bootcode import BootCodes
 from remaster.initrds import root
-from remaster.variant import joined
 from tcz.squashfs import image as squashfs
 from tcz.store import sha256_file
 from tcz.tree import Tree, regular
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 def _menu(job: Job) -> Menu:
     variant, facts = job.request.variant, job.facts
     title = variant.title.replace("{name}", variant.name).replace("{version}", facts.version)
-    return plan.menu_for(title, facts.boot_codes, variant.timeout, job.base.starts)
+    own = job.request.foreign is None
+    # What is typed at a prompt is for the base; words of the kernel's own are too many to tell.
+    codes = (code for code in BootCodes.load().all() if not code.kernel and (code.floe or not own))
+    return plan.menu_for(title, variant, facts.boot_codes, codes, job.base.starts)
 
 
 def medium_files(job: Job, initrd: Path) -> tuple[MediumFile, ...]:
     """Return every file of the medium, sorted by path."""
-    variant, facts = job.request.variant, job.facts
-    base = job.base
+    facts, base = job.facts, job.base
     boot = plan.boot_files(_menu(job), base.loaders, base.kernel, initrd)
     taken = {file.path for file in boot}
     kept = tuple(file for file in base.keep if file.path not in taken)
     files = (
         *boot,
-        *plan.cde_files(
-            job.extensions,
-            joined(base.onboot, variant.onboot),
-            tuple(file for file in kept if file.path.startswith("cde/")),
+        *folders.cde_files(
+            job.arrangement, tuple(file for file in kept if file.path.startswith("cde/")), job.lists
         ),
         *(file for file in kept if not file.path.startswith("cde/")),
         plan.MediumFile(path="manifest.json", content=manifest.document(facts)),
@@ -50,25 +50,17 @@ def medium_files(job: Job, initrd: Path) -> tuple[MediumFile, ...]:
 
 def _whole(job: Job) -> Tree:
     """Return the root with all that is loaded at boot unpacked in it, and the marks that loading leaves."""
-    packages = {package.name: package for package in job.extensions}
-    loaded: dict[str, None] = {}
-
-    def visit(wanted: str) -> None:
-        # The name of a kernel's package ends with its release.
-        start = wanted.removesuffix("KERNEL") if wanted.endswith("-KERNEL") else None
-        for name, package in packages.items():
-            if (name == wanted or (start and name.startswith(start))) and name not in loaded:
-                loaded[name] = None
-                for need in package.needs:
-                    visit(need)
-
-    for name in job.request.variant.onboot:
-        visit(name)
     tree = root(job)
-    for name in (name for name in packages if name in loaded):
-        mark = {f"usr/local/tce.installed/{name}": regular(b"")}
-        tree = tree.overlay(Tree(mark)).overlay(squashfs.read(packages[name].path))
-    return tree.with_mtime(job.facts.epoch)
+    for placed in job.arrangement.packages:
+        if placed.at_boot and placed.place != "root":
+            mark = {f"usr/local/tce.installed/{placed.name}": regular(b"")}
+            tree = tree.overlay(Tree(mark)).overlay(squashfs.read(placed.package.path))
+    kept = {
+        path: node
+        for path, node in tree.items()
+        if path != unpacked.SETUP and path.partition(f"{folders.BUILTIN}/")[0] and path != folders.BUILTIN
+    }
+    return Tree(kept).with_mtime(job.facts.epoch)
 
 
 def content(job: Job, initrd: Path, runner: Runner) -> ImageContent:

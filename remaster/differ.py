@@ -104,8 +104,9 @@ def _entries(one: Survey, two: Survey) -> Iterator[Change]:
         if old is None or new is None:
             yield Change(section="boot entries", how="added" if old is None else "removed", what=name)
             continue
-        details = [f"code {word} removed" for word in old.words if word not in new.words]
-        details += [f"code {word} added" for word in new.words if word not in old.words]
+        codes = set(old.words), set(new.words)
+        details = [f"code {word} removed" for word in old.words if word not in codes[1]]
+        details += [f"code {word} added" for word in new.words if word not in codes[0]]
         if not details and old.words != new.words:
             details.append(f"order of codes {_arrow(' '.join(old.words), ' '.join(new.words))}")
         details += [

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 from remaster import base as bases
 from remaster import edit, plan
+from remaster.menu import NORMAL, STANDARD, serial_line
 from remaster.survey import look
-from remaster.survey.cde import names_in
 from remaster.survey.medium import of_files, open_medium
-from remaster.survey.rootfacts import text_at
 from tcz.errors import ConfigError, VerifyError
 from tcz.squashfs.options import SquashOptions
 from tcz.tree import FileRef, Tree
@@ -49,12 +48,16 @@ _ARCHITECTURES: Final = ("x86_64", "386")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreign:
-    """A base that was looked at. ``name`` is made of what was found, ``identity`` is a hash of all of it."""
+    """A base that was looked at. ``name`` is made of what was found, ``identity`` is a hash of all of it.
+
+    ``files`` are those that it was made of, by name; a folder has none.
+    """
 
     origin: str
     name: str
     examined: Examined
     identity: str
+    files: tuple[tuple[str, Path], ...] = ()
 
     @property
     def release(self) -> str:
@@ -92,6 +95,7 @@ def open_foreign(origin: str, files: dict[str, Path] | None = None) -> Foreign:
     """
     if files is None and "," in origin and not Path(origin).exists():
         files = {Path(part).name: Path(part) for part in origin.split(",")}
+    alone = () if files is not None or Path(origin).is_dir() else ((Path(origin).name, Path(origin)),)
     medium = open_medium(Path(origin)) if files is None else of_files(origin, files)
     examined = look.examine_medium(medium)
     found = examined.survey
@@ -109,7 +113,13 @@ def open_foreign(origin: str, files: dict[str, Path] | None = None) -> Foreign:
         )
     names = [fact.value for fact in (found.distribution, found.release) if fact is not None]
     name = re.sub(r"[^a-z0-9.]+", "-", "-".join(names).lower()).strip("-") or "unknown"
-    return Foreign(origin=origin, name=name, examined=examined, identity=_identity(examined))
+    return Foreign(
+        origin=origin,
+        name=name,
+        examined=examined,
+        identity=_identity(examined),
+        files=tuple((files or dict(alone)).items()),
+    )
 
 
 def _identity(examined: Examined) -> str:
@@ -217,14 +227,12 @@ def make(
     check_kernel(foreign, release)
     edited, done = edits(foreign, root, spec, variant)
     own = [_source(examined.medium.files[path]) for path in examined.initrds]
-    lists = examined.medium.files
     base = bases.Base(
         root=edited,
         kernel=image,
         loaders=_loaders(examined, spec, part),
         starts=_starts(foreign),
         keep=_kept(examined),
-        onboot=names_in(text_at(lists, "cde/onboot.lst") or ""),
         initrds=tuple(own),
         unpacked=examined.root if own else None,
     )
@@ -236,7 +244,7 @@ def edits(
 ) -> tuple[Tree, tuple[edit.Done, ...]]:
     """Make the edits that a variant asks for. Raises ``ConfigError`` where one does not fit."""
     wanted = tuple(one for one in edit.shipped() if _applies(one, foreign, spec, variant))
-    port, speed = plan.serial_line(variant.boot_codes) or (0, 115200)
+    port, speed = _serial(variant) or (0, 115200)
     values = {"tty": f"ttyS{port}", "speed": str(speed)}
     return edit.apply(root, wanted, release=foreign.release, values=values, epoch=plan.EPOCH)
 
@@ -281,18 +289,28 @@ def check_kernel(foreign: Foreign, release: str) -> None:
         )
 
 
-def _applies(one: edit.Edit, foreign: Foreign, spec: bases.BaseSpec, variant: Variant) -> bool:
+def _is_own(foreign: Foreign) -> bool:
     fact = foreign.examined.survey.distribution
-    if fact is not None and fact.value in _OWN:
+    return fact is not None and fact.value in _OWN
+
+
+def _applies(one: edit.Edit, foreign: Foreign, spec: bases.BaseSpec, variant: Variant) -> bool:
+    if _is_own(foreign):
         return False  # our own base does all of this itself
     conditions = {
         "always": True,
         "services": bool(variant.services),
-        "serial": plan.serial_line(variant.boot_codes) is not None,
+        "serial": _serial(variant) is not None,
         "containers": _CONTAINERS in (*variant.onboot, *variant.optional),
         "kernel": bool(spec.kernel),
     }
     return conditions[one.when]
+
+
+def _serial(variant: Variant) -> tuple[int, int] | None:
+    """Return the serial line that a variant's boot codes name, or those of an entry of its menu."""
+    added = (word for entry in variant.entries for word in entry.add)
+    return serial_line(variant.boot_codes) or serial_line(tuple(added))
 
 
 def _loaders(examined: Examined, spec: bases.BaseSpec, part: Callable[[str], BuiltPackage]) -> plan.Loaders:
@@ -312,12 +330,13 @@ def _starts(foreign: Foreign) -> plan.Starts:
     initrds, kernel = foreign.examined.initrds, foreign.examined.kernel
     usual = plan.Starts()
     label = chosen.label if chosen is not None and re.fullmatch(r"[A-Za-z0-9_-]{1,16}", chosen.label) else ""
-    own = {"debug", "safe"}
+    own = {NORMAL, "help", *STANDARD}
     return plan.Starts(
         kernel=f"/{kernel}" if kernel.startswith("boot/") else usual.kernel,
         initrd=f"/{initrds[0]}" if initrds and initrds[0].startswith("boot/") else "/boot/core.gz",
         label=label if label and label not in own else "core",
         words=() if chosen is None else chosen.words,
+        serial=_is_own(foreign),
     )
 
 

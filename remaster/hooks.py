@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: Names of services to start at boot, in order, one a line; stopped in reverse order.
 SERVICES = "etc/sysconfig/services"
+#: The label that a data disk is found by before all others, and gets when it is made.
+DATA_LABEL = "etc/sysconfig/data-label"
 #: Public keys for the boot user; the SSH service installs them.
 AUTHORIZED_KEYS = "usr/local/etc/ssh/authorized_keys"
 #: What is in the image.
@@ -23,11 +25,6 @@ MANIFEST = "usr/share/doc/floe/manifest.json"
 def services_text(names: Sequence[str]) -> str:
     """Return the services file."""
     return "".join(f"{name}\n" for name in names)
-
-
-def onboot_text(names: Sequence[str]) -> str:
-    """Return onboot.lst: one package a line, with its suffix, as Tiny Core's tools write it."""
-    return "".join(f"{name}.tcz\n" for name in names)
 
 
 def authorized_keys_text(keys: Sequence[PublicKey]) -> str:

@@ -7,29 +7,45 @@ is the hash of all of them, and an image whose key has not changed is not writte
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import tcz
 from remaster import base as bases
-from remaster import contents, foreign, formats, libccheck, manifest, plan
+from remaster import (
+    contents,
+    estimate,
+    folders,
+    foreign,
+    formats,
+    imagelock,
+    injection,
+    libccheck,
+    locked,
+    manifest,
+    placement,
+    plan,
+)
+from remaster.asked import Options
 from remaster.initrds import make_initrd, own_code
 from remaster.manifest import Artefact, Facts, Origin, Part
 from remaster.outputs import Outputs, Records, sums_text
-from remaster.variant import override
-from tcz import lock, record
+from remaster.variant import PLACES, override
+from tcz import record
 from tcz.errors import ConfigError, VerifyError
 from tcz.paths import need_space
 from tcz.run import HostRunner
-from tcz.store import sha256_file
+from tcz.store import Store, sha256_file, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from remaster.base import Base, BaseSpec
+    from remaster.estimate import Estimate
     from remaster.foreign import Foreign
     from remaster.formats import Format
+    from remaster.placement import Arrangement
     from remaster.sshkey import PublicKey
     from remaster.variant import Variant
     from tcz.compress import Compression
@@ -37,11 +53,9 @@ if TYPE_CHECKING:
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.run import Runner
+    from tcz.tree import Tree
 
 InitrdMode = Literal["repack", "append"]
-
-#: Libraries whose version decides the bytes of an image.
-_DECIDING_LIBRARIES: Final = ("deflate", "pycdlib", "zstandard")
 
 
 class Supplier(Protocol):
@@ -72,10 +86,15 @@ class Request:
     #: ``repack`` writes one archive; ``append`` leaves the base's bytes alone and puts another behind.
     mode: InitrdMode = "repack"
     formats: tuple[Format, ...] = formats.named(())
+    #: Formats that the image was written in at another time: the packages that these need are in it, too.
+    other_formats: tuple[Format, ...] = ()
+    options: Options = field(default_factory=Options)
 
     def format_packages(self) -> tuple[str, ...]:
         """Return the packages whose files the writers of the formats need."""
-        return tuple(dict.fromkeys(name for one in self.formats for name in one.packages))
+        return tuple(
+            dict.fromkeys(name for one in (*self.formats, *self.other_formats) for name in one.packages)
+        )
 
     def needs(self) -> BaseSpec:
         """Return which packages the base is made of."""
@@ -84,13 +103,20 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A request with all its packages at hand: everything is known, nothing is written yet."""
+    """A request with all its packages at hand: everything is known, nothing is written yet.
+
+    ``root`` is the base's root with the packages in it that do not lie on the medium; ``lists`` are the
+    names of the lists of what is loaded at boot.
+    """
 
     request: Request
     spec: BaseSpec
     facts: Facts
     key: str
     base: Base
+    root: Tree
+    arrangement: Arrangement
+    lists: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
     def part(self, name: str) -> BuiltPackage:
@@ -102,7 +128,7 @@ class Job:
 
     @property
     def extensions(self) -> tuple[BuiltPackage, ...]:
-        """The packages that go under /cde, in load order."""
+        """The packages that are loaded, wherever they are kept, in load order."""
         return tuple(part.package for part in self.facts.parts if part.role == "package")
 
 
@@ -115,13 +141,14 @@ class Finished:
     size: int
     changed: bool
     least_memory: int | None = None
+    least_memory_for: str = ""
 
 
 def prepare(request: Request, supplier: Supplier) -> Job:
     """Get every package of a request, building what is missing."""
     variant = request.variant
     spec = request.needs()
-    wanted = (*variant.onboot, *variant.optional)
+    wanted = variant.packages()
     # One question for all, so that the modules belong to the kernel.
     extra = request.format_packages()
     supplied = supplier.packages((*spec.packages(), *extra, *wanted))
@@ -144,10 +171,10 @@ def prepare(request: Request, supplier: Supplier) -> Job:
         services=variant.services,
         parts=parts,
         epoch=plan.EPOCH,
+        asked=imagelock.asked(request),
     )
     if request.foreign is None:
-        base = bases.floe(spec, by_name.__getitem__)
-        return Job(request=request, spec=spec, facts=facts, key=_key(request, facts), base=base)
+        return _placed(request, spec, facts, bases.floe(spec, by_name.__getitem__), ())
     made = foreign.make(request.foreign, spec, variant, by_name.__getitem__)
     libc = request.foreign.examined.survey.libc
     libccheck.check("" if libc is None else libc.value, request.foreign.architecture, others)
@@ -156,13 +183,40 @@ def prepare(request: Request, supplier: Supplier) -> Job:
         boot_codes=override(made.base.starts.words, variant.boot_codes),
         origin=_origin(request.foreign, made),
     )
+    return _placed(request, spec, facts, made.base, (*made.notes, *_left(request)))
+
+
+def _placed(request: Request, spec: BaseSpec, facts: Facts, base: Base, notes: tuple[str, ...]) -> Job:
+    """Put every package in its place; raises ``ConfigError`` where that cannot be."""
+    variant = request.variant
+    packages = [part.package for part in facts.parts if part.role == "package"]
+    arrangement = placement.arrange(packages, variant, injection.present(base.root, base.keep))
+    places = {one.name: one.place for one in arrangement.packages}
+    facts = replace(
+        facts,
+        parts=tuple(
+            part if part.role != "package" else replace(part, place=places[part.package.name])
+            for part in facts.parts
+        ),
+    )
+    lists = folders.list_names((*facts.boot_codes, *(word for one in variant.entries for word in one.add)))
+    injected = injection.inject(base.root, arrangement, lists, facts.epoch)
+    if request.foreign is not None:
+        notes += tuple(
+            f"{name} in {place} is copied, too: Tiny Core finds its name in that of {other} in copy2fs.lst"
+            for place in PLACES
+            for name, other in placement.also_copied(arrangement, place)
+        )
     return Job(
         request=request,
         spec=spec,
         facts=facts,
         key=_key(request, facts),
-        base=made.base,
-        notes=(*made.notes, *_left(request)),
+        base=base,
+        root=injected.root,
+        arrangement=arrangement,
+        lists=lists,
+        notes=(*notes, *injected.notes),
     )
 
 
@@ -180,6 +234,8 @@ def _origin(found: Foreign, made: foreign.Made) -> Origin:
         identity=found.identity,
         libc="" if survey.libc is None else survey.libc.value,
         edits=tuple((done.name, done.files) for done in made.done),
+        asked=found.origin if bases.release_of(found.origin) else "",
+        files=tuple((name, sha256_file(path)) for name, path in found.files),
     )
 
 
@@ -210,9 +266,14 @@ def _key(request: Request, facts: Facts) -> str:
     keys = tuple(key.line for key in request.keys)
     names = tuple(one.name for one in request.formats)
     program = (own_code(), request.compressor, request.level, request.mode, names)
-    chosen = (variant.name, variant.onboot, variant.optional, keys)
+    packages = (variant.onboot, variant.optional, variant.ondemand, variant.copy2fs)
+    chosen = (variant.name, packages, keys)
     medium = (variant.volume_id, variant.title, variant.timeout, variant.data_label, variant.data_mib)
-    digest.update(repr((program, chosen, medium)).encode())
+    menu = (
+        variant.default_entry,
+        tuple((one.name, one.title, one.add, one.remove) for one in variant.entries),
+    )
+    digest.update(repr((program, chosen, medium, menu, variant.settings.users)).encode())
     for spec in variant.files:
         digest.update(repr((spec.path, spec.mode, spec.owner, spec.content)).encode())
     digest.update(manifest.document(facts))
@@ -229,14 +290,15 @@ def outputs_of(request: Request) -> Outputs:
 def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None) -> Finished:
     """Write the image in all its formats unless it is there unchanged.
 
-    Raises ``NoSpaceError`` before anything is written when the disk is too full; whatever goes wrong,
-    files that were there stay as they were.
+    Raises ``CheckError`` for an image over its variant's budgets, and ``NoSpaceError`` when the disk is too
+    full, both before anything is written; whatever goes wrong, files that were there stay as they were.
     """
     outputs = outputs_of(job.request)
     for path in outputs.images:
         if path.is_dir():
             raise ConfigError(f"{path} is a folder; the output is a file such as out/x.iso")
     records = Records(dirs.cache_folder("images"))
+    sweep(dirs.cache_folder("images"))
     sha256 = records.unchanged(outputs, job.key)
     if sha256 is not None:
         return Finished(outputs=outputs, sha256=sha256, size=outputs.image.stat().st_size, changed=False)
@@ -245,28 +307,21 @@ def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None)
         record.check(built)
     with reporter.step("initrd"):
         initrd, unpacked = make_initrd(job, dirs)
+    locked.kept(job.request.variant.files, job.facts.parts, Store(dirs.cache / "store"))
     finished = _write(job, outputs, initrd, unpacked, reporter, runner or HostRunner())
-    records.remember(outputs, job.key, finished.sha256)
+    try:
+        records.remember(outputs, job.key, finished.sha256)
+    except OSError as error:
+        reporter.warn(f"the image is there, but will be made again next time: {error}")
     return finished
-
-
-def _lock_text(job: Job) -> str:
-    from importlib import metadata  # noqa: PLC0415 - slow to import, and only a new image needs it
-
-    variant = job.request.variant
-    tools = [lock.Tool(name="tinycore-toolkit", version=tcz.__version__)]
-    tools += [lock.Tool(name=name, version=metadata.version(name)) for name in _DECIDING_LIBRARIES]
-    builds = manifest.builds(job.facts.parts)
-    names = tuple(built.recipe for built in builds)
-    found = lock.of_builds(builds, recipes=names, epoch=job.facts.epoch, variant=variant.name, tools=tools)
-    return lock.dumps(found)
 
 
 def _write(
     job: Job, outputs: Outputs, initrd: Path, unpacked: int, reporter: Reporter, runner: Runner
 ) -> Finished:
     content, facts = contents.content(job, initrd, runner), job.facts
-    chosen = job.request.formats
+    chosen, found = job.request.formats, estimate.estimate(job, initrd)
+    _within(job, found)
     need_space(outputs.image.absolute().parent, formats.space(content, chosen), "the image")
     with outputs.replacing() as new:
         left = new.images
@@ -278,7 +333,8 @@ def _write(
             Artefact(name=final.name, size=path.stat().st_size, sha256=sha256_file(path))
             for path, final in zip(new.images, outputs.images, strict=True)
         )
-        new.lock.write_text(_lock_text(job))
+        _within(job, found, next((path for path in new.images if path.name.endswith(".iso")), None))
+        new.lock.write_text(imagelock.dumps(job.request, facts))
         packed = Artefact(name="initrd", size=initrd.stat().st_size, sha256=sha256_file(initrd))
         new.manifest.write_bytes(manifest.document_beside(facts, (*artefacts, packed)))
         _write_sizes(job, new.sizes, initrd, unpacked)
@@ -297,8 +353,16 @@ def _write(
         sha256=artefacts[0].sha256,
         size=artefacts[0].size,
         changed=True,
-        least_memory=_least_memory(job, initrd, unpacked),
+        least_memory=found.least_memory,
+        least_memory_for=found.least_memory_for,
     )
+
+
+def _within(job: Job, found: Estimate, iso: Path | None = None) -> None:
+    """Raise ``CheckError`` for an image over its variant's budgets."""
+    over = estimate.overrun(job.request.variant, found, None if iso is None else iso.stat().st_size)
+    if over is not None:
+        raise over.error()
 
 
 def _write_sizes(job: Job, target: Path, initrd: Path, unpacked: int) -> None:
@@ -307,11 +371,3 @@ def _write_sizes(job: Job, target: Path, initrd: Path, unpacked: int) -> None:
     kernel = plan.size_of(job.base.kernel)
     rows = manifest.size_rows(job.facts, kernel, initrd.stat().st_size, unpacked, loader)
     target.write_text(manifest.size_table(rows))
-
-
-def _least_memory(job: Job, initrd: Path, unpacked: int) -> int:
-    """Return what the greediest format needs: over the network the extensions are in the initrd."""
-    extra = 0
-    if any(one.in_memory for one in job.request.formats):
-        extra = sum(package.size for package in job.extensions)
-    return plan.least_memory(unpacked + extra, initrd.stat().st_size + extra)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import remaster
 import tcz
 from remaster import manifest, plan
+from remaster.variant import DATA_LABEL
 from tcz import cpio
 from tcz.paths import need_space
-from tcz.store import replacing, sha256_file
+from tcz.store import replacing, sha256_file, sweep
 
 if TYPE_CHECKING:
     from remaster.image import Job, Request
@@ -30,18 +31,22 @@ def own_code() -> str:
 
 
 def _content(job: Job) -> plan.Content:
+    label = job.request.variant.data_label
     return plan.Content(
         services=job.request.variant.services,
         files=job.request.variant.files,
         keys=job.request.keys,
         manifest=manifest.document(job.facts, roots=False),
         epoch=job.facts.epoch,
+        users=job.request.variant.settings.users,
+        needed=job.request.variant.needed,
+        data_label="" if label == DATA_LABEL else label,
     )
 
 
 def root(job: Job) -> Tree:
     """Return the root file system of the machine as the initrd has it."""
-    return plan.root_tree(job.base.root, _content(job))
+    return plan.root_tree(job.root, _content(job))
 
 
 def make_initrd(job: Job, dirs: Dirs) -> tuple[Path, int]:
@@ -51,6 +56,7 @@ def make_initrd(job: Job, dirs: Dirs) -> tuple[Path, int]:
     tree = root(job)
     unpacked = plan.unpacked_size(tree)
     folder = dirs.cache_folder("initrds")
+    sweep(folder)
     if request.mode == "append":
         return _appended(job, content, folder), unpacked
     return _packed(folder / job.key, tree, request, unpacked), unpacked
@@ -85,7 +91,7 @@ def _appended(job: Job, content: plan.Content, folder: Path) -> Path:
         told = repr((own_code(), request.compressor, request.level, inputs, found))
         key = hashlib.sha256(told.encode()).hexdigest()
         parts = (_packed(folder / f"base-{key}", before, request, plan.unpacked_size(before)),)
-    after = plan.laid_over(base.root, content)
+    after = plan.laid_over(job.root, content)
     if base.unpacked is None:
         after = after.with_mtime(job.facts.epoch)
     segment = cpio.dumps(plan.segment(before, after))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from remaster import hybrid
 from tcz.errors import ToolkitError, VerifyError
+from tcz.rootfs import encoded
 from tcz.store import replacing
 from tcz.tree import FileRef, safe_path
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 _VOLUME_MAX: Final = 32
 _NAME_MAX: Final = 30
-_RR_NAME_MAX: Final = 248
+_RR_NAME_MAX: Final = 255
 _COPY_BLOCK: Final = 4 << 20
 _BIOS_LOAD_SECTORS: Final = 4
 _EFI_PLATFORM: Final = 0xEF
@@ -59,6 +60,15 @@ class IsoPlan:
     mbr_code: bytes | None = None
     application: str = ""
     identity: bytes = b""
+
+
+class _Name(str):
+    """A name whose bytes that are no UTF-8 come out as they were; pycdlib encodes names itself."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "utf-8", errors: str = "surrogateescape") -> bytes:
+        return super().encode(encoding, errors)
 
 
 class _Content(io.RawIOBase):
@@ -141,8 +151,8 @@ def _checked(plan: IsoPlan) -> dict[str, Path | FileRef | bytes]:
         path = safe_path(raw)
         if not path or path in files or path == safe_path(plan.boot_catalog):
             raise ToolkitError(f"two files of the image are named {raw!r}" if path else "a file has no name")
-        if any(len(part.encode()) > _RR_NAME_MAX for part in path.split("/")):
-            raise ToolkitError(f"the name is too long for an ISO image: {path!r}")
+        if any(len(encoded(part)) > _RR_NAME_MAX for part in path.split("/")):
+            raise ToolkitError(f"the name is too long for an ISO image: {path!r:.200}")
         files[path] = source
     for path in files:
         if any(parent.as_posix() in files for parent in PurePosixPath(path).parents):
@@ -196,7 +206,7 @@ def _fill(iso: Any, plan: IsoPlan, files: dict[str, Path | FileRef | bytes], nam
     paths = [*files, catalog] if plan.isolinux_bin or plan.efi_image else [*files]
     for folder in _folders(paths):
         iso.add_directory(
-            names.of(folder, is_dir=True), rr_name=folder.rpartition("/")[2], file_mode=0o040755
+            names.of(folder, is_dir=True), rr_name=_Name(folder.rpartition("/")[2]), file_mode=0o040755
         )
     for path in sorted(files):
         content = _Content(files[path])
@@ -204,7 +214,7 @@ def _fill(iso: Any, plan: IsoPlan, files: dict[str, Path | FileRef | bytes], nam
             content,
             content.size,
             names.of(path, is_dir=False),
-            rr_name=path.rpartition("/")[2],
+            rr_name=_Name(path.rpartition("/")[2]),
             file_mode=0o100644,
         )
     catalogs = {
@@ -289,7 +299,13 @@ def _make_hybrid(
 
 
 def write_iso(plan: IsoPlan, output: Path) -> None:
-    """Write the image; ``output`` appears only when it is complete.
+    """Write the image; ``output`` appears only when it is complete. Raises as ``write_into`` does."""
+    with replacing(output) as temporary:
+        write_into(plan, temporary)
+
+
+def write_into(plan: IsoPlan, output: Path) -> None:
+    """Write the image into a file that is there already, and nobody's until this ends.
 
     Raises ``ToolkitError`` for a plan that makes no sense and ``VerifyError`` for an isolinux.bin
     or a boot code that cannot make a hybrid image, or a file that changed while it was copied.
@@ -299,7 +315,6 @@ def write_iso(plan: IsoPlan, output: Path) -> None:
         if plan.isolinux_bin is None:
             raise ToolkitError("a hybrid image needs isolinux.bin")
         hybrid.check_isolinux(_head(files[safe_path(plan.isolinux_bin)], 2048))
-    with replacing(output) as temporary:
-        isolinux, efi = _master(plan, files, temporary)
-        if plan.mbr_code is not None and isolinux is not None:
-            _make_hybrid(plan, files, temporary, isolinux, efi)
+    isolinux, efi = _master(plan, files, output)
+    if plan.mbr_code is not None and isolinux is not None:
+        _make_hybrid(plan, files, output, isolinux, efi)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from tcz.errors import VerifyError
-from tcz.tree import FileRef, Node, Tree
+from tcz.tree import ENTRIES_MAX, PATHS_MAX, FileRef, Node, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,10 +31,9 @@ _PRIMARY, _SUPPLEMENTARY, _BOOT, _END = 1, 2, 0, 255
 _JOLIET: Final = (b"%/@", b"%/C", b"%/E")
 _RECORD_MIN: Final = 34
 _FOLDER, _MORE = 0x02, 0x80
-_ENTRIES_MAX: Final = 1_000_000
 _DEPTH_MAX: Final = 128
 _NAME_MAX: Final = 255
-_CONTINUATIONS_MAX: Final = 64
+_CONTINUATIONS_MAX: Final = 16
 _EL_TORITO: Final = b"EL TORITO SPECIFICATION"
 _PLATFORMS: Final = {0: "bios", 1: "powerpc", 2: "mac", 0xEF: "uefi"}
 _BOOTABLE: Final = 0x88
@@ -115,6 +114,7 @@ class _Reader:
     rock_ridge: bool = False
     joliet: bool = False
     skip: int = 0
+    characters: int = 0
     files: dict[int, str] = field(default_factory=dict)
 
     def bad(self, what: str) -> VerifyError:
@@ -190,8 +190,13 @@ class _Reader:
         nodes: dict[str, Node] = {}
         seen = {first.extent}
         todo = [("", first.extent, first.size)]
+        listed = 0
         while todo:
             path, extent, size = todo.pop()
+            # Folders lie apart from each other, or a small image could hold any number of files.
+            listed += size
+            if listed > self.size:
+                raise self.bad(f"the folder {path!r} lies where another one is")
             for record in self._folder(path, extent, size):
                 if not record.name:
                     if not path:
@@ -200,8 +205,7 @@ class _Reader:
                 full = f"{path}/{record.name}" if path else record.name
                 if full in nodes or record.relocated:
                     continue
-                if len(nodes) >= _ENTRIES_MAX or full.count("/") > _DEPTH_MAX:
-                    raise self.bad("more files or folders than any image has")
+                self._check_room(len(nodes), full)
                 where = record.extent
                 if record.child is not None:
                     where = record.child
@@ -214,6 +218,11 @@ class _Reader:
                     seen.add(where)
                     todo.append((full, where, record.size))
         return nodes
+
+    def _check_room(self, count: int, path: str) -> None:
+        self.characters += len(path)
+        if count >= ENTRIES_MAX or self.characters > PATHS_MAX or path.count("/") > _DEPTH_MAX:
+            raise self.bad("more files or folders than any image has")
 
     def _folder(self, path: str, extent: int, size: int) -> Iterator[_Record]:
         """Yield the records of a folder; the first, with an empty name, is the folder itself."""
@@ -282,6 +291,8 @@ class _Reader:
                     break
                 if name == b"CE" and len(data) >= 28:  # noqa: PLR2004 - three numbers, each twice
                     block, start, size = struct.unpack_from("<I4xI4xI", data, 4)
+                    if size > SECTOR:
+                        raise self.bad(f"a continued record of {size} bytes")
                     more = self.at(block * SECTOR + start, size)
                 yield name, data
             left -= 1

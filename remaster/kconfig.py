@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tcz.compress import expand, kind
+from tcz.compress import expand, kind, most
 from tcz.errors import VerifyError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _kernel_within(image: bytes) -> bytes:
             f"the kernel image is truncated: {start + length} bytes announced, {len(image)} there"
         )
     # Behind the packed kernel stands its size, which is no part of it.
-    return expand(image[start : start + length], limit=_LARGEST_KERNEL)[0]
+    return expand(image[start : start + length], limit=min(_LARGEST_KERNEL, most(length)))[0]
 
 
 def _embedded(kernel: bytes) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from remaster import started, terminal
 from remaster.vm import Machine, MachineError
 from tcz import doctor
 from tcz.errors import ConfigError, Problem
+from tcz.store import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,8 +63,8 @@ def data_disk(text: str | None) -> Iterator[Path | None]:
             )
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="disk-") as folder:
-        disk = Path(folder) / "disk"
+    with scratch("remaster-drive-") as folder:
+        disk = folder / "disk"
         with disk.open("wb") as file:
             try:
                 file.truncate(size)

@@ -16,31 +16,41 @@ import tcz
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from remaster.asked import Asked
     from tcz.model import Built, BuiltPackage, ResolvedSource
 
 SCHEMA = 1
+#: What follows the address of a mirror where the serial of what it showed is told.
+SERIAL = "#serial="
 
 _Json = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A package of an image: what it is there for, and the build it came from."""
+    """A package of an image: what it is there for, the build it came from, where it is kept."""
 
     role: str
     package: BuiltPackage
     built: Built
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """A base that is not ours: what it is, a hash of all of it, and the edits with the files they changed."""
+    """A base that is not ours: what it is, a hash of all of it, and the edits with the files they changed.
+
+    ``asked`` is the name of a release where that was asked for; ``files`` are those that it was made of, by
+    name, with their sha256. A folder has none.
+    """
 
     release: str
     kernel: str
     libc: str
     identity: str
     edits: tuple[tuple[str, tuple[str, ...]], ...]
+    asked: str = ""
+    files: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +65,7 @@ class Facts:
     parts: tuple[Part, ...]
     epoch: int
     origin: Origin | None = None
+    asked: Asked | None = None
 
     @property
     def kernel(self) -> str | None:
@@ -74,7 +85,12 @@ class Artefact:
 
 def root_digest(root: Sequence[ResolvedSource]) -> str:
     """Return a short name for a build root: the hash of its packages' names, versions and hashes."""
-    lines = sorted(f"{source.name} {source.version} {source.hash}\n" for source in root)
+    return rows_digest((source.name, source.version, source.hash) for source in root)
+
+
+def rows_digest(root: Iterable[tuple[str, str, str]]) -> str:
+    """Return the name of a build root by the names, versions and hashes of its packages."""
+    lines = sorted(f"{name} {version} {hash_}\n" for name, version, hash_ in root)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -84,21 +100,47 @@ def _source(source: ResolvedSource) -> _Json:
         "name": source.name,
         "version": source.version,
         "hash": source.hash,
-        "origin": source.origin,
+        "origin": plain_address(source.origin),
     }
+
+
+def plain_address(text: str) -> str:
+    """Return an address without a password in it, and without the serial that a mirror had at the time."""
+    text = text.partition(SERIAL)[0]
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        return text
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def mirror_address(where: str, serial: int | None) -> str:
+    """Return how a package tells its mirror: an address, of a folder its last parts, and the serial."""
+    folder = "://" not in where or where.startswith("file://")
+    text = f"folder:{'/'.join(where.split('/')[-3:])}" if folder else plain_address(where)
+    return text if serial is None else f"{text}{SERIAL}{serial}"
 
 
 def _package(part: Part) -> _Json:
     package, built = part.package, part.built
+    beside = [(suffix, package.path.with_name(package.path.name + suffix)) for suffix in (".dep", ".md5.txt")]
+    files = [
+        {"suffix": suffix, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+        for suffix, file in beside
+        if built.recipe.startswith("file:") and file.is_file()
+    ]
     return {
         "name": package.name,
         "role": part.role,
+        "form": package.form,
+        **({"place": part.place} if part.place else {}),
         "version": built.version,
         "sha256": package.sha256,
         "size": package.size,
         "installed": package.installed,
         "needs": list(package.needs),
         "recipe": built.recipe,
+        **({"beside": files} if files else {}),
     }
 
 
@@ -124,6 +166,11 @@ def builds(parts: Iterable[Part]) -> tuple[Built, ...]:
 def document(facts: Facts, *, roots: bool = True) -> bytes:
     """Return the manifest. Without ``roots`` the build roots are named by digest only."""
     return _dump(_value(facts, roots=roots))
+
+
+def value_of(facts: Facts) -> object:
+    """Return the manifest without build roots as what JSON is made of: for a file that has it in it."""
+    return _value(facts, roots=False)
 
 
 def document_beside(facts: Facts, artefacts: Iterable[Artefact]) -> bytes:
@@ -156,8 +203,12 @@ def _value(facts: Facts, *, roots: bool) -> _Json:
             "kernel": facts.origin.kernel,
             "libc": facts.origin.libc,
             "sha256": facts.origin.identity,
+            "asked": facts.origin.asked,
+            "files": [{"name": name, "sha256": sha256} for name, sha256 in facts.origin.files],
         }
         value["edits"] = [{"name": name, "files": list(files)} for name, files in facts.origin.edits]
+    if facts.asked is not None:
+        value["request"] = _asked(facts.asked)
     if roots:
         distinct = {root_digest(one.root): one.root for one in built if one.root}
         value["build-roots"] = [
@@ -171,6 +222,30 @@ def _value(facts: Facts, *, roots: bool) -> _Json:
             for digest in sorted(distinct)
         ]
     return value
+
+
+def _asked(asked: Asked) -> _Json:
+    options = asked.options
+    return {
+        "variant-files": [{"name": one.name, "sha256": one.sha256} for one in asked.variant_files],
+        "packages": list(options.packages),
+        "boot-codes": list(options.boot_codes),
+        "kernel": options.kernel,
+        "options": {name: list(values) for name, values in options.more},
+        "initrd": {"compressor": asked.compressor, "level": asked.level, "mode": asked.mode},
+        "ssh-keys": list(asked.keys),
+        "files": [
+            {
+                "path": one.path,
+                "mode": f"{one.mode:o}",
+                "owner": one.owner,
+                "hash": one.hash,
+                "given": one.given,
+            }
+            for one in asked.files
+        ],
+        "settings": asked.settings,
+    }
 
 
 def _dump(value: _Json) -> bytes:

@@ -6,13 +6,15 @@ inputs, and size, time and sha256 of every file.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from tcz.store import replacing, sha256_file
+from tcz.store import replacing, sha256_file, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,13 +58,41 @@ class Outputs:
 
     @contextmanager
     def replacing(self) -> Iterator[Outputs]:
-        """Give temporary paths; all of them are renamed into place at the end, or all removed."""
-        with ExitStack() as stack:
+        """Give temporary paths; all of them are renamed into place at the end, or all removed.
+
+        Several that write the same files at a time each have their own; the last to end wins, as a whole.
+        What killed ones left is removed.
+        """
+        for path in self.all():
+            sweep(path.parent, path.name)
+        with _Turn(self.lock.parent) as turn, ExitStack() as stack:
             for folder in _to_be_made(self.all()):
                 stack.callback(_remove_empty, folder)
             # The images are entered first, so renamed last: who sees them sees their companions too.
             *images, lock, manifest, sums, sizes = (stack.enter_context(replacing(p)) for p in self.all())
             yield Outputs(images=tuple(images), lock=lock, manifest=manifest, sums=sums, sizes=sizes)
+            turn.take()
+
+
+class _Turn:
+    """A folder's lock, taken for the moment in which files get their names."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._handle: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def take(self) -> None:
+        """Wait for those whose turn it is."""
+        self._handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(self._handle, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
 
 
 def _to_be_made(paths: tuple[Path, ...]) -> list[Path]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SUFFIX: Final = ".owners"
 _HEAD: Final = {"schema": 1, "what": "owners"}
 _ENTRIES_MAX: Final = 2_000_000
+_MODE_MAX: Final = 0o177777
 
 
 def beside(folder: Path) -> Path:
@@ -61,11 +62,11 @@ def loads(data: bytes, where: str) -> dict[str, Node]:
             major, minor = row.get("rdev", (0, 0))
             link = row.get("link")
             found[path] = Node(
-                mode=int(row["mode"], 8),
-                uid=int(row["uid"]),
-                gid=int(row["gid"]),
-                mtime=int(row["mtime"]),
-                rdev=(int(major), int(minor)),
+                mode=_number(int(row["mode"], 8), _MODE_MAX),
+                uid=_number(row["uid"]),
+                gid=_number(row["gid"]),
+                mtime=_number(row["mtime"]),
+                rdev=(_number(major), _number(minor)),
                 link=None if link is None else safe_path(link),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -73,6 +74,12 @@ def loads(data: bytes, where: str) -> dict[str, Node]:
         except VerifyError as error:
             raise VerifyError("not a record of owners", where=f"{where}:{number}", why=error.what) from error
     return found
+
+
+def _number(value: object, most: int = 0xFFFFFFFF) -> int:
+    if not isinstance(value, int) or not 0 <= value <= most:
+        raise ValueError(f"{value!r:.80} is no number from 0 to {most}")
+    return value
 
 
 def _check_head(row: object) -> None:

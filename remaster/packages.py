@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcz.errors import ConfigError
 from tcz.squashfs import image as squashfs
+from tcz.store import scratch
 from tcz.toml import guess
 
 if TYPE_CHECKING:
@@ -44,8 +43,8 @@ def node(examined: Examined, name: str) -> Node:
 @contextmanager
 def opened(package: Node, name: str) -> Iterator[Tree]:
     """Give the tree of a package while the context lasts. Raises ``VerifyError`` for a damaged one."""
-    with tempfile.TemporaryDirectory(prefix="remaster-") as folder:
-        file = Path(folder) / f"{name}.tcz"
+    with scratch("remaster-package-") as folder:
+        file = folder / f"{name}.tcz"
         with file.open("wb") as out:
             for piece in package.pieces():
                 out.write(piece)

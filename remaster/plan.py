@@ -10,18 +10,32 @@ import stat
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from remaster import hooks
-from remaster.menu import INITRD_PATH, KERNEL_PATH, Menu, boot_msg, entries_for, grub_cfg, isolinux_cfg
+from remaster import accounts, hooks
+from remaster.menu import (
+    INITRD_PATH,
+    KERNEL_PATH,
+    NORMAL,
+    Menu,
+    boot_msg,
+    entries_for,
+    grub_cfg,
+    help_files,
+    isolinux_cfg,
+    pages_for,
+    serial_line,
+)
 from tcz.errors import ConfigError, Problem
 from tcz.tree import FileRef, Node, Tree, directory, regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from remaster.bootcode import BootCode
     from remaster.sshkey import PublicKey
-    from remaster.variant import FileSpec
-    from tcz.model import BuiltPackage
+    from remaster.variant import FileSpec, Variant
+    from remaster.variant.parts import Needed
+    from remaster.variant.users import User
 
 MIB = 1 << 20
 #: The time of everything in an image: 2025-01-01T00:00:00Z.
@@ -54,6 +68,9 @@ class Content:
     keys: tuple[PublicKey, ...]
     manifest: bytes
     epoch: int
+    users: tuple[User, ...] = ()
+    needed: tuple[Needed, ...] = ()
+    data_label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +97,17 @@ def overlay(base: Tree, content: Content) -> Tree:
         hooks.SERVICES: regular(hooks.services_text(content.services).encode(), mtime=epoch),
         hooks.MANIFEST: regular(content.manifest, mtime=epoch),
     }
+    if content.data_label:
+        own[hooks.DATA_LABEL] = regular(f"{content.data_label}\n".encode(), mtime=epoch)
     if content.keys:
         text = hooks.authorized_keys_text(content.keys).encode()
         own[hooks.AUTHORIZED_KEYS] = regular(text, mode=0o600, mtime=epoch)
-    problems: list[Problem] = []
-    owners = _Owners(base, content.files)
+    made, wrong = accounts.lay(base, content.users, epoch)
+    problems = [*wrong, *_lacking(base, content)]
+    owners = _Owners(base, content.files, made)
+    given = {spec.path for spec in content.files}
+    # A new home's files give way to those that are given outright; lists of accounts do not.
+    own |= {path: node for path, node in made.items() if node.is_file and _stays(path, given)}
     for spec in content.files:
         if spec.path in own:
             problems.append(
@@ -102,22 +125,35 @@ def overlay(base: Tree, content: Content) -> Tree:
     problems += _collisions(base, own, content.files)
     if problems:
         raise ConfigError("the image's files cannot be laid over the base", problems)
-    return _with_parents(own, base, epoch)
+    return _with_parents({**made, **own}, base, epoch)
 
 
-_INSTEAD = "use services = [...] or --ssh-key"
+def _stays(path: str, given: set[str]) -> bool:
+    return path not in given or path in accounts.FILES or path.endswith("/authorized_keys")
+
+
+def _lacking(base: Tree, content: Content) -> list[Problem]:
+    given = {spec.path for spec in content.files}
+    return [
+        Problem(where=one.where, message=one.message, hint=one.hint or None)
+        for one in content.needed
+        if one.path not in base and one.path not in given
+    ]
+
+
+_INSTEAD = "use services = [...], --ssh-key or [[user]]"
 
 
 class _Owners:
     """Names of users and groups, as the base and the image's own files give them."""
 
-    def __init__(self, base: Tree, files: Iterable[FileSpec]) -> None:
-        texts = {path: _text(base.get(path)) for path in ("etc/passwd", "etc/group")}
+    def __init__(self, base: Tree, files: Iterable[FileSpec], made: Mapping[str, Node]) -> None:
+        texts = {path: _text(made.get(path, base.get(path))) for path in (accounts.PASSWD, accounts.GROUP)}
         for spec in files:
             if spec.path in texts:
                 texts[spec.path] = spec.content.decode(errors="replace")
-        self.users = _ids(texts["etc/passwd"])
-        self.groups = _ids(texts["etc/group"])
+        self.users = _ids(texts[accounts.PASSWD])
+        self.groups = _ids(texts[accounts.GROUP])
 
     def ids(self, owner: str) -> tuple[int, int]:
         user, _, group = owner.partition(":")
@@ -175,7 +211,7 @@ def _with_parents(own: dict[str, Node], base: Tree, epoch: int) -> Tree:
         parent = path
         while parent:
             parent = parent.rpartition("/")[0]
-            nodes[parent] = base.get(parent) or directory(mtime=epoch)
+            nodes[parent] = own.get(parent) or base.get(parent) or directory(mtime=epoch)
     return Tree(nodes)
 
 
@@ -216,45 +252,6 @@ def unpacked_size(tree: Tree) -> int:
     return pages + 1024 * len(tree)
 
 
-def least_memory(unpacked: int, initrd: int) -> int:
-    """Return the bytes of memory below which the image does not boot intact.
-
-    The kernel unpacks the initrd into a tmpfs that may take half of the memory, while the initrd
-    itself is still there; what does not fit is cut off and the boot goes on. The kernel and the
-    first processes need about 60 MiB. Rounded up to 16 MiB.
-    """
-    need = 2 * unpacked + initrd + 60 * MIB
-    step = 16 * MIB
-    return (need + step - 1) // step * step
-
-
-def cde_files(
-    packages: Sequence[BuiltPackage], onboot: Sequence[str], kept: Sequence[MediumFile] = ()
-) -> tuple[MediumFile, ...]:
-    """Return the files below /cde: each package with its .dep and .md5.txt, and onboot.lst.
-
-    ``onboot`` names what is loaded at boot; what those need is found through their .dep files. ``kept``
-    are files that the base's medium has there: a package of ours takes the place of one of its name.
-    """
-    files = [MediumFile(path="cde/onboot.lst", content=hooks.onboot_text(onboot).encode())]
-    ours = set()
-    for package in packages:
-        if package.form != "extension":
-            continue
-        ours.add(f"cde/optional/{package.name}.tcz")
-        for suffix in ("", ".dep", ".md5.txt"):
-            file = package.path.with_name(package.path.name + suffix)
-            if suffix == "" or file.is_file():
-                files.append(MediumFile(path=f"cde/optional/{package.name}.tcz{suffix}", content=file))
-    replaced = {"cde/onboot.lst"}
-    files += [
-        file
-        for file in kept
-        if file.path not in replaced and f"{file.path.partition('.tcz')[0]}.tcz" not in ours
-    ]
-    return tuple(files)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaders:
     """The boot loaders' files: for isolinux ``isolinux_bin`` and ``ldlinux``, for UEFI a FAT image.
@@ -278,6 +275,7 @@ def boot_files(menu: Menu, loaders: Loaders, kernel: Source, initrd: Path) -> tu
         MediumFile(path="boot/isolinux/isolinux.bin", content=loaders.isolinux_bin),
         MediumFile(path="boot/isolinux/isolinux.cfg", content=isolinux_cfg(menu).encode()),
         MediumFile(path="boot/isolinux/boot.msg", content=boot_msg(menu).encode()),
+        *(MediumFile(path=f"boot/isolinux/{name}", content=text.encode()) for name, text in help_files(menu)),
         MediumFile(path=loaders.grub_cfg, content=grub_cfg(menu).encode()),
         MediumFile(path="EFI/BOOT/efiboot.img", content=loaders.efi_image),
     ]
@@ -288,36 +286,44 @@ def boot_files(menu: Menu, loaders: Loaders, kernel: Source, initrd: Path) -> tu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Starts:
-    """What a menu starts: paths of kernel and initrd, the name of the first entry, words of the base."""
+    """What a menu starts: paths of kernel and initrd, the name of the first entry, words of the base.
+
+    With ``serial`` the base opens a login on whatever serial line ``console=`` names.
+    """
 
     kernel: str = KERNEL_PATH
     initrd: str = INITRD_PATH
     label: str = "floe"
     words: tuple[str, ...] = field(default=())
+    serial: bool = True
 
 
-def menu_for(title: str, words: tuple[str, ...], timeout: int, starts: Starts | None = None) -> Menu:
-    """Return the menu of an image. Its serial line is the one that a ``console=ttyS`` word names."""
+def menu_for(
+    title: str,
+    variant: Variant,
+    words: tuple[str, ...],
+    codes: Iterable[BootCode] = (),
+    starts: Starts | None = None,
+) -> Menu:
+    """Return the menu of an image with the boot codes ``words``; ``codes`` are those that help tells of.
+
+    Its serial line is the one that a ``console=ttyS`` word names.
+    """
     starts = starts or Starts()
+    entries = entries_for(
+        words, starts.label, variant.entries, serial=starts.serial or serial_line(words) is not None
+    )
+    codes = tuple(codes)
     return Menu(
         title=title,
-        entries=entries_for(words, starts.label),
-        timeout=timeout,
+        entries=entries,
+        timeout=variant.timeout,
         serial=serial_line(words),
         kernel=starts.kernel,
         initrd=starts.initrd,
+        default="" if variant.default_entry == NORMAL else variant.default_entry,
+        pages=pages_for(entries, codes) if codes else (),
     )
-
-
-def serial_line(words: Sequence[str]) -> tuple[int, int] | None:
-    """Return port and speed of the serial line that a ``console=ttyS`` word names."""
-    serial = None
-    for word in words:
-        if word.startswith("console=ttyS"):
-            port, _, speed = word.removeprefix("console=ttyS").partition(",")
-            digits = "".join(char for char in speed.partition("n")[0] if char.isdecimal())
-            serial = (int(port or "0"), int(digits or "9600"))
-    return serial
 
 
 def volume_id(template: str, *, name: str, version: str) -> str:

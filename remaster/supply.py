@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Protocol
 
+from remaster.manifest import mirror_address
 from tcz import resolve
 from tcz.errors import ConfigError, Problem
 from tcz.metadata import decode, parse_dep, parse_info
@@ -286,7 +287,7 @@ def _built(parcel: Parcel, package: BuiltPackage) -> Built:
         name=parcel.name,
         version=parcel.version,
         hash=f"sha256:{parcel.sha256}",
-        origin=parcel.mirror,
+        origin=mirror_address(parcel.mirror, parcel.serial),
     )
     return Built(
         # No recipe has a colon in its name.

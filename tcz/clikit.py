@@ -142,10 +142,11 @@ def _told(error: OSError) -> ToolkitError | None:
 
 def run(group: click.Group, name: str) -> NoReturn:
     """Run a command line as the program ``name`` and exit."""
-    last = -_PATIENCE
+    last, ended_by = -_PATIENCE, int(signal.SIGINT)
 
     def end(number: int, _frame: FrameType | None) -> None:
-        nonlocal last
+        nonlocal last, ended_by
+        ended_by = number
         before, last = last, time.monotonic()
         # An impatient second Ctrl-C must not stop the tidying up that the first began.
         if last - before >= _PATIENCE:
@@ -160,7 +161,7 @@ def run(group: click.Group, name: str) -> NoReturn:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo(_INTERRUPTED, err=True)
-        sys.exit(128 + signal.SIGINT)
+        sys.exit(128 + ended_by)
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -95,6 +95,7 @@ def remotes(mirrors: Sequence[Chosen], dirs: Dirs) -> tuple[Remote, ...]:
             address=one.address,
             keys=tuple(key.name for key in one.keys),
             sums=partial(opening.sums, one, dirs) if one.keys else None,
+            authorities=one.authorities,
         )
         for one in mirrors
     )

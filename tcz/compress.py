@@ -29,8 +29,11 @@ Compression = Literal["gzip", "zstd", "xz", "lz4", "none"]
 DEFAULT_LIMIT: Final = 2 << 30
 
 _MIB: Final = 1 << 20
-#: Small enough that one step of a hostile zstd stream (4 bytes make 128 KiB) stays bounded.
+_ALWAYS: Final = 256 * _MIB
+_TIMES: Final = 64
 _STEP: Final = 16 << 10
+#: 4 bytes of a hostile stream make 128 KiB, all at once.
+_ZSTD_STEP: Final = 1 << 10
 _ZSTD_MAX_WINDOW: Final = 128 * _MIB
 _ZSTD_WINDOW_LOG: Final = 23
 _XZ_MEMORY: Final = 128 * _MIB
@@ -57,6 +60,11 @@ _MAGIC: Final = (
     (_LZ4_MAGIC, "lz4"),
     (b"\x04\x22\x4d\x18", "lz4 frame"),
 )
+
+
+def most(size: int) -> int:
+    """Return how much may come out of ``size`` bytes of packed archives: real ones hold less than this."""
+    return min(DEFAULT_LIMIT, max(_ALWAYS, _TIMES * size))
 
 
 class _Stream(Protocol):
@@ -151,11 +159,12 @@ def expand(data: bytes, offset: int = 0, *, limit: int = DEFAULT_LIMIT) -> tuple
         return _expand_lz4(data, offset, limit)
     stream = _open(name, offset)
     parts: list[bytes] = []
+    step = _ZSTD_STEP if name == "zstd" else _STEP
     total, position = 0, offset
     while not stream.eof:
         if position >= len(data):
             raise VerifyError(f"offset {offset}: the {name} stream is truncated")
-        chunk = data[position : position + _STEP]
+        chunk = data[position : position + step]
         position += len(chunk)
         try:
             for part in stream.pieces(chunk):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from tcz.compress import DEFAULT_LIMIT, Compression, compress, expand, kind
+from tcz.compress import DEFAULT_LIMIT, Compression, compress, expand, kind, most
 from tcz.cpio_entries import FIELD_MAX, PATH_MAX, TRAILER, Format, parse
 from tcz.errors import ToolkitError, VerifyError
 from tcz.rootfs import RootFs, bad, encoded
@@ -101,9 +101,11 @@ def load(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Loaded:
     Every member and every archive is read; later entries replace earlier ones, a file lands where
     the symbolic links of its path lead, and a directory entry over a directory sets its mode and
     owner. Names that are not UTF-8 carry surrogate escapes. Names with ``..``, and whatever is
-    truncated, inconsistent or unpacks to more than ``limit`` bytes, raise ``VerifyError`` with the
-    offset; inside a compressed member it counts from that member's first unpacked byte.
+    truncated, inconsistent or unpacks to more than ``limit`` bytes, or to more than 64 times its size
+    and 256 MiB, raise ``VerifyError`` with the offset; inside a compressed member it counts from that
+    member's first unpacked byte.
     """
+    limit = min(limit, most(len(data)))
     root = RootFs()
     members: list[Member] = []
     offset = _skip_nuls(data, 0)

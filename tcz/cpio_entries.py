@@ -91,6 +91,8 @@ def _odc(data: bytes, offset: int) -> tuple[Entry, int, Format]:
         values.append(int(field, 8))
         at += width
     dev, ino, mode, uid, gid, nlink, rdev, mtime, namesize, size = values
+    if mtime > FIELD_MAX:
+        raise bad(offset, f"a time that no kernel's archive can hold: {mtime}")
     name = _name(data, offset, offset + _ODC, namesize)
     start = offset + _ODC + namesize
     body = _cut(data, start, size, f"the content of {name!r}", offset)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from tcz.errors import FetchError, VerifyError
 from tcz.paths import need_space
+from tcz.websession import refuse_stranger, session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,8 +125,20 @@ class Fetcher:
 class Downloads:
     """Downloads into open files, with back-off between attempts; one may serve several threads."""
 
-    def __init__(self, space: Path, *, attempts: int, pause: float, timeout: tuple[float, float]) -> None:
-        """``space`` is the folder whose disk must have room; for the others see ``Fetcher``."""
+    def __init__(
+        self,
+        space: Path,
+        *,
+        attempts: int,
+        pause: float,
+        timeout: tuple[float, float],
+        authorities: str = "",
+    ) -> None:
+        """``space`` is the folder whose disk must have room, ``authorities`` is for ``tcz.websession``.
+
+        For the others see ``Fetcher``.
+        """
+        self._authorities = authorities
         self._space = space
         self._attempts = attempts
         self._pause = pause
@@ -162,6 +175,7 @@ class Downloads:
             try:
                 self._attempt(url, part, step, limit)
             except (requests.ConnectionError, requests.Timeout) as error:
+                refuse_stranger(error, url)
                 why = _cause(error)
                 reached = reached or part.tell() > 0
             except (_TryAgainError, requests.RequestException, urllib3.exceptions.HTTPError) as error:
@@ -188,9 +202,7 @@ class Downloads:
         if have:
             headers["Range"] = f"bytes={have}-"
         if self._session is None:
-            import requests  # noqa: PLC0415 - see _complete
-
-            self._session = requests.Session()
+            self._session = session(self._authorities)
         with self._session.get(url, headers=headers, stream=True, timeout=self._timeout) as answer:
             if answer.status_code == _RANGE_REFUSED and have:
                 _restart(part)

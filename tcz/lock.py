@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tcz.model import Built
 
 SCHEMA = 1
+#: Of the lock of an image, which has another part, ``image``, that this module does not look into.
+IMAGE_SCHEMA = 2
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -105,9 +107,12 @@ def of_builds(
     )
 
 
-def dumps(lock: Lock) -> str:
-    """Return the file's text."""
-    return json.dumps({"schema": SCHEMA, **asdict(lock)}, sort_keys=True, indent=2) + "\n"
+def dumps(lock: Lock, image: object = None) -> str:
+    """Return the file's text; ``image`` is the part of it that tells of an image, made of plain values."""
+    head: dict[str, object] = (
+        {"schema": SCHEMA} if image is None else {"schema": IMAGE_SCHEMA, "image": image}
+    )
+    return json.dumps({**head, **asdict(lock)}, sort_keys=True, indent=2) + "\n"
 
 
 def read(path: Path) -> Lock:
@@ -122,6 +127,14 @@ def read(path: Path) -> Lock:
 
 def loads(text: str, where: str) -> Lock:
     """Read the text of a lock; ``where`` names it in messages. Raises ``ConfigError``."""
+    document = Document(where, parsed(text, where), {})
+    lock = _lock(document.root)
+    document.finish(f"the lock {where}")
+    return lock
+
+
+def parsed(text: str, where: str) -> dict[str, object]:
+    """Return the object that a lock's text holds, unchecked. Raises ``ConfigError`` where it holds none."""
     try:
         data = json.loads(text, object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
     except RecursionError as error:
@@ -130,10 +143,7 @@ def loads(text: str, where: str) -> Lock:
         raise ConfigError(f"{where} is not a lock: {error}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{where} is not a lock: it holds no object")
-    document = Document(where, data, {})
-    lock = _lock(document.root)
-    document.finish(f"the lock {where}")
-    return lock
+    return data
 
 
 def _no_key_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -151,8 +161,10 @@ def _no_constant(text: str) -> NoReturn:
 
 def _lock(root: Table) -> Lock:
     schema = root.integer("schema")
-    if schema != SCHEMA and not root.document.failed:
-        root.fail("schema", f"{schema} is not known: this version reads schema {SCHEMA}")
+    if schema not in (SCHEMA, IMAGE_SCHEMA) and not root.document.failed:
+        root.fail("schema", f"{schema} is not known: this version reads {SCHEMA} and {IMAGE_SCHEMA}")
+    if schema == IMAGE_SCHEMA and not root.has("image"):
+        root.fail("image", "is missing")
     # JSON writes "no variant" as null
     variant = None if root.is_null("variant") else root.string("variant")
     return Lock(
@@ -185,7 +197,8 @@ def _source(table: Table) -> ResolvedSource:
         kind=table.string("kind"),
         name=table.string("name", empty=True),
         version=table.string("version", empty=True),
-        hash=table.string("hash"),
+        # A package of the machine itself has none.
+        hash=table.string("hash", empty=True),
         origin=table.string("origin", empty=True),
     )
 

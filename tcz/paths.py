@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -61,7 +62,10 @@ def shipped(package_root: Path, name: str) -> Path:
 
 
 def check_writable(file: Path) -> None:
-    """Raise ``ConfigError`` unless ``file`` can be written, so that this is known before long work."""
+    """Raise ``ConfigError`` unless ``file`` can be written, so that this is known before long work.
+
+    Raises ``NoSpaceError`` on a disk that has no room for one more file.
+    """
     problem = None
     if file.is_dir():
         problem = "is a folder, not a file"
@@ -76,6 +80,10 @@ def check_writable(file: Path) -> None:
                 # Asking for permissions is not enough: root has them all on a read-only disk.
                 tempfile.TemporaryFile(dir=place).close()
             except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise NoSpaceError(
+                        "the disk is full", where=str(place), hint="free some space, then run again"
+                    ) from error
                 problem = f"nothing can be written in {place.resolve()}: {error.strerror}"
     if problem:
         raise ConfigError(

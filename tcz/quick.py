@@ -131,10 +131,11 @@ def answer(argv: Sequence[str]) -> list[str] | None:
     names = []
     words = iter(argv[1:])
     for word in words:
-        if word in options:
-            if options[word]:
+        option = "--mirror" if word == "-m" else word
+        if option in options:
+            if options[option]:
                 return None
-            options[word] = next(words, "")
+            options[option] = next(words, "")
         elif word.startswith("-"):
             return None
         else:

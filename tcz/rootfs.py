@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tcz.errors import VerifyError
-from tcz.tree import Node, Tree, safe_path
+from tcz.tree import ENTRIES_MAX, PATHS_MAX, Node, Tree, safe_path
 
 _DEPTH_MAX: Final = 128
 _LINK_HOPS_MAX: Final = 40
+#: Parts of paths that are looked up in all: links to long paths could make any number of them.
+_STEPS_MAX: Final = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,12 @@ class RootFs:
     children: dict[str, int] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
     shared: dict[tuple[int, int, int, int], _Inode] = field(default_factory=dict)
+    characters: int = 0
+    steps: int = 0
 
     def add(self, entry: Entry) -> None:
         """Do what the kernel does with one entry."""
+        self._check_room(entry)
         raw = _checked_path(entry)
         kind = stat.S_IFMT(entry.mode)
         parent, _, base = raw.rpartition("/")
@@ -85,6 +90,12 @@ class RootFs:
         if entry.nlink > 1 and kind not in (stat.S_IFDIR, stat.S_IFLNK):
             self.shared[(*entry.ino, kind)] = inode
 
+    def _check_room(self, entry: Entry) -> None:
+        if len(self.names) > ENTRIES_MAX or self.characters > PATHS_MAX:
+            raise bad(entry.offset, f"more files, or longer names, than any image has: {len(self.names)}")
+        if self.steps > _STEPS_MAX:
+            raise bad(entry.offset, "its symbolic links lead on for too long")
+
     def _linked(self, entry: Entry) -> _Inode | None:
         return self.shared.get((*entry.ino, stat.S_IFMT(entry.mode))) if entry.nlink > 1 else None
 
@@ -102,6 +113,7 @@ class RootFs:
 
     def _put(self, path: str, inode: _Inode) -> None:
         self.names[path] = inode
+        self.characters += len(path)
         parent = path.rpartition("/")[0]
         self.children[parent] = self.children.get(parent, 0) + 1
         if inode.kind == stat.S_IFLNK:
@@ -124,6 +136,7 @@ class RootFs:
         todo = parent.split("/")[::-1]
         while todo:
             part = todo.pop()
+            self.steps += 1
             if part in ("", "."):
                 continue
             if part == "..":
@@ -134,6 +147,7 @@ class RootFs:
             if inode is None:
                 if path.count("/") > _DEPTH_MAX:
                     raise bad(entry.offset, f"path is too deep: {entry.name[:80]!r}...")
+                self._check_room(entry)
                 inode = _Inode(stat.S_IFDIR | 0o755, mtime=entry.mtime)
                 self._put(path, inode)
             if inode.kind == stat.S_IFLNK:

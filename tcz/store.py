@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import re
 import shutil
+import stat
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +17,11 @@ from typing import TYPE_CHECKING
 from tcz.errors import VerifyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _BLOCK = 1 << 20
+#: What ``tempfile`` puts behind the beginning of a name.
+_RANDOM = "[a-z0-9_]{8}"
 
 
 def sha256_file(path: Path) -> str:
@@ -26,20 +31,19 @@ def sha256_file(path: Path) -> str:
 
 
 @contextmanager
-def replacing(path: Path, *, lasting: bool = False) -> Iterator[Path]:
+def replacing(path: Path, *, lasting: bool = False, mode: int = 0o666) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success it is renamed over ``path``, else removed.
 
-    With ``lasting`` the old file or the new one is there after a power cut, and the new one once this ends.
+    Others may not read it until then; ``mode``, less the umask, tells who may read the file. With ``lasting``
+    the old file or the new one is there after a power cut, and the new one once this ends.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    handle, temporary = _own(lambda: tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        temporary.chmod(mode & ~umask)
         if lasting:
             sync(temporary)
         temporary.replace(path)
@@ -47,6 +51,77 @@ def replacing(path: Path, *, lasting: bool = False) -> Iterator[Path]:
             sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _own(make: Callable[[], tuple[int, str]]) -> tuple[int, Path]:
+    """Make something temporary that ``sweep`` leaves alone as long as the number that is returned is open."""
+    while True:
+        handle, name = make()
+        if _lock(handle) and os.fstat(handle).st_nlink:
+            return handle, Path(name)
+        os.close(handle)  # somebody swept it away before it was locked
+
+
+def _lock(handle: int) -> bool:
+    """Lock a file or folder against ``sweep``; false where another has done so."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks: there nothing is swept, either
+        return True
+    return True
+
+
+def sweep(folder: Path, *names: str) -> None:
+    """Remove what killed runs left in a folder that were ``replacing`` files of these names, or any file.
+
+    Whatever a running process uses is locked, and the kernel takes the locks of a killed one away.
+    """
+    _sweep(folder, rf"\.(?:{'|'.join(map(re.escape, names)) or '.+'})\.{_RANDOM}")
+
+
+def _sweep(folder: Path, pattern: str) -> None:
+    wanted = re.compile(pattern, re.DOTALL)
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if wanted.fullmatch(entry.name):
+                with suppress(OSError):
+                    _remove_unused(Path(entry.path))
+
+
+def _remove_unused(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(handle)
+        if status.st_uid != os.geteuid():
+            return
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if stat.S_ISDIR(status.st_mode):
+            shutil.rmtree(path)
+        elif stat.S_ISREG(status.st_mode):
+            path.unlink()
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def scratch(prefix: str) -> Iterator[Path]:
+    """Give an empty folder for temporary files, which goes at the end; those of killed runs go now."""
+    place = Path(tempfile.gettempdir())
+    _sweep(place, re.escape(prefix) + _RANDOM)
+
+    def make() -> tuple[int, str]:
+        name = tempfile.mkdtemp(prefix=prefix, dir=place)
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), name
+
+    handle, folder = _own(make)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
 
 
 def sync(path: Path) -> None:

@@ -21,6 +21,7 @@ from tcz.metadata import decode, parse_dep, parse_md5
 from tcz.names import file_name, follows_kernel
 from tcz.resolve import closure
 from tcz.store import replacing
+from tcz.websession import refuse_stranger, session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,11 +54,13 @@ class Remote:
     """A mirror by its address. One that is verified has ``keys``, the ids of keys of which one signed it.
 
     ``sums`` then returns what tells the sha256 of each file that it may show, by path below the address.
+    ``authorities`` is for ``tcz.websession``.
     """
 
     address: str
     keys: tuple[str, ...] = ()
     sums: Callable[[], Callable[[str], str | None]] | None = None
+    authorities: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +99,7 @@ class Mirror:
         self._remotes = tuple(remotes)
         self._sums: dict[Remote, Callable[[str], str | None]] = {}
         self._update = update
-        self._session: requests.Session | None = None
+        self._sessions: dict[str, requests.Session] = {}
         self._known: dict[Path, Chosen] = {}
 
     def resolve(self, release: str, names: Sequence[str]) -> Chosen:
@@ -249,14 +252,15 @@ class Mirror:
     def _url(self, remote: Remote, release: str, path: str) -> str:
         return f"{remote.address.rstrip('/')}/{release}/{_ARCH}/{quote(path)}"
 
-    def _get(self, url: str) -> requests.Response | None:
+    def _get(self, remote: Remote, url: str) -> requests.Response | None:
         import requests  # noqa: PLC0415 - takes long, and few builds need it
 
-        if self._session is None:
-            self._session = requests.Session()
+        if remote.authorities not in self._sessions:
+            self._sessions[remote.authorities] = session(remote.authorities)
         try:
-            answer = self._session.get(url, stream=True, timeout=_TIMEOUT)
+            answer = self._sessions[remote.authorities].get(url, stream=True, timeout=_TIMEOUT)
         except (requests.RequestException, ValueError) as error:
+            refuse_stranger(error, url)
             raise FetchError(
                 "the mirror of Tiny Core cannot be asked", where=url, why=str(error), hint=_HINT
             ) from error
@@ -272,7 +276,7 @@ class Mirror:
     def _text(self, remote: Remote, release: str, path: str) -> str | None:
         sha256 = self._sum(remote, release, path)
         url = self._url(remote, release, path)
-        answer = None if sha256 is None else self._get(url)
+        answer = None if sha256 is None else self._get(remote, url)
         if answer is None:
             return None
         with answer:
@@ -290,7 +294,7 @@ class Mirror:
             if remote.sums is not None and not file.sha256:
                 continue
             url = self._url(remote, release, file.path)
-            answer = self._get(url)
+            answer = self._get(remote, url)
             if answer is not None:
                 return self._received(answer, url, file)
         raise FetchError(f"{file.name} is not on the mirror, though its .md5.txt is", where=url)

@@ -202,6 +202,11 @@ class Table:
             self._asked[key] = None
         return tuple(self._data)
 
+    def anything(self, key: str) -> object:
+        """Return a value as it is, whose meaning is another program's; ``None`` where there is none."""
+        self._asked[key] = None
+        return self._data.get(key)
+
     def string(
         self, key: str, default: str | None = None, *, check: Check | None = None, empty: bool = False
     ) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import stat
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tcz.errors import VerifyError
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 
 _PIECE = 1 << 20
+#: What one tree out of an image may hold: so many entries, and so many characters in all paths together.
+ENTRIES_MAX: Final = 500_000
+PATHS_MAX: Final = 256 << 20
 
 
 class Content(Protocol):

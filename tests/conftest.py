@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,13 +48,12 @@ def counted(record_property: Callable[[str, object], None]) -> Counted:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reports = [report for found in terminalreporter.stats.values() for report in found]
-    told = sorted(
-        value
-        for report in reports
-        for key, value in getattr(report, "user_properties", ())
-        if key == "counted" and getattr(report, "when", "") == "call"
-    )
+    told: Counter[str] = Counter()
+    for report in reports:
+        for key, value in getattr(report, "user_properties", ()):
+            if key == "counted" and getattr(report, "when", "") == "call":
+                told[value[0]] += value[1]
     if told:
         terminalreporter.section("counts")
-        for what, number in told:
+        for what, number in sorted(told.items()):
             terminalreporter.write_line(f"{number:6}  {what}")

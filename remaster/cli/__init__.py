@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from remaster.cli import build, kernel, look, machine, system, variant
+from remaster.cli import build, explain, kernel, lock, look, machine, rebuild, sbom, system, variant, verify
 from tcz import __version__, clikit
 
 
@@ -50,8 +50,13 @@ def cli(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401 - handed
 
 for _command in (
     build.build,
+    lock.lock,
+    rebuild.rebuild,
     machine.run,
     machine.test,
+    sbom.sbom,
+    verify.verify,
+    explain.explain,
     look.inspect,
     look.diff,
     look.extract,

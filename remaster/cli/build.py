@@ -11,7 +11,7 @@ from remaster.cli import completing
 from tcz import clikit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tcz.reporting import Reporter
 
@@ -20,8 +20,11 @@ EXAMPLES = (
     "remaster --variant docker                        a Docker host: out/floe-docker.iso",
     "remaster --variant docker --ssh-key ~/.ssh/id_ed25519.pub --output host.iso",
     "remaster --variant ./mine.toml --package htop    your own variant, and one package more",
+    "remaster --variant docker --place dropbear=root  unpacked in the initrd, not a file on the medium",
     "remaster --variant docker --format disk,qcow2    a disk with room for data: out/floe-docker.img, .qcow2",
     "remaster --variant docker --package mytool --mirror https://tc.example.org --mirror-key release.pub",
+    "remaster --variant docker --sign release.key      with X.iso.minisig, X.sha256.minisig beside it",
+    "remaster build --locked floe-docker.lock          exactly what a lock names, nothing else",
     "remaster --variant docker --dry-run              say what would be done",
 )
 _BUILD_OPTIONS = (
@@ -60,11 +63,27 @@ _BUILD_OPTIONS = (
     ),
     click.option("--package", "packages", metavar="NAME", multiple=True, help="Load this package as well."),
     click.option(
+        "--place",
+        "places",
+        metavar="[NAME=]WHERE",
+        multiple=True,
+        help="Keep the package NAME, or all that no other option names, in cde (on the medium), in builtin "
+        "(in the initrd, mounted from there) or in root (unpacked in the initrd).  [default: cde]",
+    ),
+    click.option(
         "--file",
         "files",
         metavar="HOST:PATH[:MODE[:OWNER]]",
         multiple=True,
         help="Put a file into the root file system.",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Set a key of the variant, such as hostname=node1, sysctl.vm.swappiness=10 or "
+        "'ntp=[\"time.lan\"]'; lists are added to.",
     ),
     click.option(
         "--ssh-key",
@@ -96,7 +115,11 @@ _BUILD_OPTIONS = (
         show_default=True,
         help="Write one archive, or leave the base's as it is and put another one behind it.",
     ),
-    click.option("--dry-run", is_flag=True, help="Say what would be done, and build nothing."),
+    click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Say what would be done, what it takes of the medium and of memory, and build nothing.",
+    ),
     click.option(
         "--update", is_flag=True, help="Take the newest Debian packages instead of those taken last time."
     ),
@@ -105,6 +128,21 @@ _BUILD_OPTIONS = (
         metavar="FILE",
         type=click.Path(path_type=Path),
         help="Take the versions of Debian packages from FILE, an image's .lock.",
+    ),
+    click.option(
+        "--locked",
+        metavar="[FILE]",
+        is_flag=False,
+        flag_value="",
+        default=None,
+        help="Build exactly what the lock FILE names, and refuse whatever differs; without FILE the lock "
+        "beside the output. What is not given is taken from the lock.",
+    ),
+    click.option(
+        "--sign",
+        metavar="KEY",
+        help="Sign the image: KEY is a secret key's file, without a password, or its name in "
+        "`tcz mirror keys list`.",
     ),
     click.option(
         "--mirror",
@@ -141,19 +179,63 @@ def build_options(function: _F) -> _F:
     return function
 
 
-def _make(*, dry_run: bool, progress: Reporter, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    from remaster import wish
+def request_options(*, only: Sequence[str] = (), without: Sequence[str] = ()) -> Callable[[_F], _F]:
+    """Give a command the options that say what an image is: ``only`` those named, or all but ``without``."""
+
+    def give(function: _F) -> _F:
+        def bare(**_: object) -> None:
+            pass
+
+        params = [
+            one
+            for one in click.command(build_options(bare)).params
+            if one.name in (only or {one.name} - {*without})
+        ]
+        known = getattr(function, "__click_params__", [])
+        function.__click_params__ = [*known, *reversed(params)]  # type: ignore[attr-defined]
+        return function
+
+    return give
+
+
+def _make(
+    *,
+    dry_run: bool,
+    progress: Reporter,
+    as_json: bool,
+    locked: str | None,
+    sign: str | None,
+    **options: Any,  # noqa: ANN401 - handed on as they are
+) -> None:
+    from remaster import lockwish, outline, signatures, wish
     from tcz.paths import Dirs
     from tcz.run import HostRunner
 
-    wanted = wish.Wish(**options)
+    wanted = wish.Wish(**{**options, "variant": options["variant"] or ""})
     dirs, runner = Dirs.from_env(), HostRunner()
-    if dry_run:
-        told = wish.outline(wanted, dirs, runner, progress)
-        clikit.echo_json(told) if as_json else clikit.echo_lines(wish.outline_lines(told))
+    key = None if sign is None else signatures.secret(sign, dirs)
+    if locked is not None:
+        here = lockwish.Here(dirs=dirs, runner=runner, reporter=progress)
+        path = Path(locked) if locked else None
+        if dry_run:
+            checked = lockwish.check(wanted, path, here)
+            clikit.echo_json(checked) if as_json else clikit.echo_lines(lockwish.checked_lines(checked))
+            return
+        finished = lockwish.fulfil(wanted, path, here)
+    elif dry_run:
+        told = outline.outline(wanted, dirs, runner, progress)
+        clikit.echo_json(told) if as_json else clikit.echo_lines(outline.lines(told))
+        outline.check(told)
         return
-    finished = wish.fulfil(wanted, dirs, runner, progress)
+    else:
+        finished = wish.fulfil(wanted, dirs, runner, progress)
+    made = () if key is None else signatures.sign(finished.outputs, key)
+    if key is None and finished.changed:
+        for old in signatures.stale(finished.outputs):
+            progress.warn(f"{old} is the signature of another image: sign this one with --sign")
     clikit.echo_json(finished) if as_json else clikit.echo_lines(wish.finished_lines(finished))
+    if made and not as_json:
+        clikit.echo_lines([f"signed: {', '.join(path.name for path in made)}"])
 
 
 def start(options: dict[str, Any]) -> None:
@@ -161,13 +243,13 @@ def start(options: dict[str, Any]) -> None:
     from remaster import variant
     from tcz.errors import ConfigError
 
-    if not options["variant"]:
+    if not options["variant"] and options["locked"] is None:
         listed = ", ".join(variant.names())
         raise ConfigError("no variant was given", hint=f"--variant NAME, one of: {listed}; or a file's path")
     _make(**options)
 
 
-@click.command(cls=clikit.Command, examples=EXAMPLES, codes=[4, 5, 6, 7, 8])
+@click.command(cls=clikit.Command, examples=EXAMPLES, codes=[4, 5, 6, 7, 8, 9])
 @build_options
 def build(**options: Any) -> None:  # noqa: ANN401 - handed on as they are
     """Build an image: the same as remaster without a command.

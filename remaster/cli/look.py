@@ -16,6 +16,7 @@ from tcz import clikit
         "remaster inspect out/floe-docker.iso",
         "remaster inspect CorePure64-17.0.iso --json",
         "remaster inspect corepure64.gz                   an initrd: its members, its root",
+        "remaster inspect out/floe-docker.qcow2           a disk: its partitions, and what is on them",
     ],
 )
 @click.argument("image", type=click.Path(path_type=Path))
@@ -24,7 +25,8 @@ from tcz import clikit
 def inspect(image: Path, manifest: bool, as_json: bool) -> None:
     """Tell what IMAGE is, by looking into it.
 
-    IMAGE is an ISO image of any make, an initrd, or a folder of files or with a root file system.
+    IMAGE is an ISO image of any make, a disk (raw or qcow2), a tar archive of a root file system, an initrd,
+    or a folder of files or with a root file system.
     """
     from remaster.survey import look, text
     from tcz.errors import VerifyError

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from remaster.cli import completing
 from tcz import clikit
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-
-@click.command("boot-codes", cls=clikit.Command, examples=["remaster boot-codes noembed"])
+@click.command(
+    "boot-codes",
+    cls=clikit.Command,
+    examples=[
+        "remaster boot-codes            all of them, and what the kernel itself reads",
+        "remaster boot-codes noembed    what it does, where, and what it cannot stand beside",
+        "remaster boot-codes tce --json",
+    ],
+)
 @click.argument("name", required=False, shell_complete=completing.code_names)
 @clikit.json_option
 def boot_codes(name: str | None, as_json: bool) -> None:
@@ -41,19 +46,19 @@ def boot_codes(name: str | None, as_json: bool) -> None:
 
 @click.group("variant", cls=clikit.Group)
 def variants() -> None:
-    """Look at variants."""
+    """Look at variants, and begin new ones."""
 
 
 @variants.command("list")
 @clikit.json_option
 def variant_list(as_json: bool) -> None:
     """List the variants that ship with the program."""
-    from remaster import wish
+    from remaster import showing
     from remaster.variant import names
 
-    found = [wish.linted(name) for name in names()]
+    found = [showing.linted(name) for name in names()]
     if as_json:
-        clikit.echo_json([wish.shown(one) for one in found])
+        clikit.echo_json([showing.shown(one) for one in found])
     else:
         clikit.echo_lines(clikit.columns([(one.name, one.summary) for one in found]))
 
@@ -63,10 +68,10 @@ def variant_list(as_json: bool) -> None:
 @clikit.json_option
 def variant_show(variant: str, as_json: bool) -> None:
     """Show a variant with all that it extends."""
-    from remaster import wish
+    from remaster import showing
 
-    found = wish.linted(variant)
-    clikit.echo_json(wish.shown(found)) if as_json else clikit.echo_lines(wish.variant_lines(found))
+    found = showing.linted(variant)
+    clikit.echo_json(showing.shown(found)) if as_json else clikit.echo_lines(showing.variant_lines(found))
 
 
 @variants.command("lint", examples=["remaster variant lint ./mine.toml"])
@@ -75,10 +80,47 @@ def variant_show(variant: str, as_json: bool) -> None:
 )
 @clikit.recipes_option
 def variant_lint(files: tuple[str, ...], recipe_folders: tuple[Path, ...]) -> None:
-    """Check variants, and that recipes make their packages."""
-    from remaster import wish
+    """Check variants, that recipes make their packages, and the container images that they bring."""
+    from remaster import showing
+    from tcz.paths import Dirs
 
     for file in files:
-        found = wish.linted(file)
-        wish.check_packages(found, recipe_folders)
+        found = showing.linted(file)
+        showing.check_packages(found, recipe_folders)
+        showing.check_images(found, Dirs.from_env())
         click.echo(f"{file}: nothing to complain about")
+
+
+@variants.command("schema", examples=["remaster variant schema > variant.schema.json"])
+def variant_schema() -> None:
+    """Print the JSON Schema of a variant's file, for editors."""
+    from remaster.variant import schema
+
+    click.echo(schema.text(), nl=False)
+
+
+@variants.command(
+    "new",
+    examples=["remaster variant new mine", "remaster variant new lab --extends podman --output lab/lab.toml"],
+)
+@click.argument("name")
+@click.option(
+    "--extends",
+    metavar="NAME|FILE",
+    default="docker",
+    show_default=True,
+    shell_complete=completing.variant_names,
+    help="What it builds upon.",
+)
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Where the file goes.  [default: NAME.toml in the current folder]",
+)
+def variant_new(name: str, extends: str, output: Path | None) -> None:
+    """Write a file to begin the variant NAME with, every key explained in it."""
+    from remaster import showing
+
+    click.echo(showing.begin(name, extends, output))

@@ -9,18 +9,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from remaster.formats import ext4, fat, gpt, grubdisk
 from remaster.formats.model import MIB, SECTOR, Layout, Piece, layout, size_of
 from remaster.menu import grub_cfg
 from tcz.errors import ToolkitError
+from tcz.store import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from remaster.formats.content import DiskParts, ImageContent
     from remaster.formats.model import Source
@@ -67,8 +67,8 @@ def _system_size(files: tuple[tuple[str, Source], ...]) -> int:
 def opened(content: ImageContent) -> Iterator[Layout]:
     """Give the layout of the disk; the file system for data exists only as long as this is open."""
     parts = _parts(content)
-    with tempfile.TemporaryDirectory(prefix="disk-") as folder:
-        data = Path(folder) / "data"
+    with scratch("remaster-disk-") as folder:
+        data = folder / "data"
         ext4.make(
             data,
             parts.data_size,

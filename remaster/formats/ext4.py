@@ -7,8 +7,10 @@ say. Times come from E2FSPROGS_FAKE_TIME, which every release knows; UUID and ha
 from __future__ import annotations
 
 import os
-import tempfile
 from typing import TYPE_CHECKING, Final
+
+from tcz.errors import NoSpaceError
+from tcz.run import CommandError
 
 if TYPE_CHECKING:
     import uuid
@@ -30,21 +32,29 @@ def make(
 ) -> None:
     """Write the file system to ``file``, ``size`` bytes long with holes.
 
-    Raises ``MissingToolError`` without mke2fs, ``ToolkitError`` with what it says where it fails.
+    Raises ``MissingToolError`` without mke2fs, ``NoSpaceError`` on a full disk, ``ToolkitError`` with what
+    mke2fs says where it fails.
     """
     with file.open("wb") as made:
         made.truncate(size)
-    with tempfile.NamedTemporaryFile("w", suffix=".conf") as config:
-        config.write("[defaults]\n")
-        config.flush()
-        env = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "E2FSPROGS_FAKE_TIME": str(max(epoch, 1)),
-            "MKE2FS_CONFIG": config.name,
-            "LC_ALL": "C",
-            "TZ": "UTC",
-        }
-        extended = f"hash_seed={seed},{_ITSELF}"
-        argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-i", "16384", "-m", "0"]
-        argv += ["-O", _FEATURES, "-E", extended, "-U", str(guid), "-L", label, str(file)]
+    config = file.with_name(f"{file.name}.conf")
+    config.write_text("[defaults]\n")
+    env = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "E2FSPROGS_FAKE_TIME": str(max(epoch, 1)),
+        "MKE2FS_CONFIG": str(config),
+        "LC_ALL": "C",
+        "TZ": "UTC",
+    }
+    extended = f"hash_seed={seed},{_ITSELF}"
+    argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-i", "16384", "-m", "0"]
+    argv += ["-O", _FEATURES, "-E", extended, "-U", str(guid), "-L", label, str(file)]
+    try:
         runner.run(argv, env=env)
+    except CommandError as error:
+        if "No space left on device" not in (error.why or ""):
+            raise
+        hint = "free some space, or point TMPDIR to a larger disk"
+        raise NoSpaceError("the disk is full", where=str(file.parent), hint=hint) from error
+    finally:
+        config.unlink()

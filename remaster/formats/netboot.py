@@ -8,61 +8,61 @@ four bytes (Documentation/driver-api/early-userspace/buffer-format.rst).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from remaster.folders import BUILTIN, builtin_tree, merged_list
 from remaster.formats.model import bytes_of, pieces_of
+from remaster.menu import ipxe_script
 from tcz import cpio
-from tcz.errors import ToolkitError
 from tcz.store import sha256_file
-from tcz.tree import FileRef, Node, Tree, directory, regular
+from tcz.tree import FileRef, Tree
 
 if TYPE_CHECKING:
     from remaster.formats.content import ImageContent
     from remaster.formats.model import Source
+    from remaster.menu import Entry, Menu
+    from remaster.plan import Source as PlanSource
 
 FILES: Final = ("vmlinuz", "initrd", "cmdline", "boot.ipxe", "SHA256SUMS")
-BUILTIN: Final = "tmp/builtin"
 _CDE: Final = "cde/"
-_STAFF: Final = 50
 #: Words that tell to look for a medium; here is none, and looking takes ten seconds.
 _MEDIUM_WORDS: Final = ("cde", "waitusb")
 
 
-def words(content: ImageContent) -> tuple[str, ...]:
-    """Return the command line of the first entry of the menu, without what belongs to a medium."""
-    first = content.menu.entries[0].words
-    return tuple(word for word in first if word.partition("=")[0] not in _MEDIUM_WORDS)
+def menu(content: ImageContent) -> Menu:
+    """Return the menu without the words that belong to a medium; entries that are then the same go."""
+    found: dict[tuple[str, ...], Entry] = {}
+    default = content.menu.chosen
+    for entry in (default, *content.menu.entries):
+        words = tuple(word for word in entry.words if word.partition("=")[0] not in _MEDIUM_WORDS)
+        found.setdefault(words, replace(entry, words=words))
+    kept = {entry.label: entry for entry in found.values()}
+    order = [kept[entry.label] for entry in content.menu.entries if entry.label in kept]
+    return replace(content.menu, entries=tuple(order), default=default.label)
 
 
 def extensions(content: ImageContent) -> Tree:
-    """Return what is put over the root: the medium's /cde as /tmp/builtin, parents as they are there."""
-    root, epoch = content.root(), content.epoch
-    nodes: dict[str, Node] = {}
+    """Return what is put over the root: the medium's /cde as /tmp/builtin, parents as they are there.
+
+    A list that the root has there already is gone on with, for there is one of each name.
+    """
+    root = content.root()
+    files: dict[str, PlanSource] = {}
     for path, source in content.iso.files:
         if path.startswith(_CDE):
-            inside = f"{BUILTIN}/{path.removeprefix(_CDE)}"
-            nodes[inside] = regular(_data(source), gid=_STAFF, mtime=epoch)
-            parent = inside.rpartition("/")[0]
-            while parent.startswith(BUILTIN):
-                nodes[parent] = directory(0o775, gid=_STAFF, mtime=epoch)
-                parent = parent.rpartition("/")[0]
+            name = path.removeprefix(_CDE)
+            here = root.get(f"{BUILTIN}/{name}")
+            if here is not None and name.endswith(".lst"):
+                files[name] = merged_list(here.read(), bytes_of(source))
+            else:
+                files[name] = source if isinstance(source, Path | bytes | FileRef) else bytes_of(source)
+    nodes = builtin_tree(files, root, content.epoch)
     if nodes:
-        nodes["tmp"] = root.get("tmp") or directory(0o1777, mtime=epoch)
+        nodes["tmp"] = nodes.get("tmp") or root["tmp"]
         nodes[""] = root[""]
     return Tree(nodes)
-
-
-def _data(source: Source) -> bytes | FileRef:
-    if isinstance(source, Path):
-        return FileRef(source, 0, source.stat().st_size)
-    return source if isinstance(source, bytes | FileRef) else bytes_of(source)
-
-
-def script(command_line: str) -> str:
-    """Return the iPXE script; it lies beside the other files, and addresses are relative to its own."""
-    # A kernel that is told the name of its initrd finds it by UEFI as well.
-    return f"#!ipxe\nkernel vmlinuz initrd=initrd {command_line}\ninitrd initrd\nboot\n"
 
 
 def write(content: ImageContent, targets: tuple[Path, ...]) -> None:
@@ -76,11 +76,9 @@ def write(content: ImageContent, targets: tuple[Path, ...]) -> None:
             # A lz4 member has no end of its own: a block of no bytes tells that there is no more of it.
             file.write(bytes(-file.tell() % 4 + 4))
             cpio.write(over, file=file)
-    text = " ".join(words(content))
-    if "\n" in text:
-        raise ToolkitError("a boot code has a line break in it")
-    command_line.write_text(text + "\n")
-    ipxe.write_text(script(text))
+    choices = menu(content)
+    command_line.write_text(" ".join(choices.chosen.words) + "\n")
+    ipxe.write_text(ipxe_script(choices))
     sums.write_text(
         "".join(f"{sha256_file(made)}  {name}\n" for made, name in zip(targets[:-1], FILES[:-1], strict=True))
     )

@@ -46,7 +46,7 @@ class Format:
 
 
 def _write_iso(content: ImageContent, paths: tuple[Path, ...]) -> None:
-    iso.write_iso(content.iso, paths[0])
+    iso.write_into(content.iso, paths[0])
 
 
 def _write_disk(content: ImageContent, paths: tuple[Path, ...]) -> None:

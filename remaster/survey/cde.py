@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from remaster.folders import names_in
 from remaster.survey.model import Cde, Extension
 from remaster.survey.rootfacts import text_at
 from tcz.errors import VerifyError
@@ -13,7 +14,7 @@ from tcz.metadata import parse_info
 
 if TYPE_CHECKING:
     from remaster.survey.model import OwnManifest
-    from tcz.tree import Tree
+    from tcz.tree import Node, Tree
 
 _FLAGS: Final = ("copy2fs.flg", "copy2fs.lst", "xwbar.lst", "firstrun", "tcz-black.lst")
 _BUILTIN: Final = "tmp/builtin"
@@ -25,18 +26,31 @@ def found(files: Tree, root: Tree, notes: list[str]) -> tuple[tuple[Cde, ...], t
     folders: list[Cde] = []
     extensions: list[Extension] = []
     for tree, wanted in ((files, _TCE), (root, re.compile(re.escape(_BUILTIN)))):
-        for path, node in tree.items():
-            if node.is_dir and wanted.fullmatch(path):
-                folder, packages = _folder(tree, path, notes)
-                if folder.packages or folder.lists:
-                    folders.append(folder)
-                    extensions += packages
+        for path, names in _inside(tree, wanted).items():
+            folder, packages = _folder(tree, path, names, notes)
+            if folder.packages or folder.lists:
+                folders.append(folder)
+                extensions += packages
     return tuple(folders), tuple(extensions)
 
 
-def _folder(tree: Tree, path: str, notes: list[str]) -> tuple[Cde, list[Extension]]:
+def _inside(tree: Tree, wanted: re.Pattern[str]) -> dict[str, dict[str, Node]]:
+    """Return the folders of packages with what lies in them and in their ``optional``."""
+    inside: dict[str, dict[str, Node]] = {}
+    for path, node in tree.items():
+        if node.is_dir and wanted.fullmatch(path):
+            inside[path] = {}
+            continue
+        folder, _, name = path.rpartition("/")
+        if folder.endswith("/optional") and folder not in inside:
+            folder, name = folder.removesuffix("/optional"), f"optional/{name}"
+        if folder in inside:
+            inside[folder][name] = node
+    return inside
+
+
+def _folder(tree: Tree, path: str, files: dict[str, Node], notes: list[str]) -> tuple[Cde, list[Extension]]:
     lists, flags = {}, []
-    files = {one[len(path) + 1 :]: node for one, node in tree.items() if one.startswith(f"{path}/")}
     for name in files:
         if "/" in name:
             continue
@@ -47,13 +61,13 @@ def _folder(tree: Tree, path: str, notes: list[str]) -> tuple[Cde, list[Extensio
     there = {
         name.removeprefix("optional/").removesuffix(".tcz"): node
         for name, node in files.items()
-        if name.startswith("optional/") and name.endswith(".tcz") and name.count("/") == 1
+        if name.startswith("optional/") and name.endswith(".tcz")
     }
-    onboot = lists.get("onboot.lst", ())
     for listed, wanted in lists.items():
         absent = [name for name in wanted if name not in there and not name.endswith("KERNEL")]
         if absent and listed == "onboot.lst":
             notes.append(f"{path}/{listed} names {', '.join(absent)}, not to be found in {path}/optional")
+    onboot = set(lists.get("onboot.lst", ()))
     extensions = [
         Extension(
             name=name,
@@ -72,12 +86,6 @@ def _folder(tree: Tree, path: str, notes: list[str]) -> tuple[Cde, list[Extensio
         flags=tuple(sorted(flags)),
     )
     return folder, extensions
-
-
-def names_in(text: str) -> tuple[str, ...]:
-    """Return the packages that a list names: the first word of each line, # begins a remark."""
-    lines = (line.partition("#")[0].split() for line in text.splitlines())
-    return tuple(words[0].removesuffix(".tcz") for words in lines if words)
 
 
 def _version(tree: Tree, path: str) -> str:

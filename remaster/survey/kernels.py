@@ -36,7 +36,8 @@ def head_of(data: bytes | Content) -> bytes:
 
 def is_kernel(head: bytes) -> bool:
     """Tell a kernel image by its first bytes."""
-    return head[_MAGIC_AT : _MAGIC_AT + 4] == _MAGIC and head[510:512] == b"\x55\xaa"
+    whole = len(head) >= _FLAGS_AT + 2
+    return whole and head[_MAGIC_AT : _MAGIC_AT + 4] == _MAGIC and head[510:512] == b"\x55\xaa"
 
 
 def read(path: str, size: int, head: bytes) -> KernelFile:

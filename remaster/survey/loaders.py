@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from remaster.survey.medium import Medium
     from tcz.tree import Tree
 
-_ISOLINUX = re.compile(rb"ISOLINUX (\d[\w.~+-]{0,40})")
-_GRUB = re.compile(rb"GNU GRUB  version %s|GRUB version|grub_memmove")
+_SYSLINUX = re.compile(rb"(ISO|SYS|EXT)LINUX (\d[\w.~+-]{0,40})")
+_GRUB = re.compile(rb"GNU GRUB  version %s|GRUB version|grub_memmove|GRUB \0Geom\0")
 _GRUB_VERSION = re.compile(rb"\0(2\.\d{2}[\w.~+-]{0,24})\0")
 _NAMES: Final = ("isolinux.bin", "ldlinux.sys", "efiboot.img", "efi.img")
 _SIZE_MAX: Final = 64 << 20
@@ -27,6 +27,11 @@ def found(medium: Medium) -> tuple[Loader, ...]:
             program, version = identify(data)
             where = image.path or f"offset {image.offset}, no file"
             loaders.append(Loader(firmware=image.platform, program=program, version=version, where=where))
+    if any(medium.starter[:440]):
+        program, version = identify(medium.starter)
+        loaders.append(
+            Loader(firmware="bios", program=program, version=version, where="the disk's beginning")
+        )
     known = {loader.where for loader in loaders}
     for path, node in medium.files.items():
         name = path.rpartition("/")[2].lower()
@@ -47,9 +52,9 @@ def _bytes(files: Tree, path: str) -> bytes:
 
 def identify(data: bytes) -> tuple[str, str]:
     """Return the program and the version that a boot image tells."""
-    isolinux = _ISOLINUX.search(data)
-    if isolinux:
-        return "isolinux", isolinux[1].decode()
+    syslinux = _SYSLINUX.search(data)
+    if syslinux:
+        return f"{syslinux[1].decode().lower()}linux", syslinux[2].decode()
     if _GRUB.search(data):
         version = _GRUB_VERSION.search(data)
         return "grub", version[1].decode() if version else ""

@@ -9,6 +9,7 @@ from remaster.survey import bootconfig, cde, kernels, loaders, owntext, rootfact
 from remaster.survey.medium import INITRD_MAX, is_archive, open_medium
 from remaster.survey.model import ArchiveShape, Fact, InitrdFile, MemberShape, Survey
 from tcz import cpio
+from tcz.compress import most
 from tcz.errors import VerifyError
 from tcz.tree import Tree
 
@@ -26,6 +27,9 @@ _MENUS = {
     "grub.cfg": bootconfig.grub,
 }
 _INCLUDES_MAX = 16
+#: What is read of menus: one file, and all together.
+_MENU_MAX = 1 << 20
+_MENUS_MAX = 4 << 20
 #: How deep in a folder initrds that no menu names are looked for: release/distribution_files/core.gz.
 _FOLDERS_MAX = 2
 
@@ -65,7 +69,8 @@ def examine(path: Path) -> Examined:
 
 def examine_medium(medium: Medium) -> Examined:
     """Look at what was opened."""
-    notes = _Notes([], [])
+    notes = _Notes(list(medium.notes), [])
+    notes.unread += [f"partition {one.number}: {one.fault}" for one in medium.partitions if one.fault]
     entries, timeout = _menus(medium.files, notes)
     found = _kernels(medium.files)
     chosen = next((entry for entry in entries if entry.default), None)
@@ -84,6 +89,8 @@ def examine_medium(medium: Medium) -> Examined:
         kind=medium.kind,
         size=medium.size,
         volume_id=_volume(medium),
+        table=medium.table,
+        partitions=medium.partitions,
         names="" if medium.iso is None else medium.iso.names,
         hybrid=medium.iso is not None and medium.iso.hybrid,
         kernel=None if image is None else Fact(value=image.release, where=image.path),
@@ -128,19 +135,25 @@ def _volume(medium: Medium) -> Fact | None:
 def _menus(files: Tree, notes: _Notes) -> tuple[tuple[BootEntry, ...], Fact | None]:
     entries: list[BootEntry] = []
     timeout: Fact | None = None
-    for path in files:
+    place, left = _Places(files), _MENUS_MAX
+    for path, node in files.items():
         reader = _MENUS.get(path.rpartition("/")[2].lower())
-        text = rootfacts.text_at(files, path) if reader else None
-        if reader is None or text is None or len(text) > 1 << 20:
+        if reader is None or node.size > min(_MENU_MAX, left):
             continue
+        text = rootfacts.text_at(files, path)
+        if text is None:
+            continue
+        left -= len(text)
         config = reader(text, path)
-        for place in config.includes[:_INCLUDES_MAX]:
-            beside = f"{path.rpartition('/')[0]}/{place}" if not place.startswith("/") else place
-            real = find(files, beside)
+        for other in config.includes[:_INCLUDES_MAX]:
+            beside = f"{path.rpartition('/')[0]}/{other}" if not other.startswith("/") else other
+            real = place.find(beside)
             if real is None:
-                notes.contradictions.append(f"{path} includes {place}, which is not there")
+                notes.contradictions.append(f"{path} includes {other}, which is not there")
                 continue
-            more = bootconfig.isolinux(rootfacts.text_at(files, real) or "", real)
+            text = rootfacts.text_at(files, real) if files[real].size <= min(_MENU_MAX, left) else None
+            left -= len(text or "")
+            more = bootconfig.isolinux(text or "", real)
             config = replace(config, entries=config.entries or more.entries)
         entries += config.entries
         if config.timeout is not None and timeout is None:
@@ -148,13 +161,26 @@ def _menus(files: Tree, notes: _Notes) -> tuple[tuple[BootEntry, ...], Fact | No
     return tuple(entries), timeout
 
 
+class _Places:
+    """Finds what paths of menus mean, any number of them."""
+
+    def __init__(self, files: Tree) -> None:
+        self._files = files
+        self._low: dict[str, str] = {}
+
+    def find(self, path: str) -> str | None:
+        wanted = "/".join(part for part in path.split("/") if part not in ("", "."))
+        if wanted in self._files:
+            return wanted
+        if not self._low:
+            for here in self._files:
+                self._low.setdefault(here.lower(), here)
+        return self._low.get(wanted.lower())
+
+
 def find(files: Tree, path: str) -> str | None:
     """Return where a path of a menu is on the medium: its root is the medium's, case may differ."""
-    wanted = "/".join(part for part in path.split("/") if part not in ("", "."))
-    if wanted in files:
-        return wanted
-    low = wanted.lower()
-    return next((here for here in files if here.lower() == low), None)
+    return _Places(files).find(path)
 
 
 def _place(entry: BootEntry) -> tuple[str, str, str]:
@@ -166,11 +192,12 @@ def _named(
 ) -> dict[tuple[str, str, str], tuple[str, ...]]:
     """Return for each entry the initrds that are there; tell what is not."""
     found = {}
+    place = _Places(files)
     for entry in entries:
         paths = []
         folder = entry.where.rpartition("/")[0]
         for path in (entry.kernel, *entry.initrds):
-            real = find(files, path) or (None if path.startswith("/") else find(files, f"{folder}/{path}"))
+            real = place.find(path) or (None if path.startswith("/") else place.find(f"{folder}/{path}"))
             if real is None:
                 name = entry.label or entry.title
                 notes.contradictions.append(
@@ -207,6 +234,7 @@ def _initrds(medium: Medium, named: Sequence[str], notes: _Notes) -> dict[str, c
     if medium.loaded is not None:
         return {medium.path.name: medium.loaded}
     found: dict[str, cpio.Loaded] = {}
+    left = most(medium.size)
     for path in dict.fromkeys(named) if named else medium.files:
         node = medium.files[path]
         if not node.is_file or not 0 < node.size <= INITRD_MAX or path.endswith(".tcz"):
@@ -214,7 +242,8 @@ def _initrds(medium: Medium, named: Sequence[str], notes: _Notes) -> dict[str, c
         if not named and (path.count("/") > _FOLDERS_MAX or not is_archive(kernels.head_of(node.data))):
             continue
         try:
-            found[path] = cpio.load(node.read())
+            found[path] = cpio.load(node.read(), limit=left)
+            left -= sum(member.unpacked for member in found[path].members)
         except VerifyError as error:
             if named:
                 notes.unread.append(f"{path}: {'; '.join(error.lines())}")

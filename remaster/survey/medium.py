@@ -1,4 +1,7 @@
-"""Opens whatever an image can be: an ISO image, an initrd, a folder. What is in it stays where it is."""
+"""Opens whatever an image can be: an ISO image, a disk, an initrd, a tar archive, a folder.
+
+What is in it stays where it is.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from remaster import isofs, owners
-from tcz import cpio
+from remaster.disks import filesystems, partitions
+from remaster.disks.blocks import QCOW2, open_blocks
+from remaster.survey.model import PartitionFound
+from tcz import cpio, tar
 from tcz.compress import kind as compression_of
 from tcz.cpio_entries import FORMATS
 from tcz.errors import VerifyError
@@ -16,20 +22,26 @@ from tcz.tree import FileRef, Tree, regular
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from remaster.disks.blocks import Blocks
     from remaster.isofs import IsoImage
     from remaster.survey.model import Kind
 
 #: What a compressed or plain archive, a kernel or a list can be: nothing here is a disk.
 INITRD_MAX: Final = 2 << 30
 _DISK: Final = b"\x55\xaa"
-_HINT: Final = "an ISO image, an initrd, or a folder with one of them or with a root file system"
+_TAR_AT: Final = 257
+_HINT: Final = "an ISO image, a disk, an initrd, or a folder with one of them or with a root file system"
+_STARTER_MAX: Final = 1 << 20
+#: What tells the partition that a machine starts from, the surest first.
+_SYSTEM: Final = ("manifest.json", "boot", "cde", "tce", "extlinux.conf", "syslinux.cfg", "EFI")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Medium:
     """What was opened: files of the medium, the root where it lies open, the ISO image where it is one.
 
-    An initrd is a medium of one file; ``loaded`` is what came out of it.
+    An initrd is a medium of one file; ``loaded`` is what came out of it. Of a disk ``files`` are those of the
+    partition that it is started from; ``starter`` is what a BIOS loads before any file system is read.
     """
 
     path: Path
@@ -39,6 +51,10 @@ class Medium:
     root: Tree | None = None
     iso: IsoImage | None = None
     loaded: cpio.Loaded | None = None
+    table: str = ""
+    partitions: tuple[PartitionFound, ...] = ()
+    starter: bytes = b""
+    notes: tuple[str, ...] = ()
 
 
 def open_medium(path: Path) -> Medium:
@@ -53,10 +69,70 @@ def open_medium(path: Path) -> Medium:
             return Medium(path=path, kind="iso", size=iso.size, files=iso.tree, iso=iso)
         if is_archive(head):
             return _initrd(path)
+        if head[_TAR_AT:][:5] == b"ustar":
+            return _tar(path)
+        if head[:4] == QCOW2 or head[510:] == _DISK or _has_gpt(path):
+            return _disk(path, "qcow2" if head[:4] == QCOW2 else "disk")
     except OSError as error:
         raise VerifyError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    what = "a disk image, which cannot be read yet" if head[510:] == _DISK else "nothing that can be read"
-    raise VerifyError(f"this is {what}", where=str(path), hint=_HINT)
+    raise VerifyError("this is nothing that can be read", where=str(path), hint=_HINT)
+
+
+def _has_gpt(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(520)[512:] == b"EFI PART"
+
+
+def _tar(path: Path) -> Medium:
+    root = tar.read(path)
+    return Medium(path=path, kind="tar", size=path.stat().st_size, files=Tree(), root=root)
+
+
+def _disk(path: Path, kind: Kind) -> Medium:
+    blocks = open_blocks(path)
+    table = partitions.read(blocks)
+    held = [filesystems.look(blocks, part.offset, part.size) for part in table.partitions]
+    if table.scheme == "none" and not held[0].kind:
+        raise VerifyError("this is a disk without partitions and file systems", where=str(path), hint=_HINT)
+    trees = [one.tree for one in held if one.tree is not None and len(one.tree) > 1]
+    chosen = next((tree for sign in _SYSTEM for tree in trees if sign in tree), trees[0] if trees else None)
+    files = chosen or Tree()
+    is_root = looks_like_root(files)
+    return Medium(
+        path=path,
+        kind=kind,
+        size=path.stat().st_size,
+        files=Tree() if is_root else files,
+        root=files if is_root else None,
+        table=table.scheme,
+        partitions=tuple(
+            PartitionFound(
+                number=part.number,
+                name=part.name,
+                kind=part.kind,
+                offset=part.offset,
+                size=part.size,
+                file_system=one.kind,
+                label=one.label,
+                uuid=one.uuid,
+                files=None if one.tree is None else sum(not node.is_dir for _, node in one.tree.items()),
+                chosen=one.tree is not None and one.tree is chosen,
+                fault=one.fault,
+            )
+            for part, one in zip(table.partitions, held, strict=True)
+        ),
+        starter=_starter(blocks, table),
+        notes=table.notes,
+    )
+
+
+def _starter(blocks: Blocks, table: partitions.Table) -> bytes:
+    """Return the MBR's code and what it goes on with: a BIOS boot partition, or the sectors behind it."""
+    for part in table.partitions:
+        if part.kind == "BIOS boot" and part.offset + part.size <= blocks.size:
+            return blocks.read(0, 440) + blocks.read(part.offset, min(part.size, _STARTER_MAX))
+    first = min((part.offset for part in table.partitions), default=0)
+    return blocks.read(0, min(max(512, first), _STARTER_MAX, blocks.size))
 
 
 def of_files(title: str, files: Mapping[str, Path]) -> Medium:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["iso", "initrd", "folder", "root"]
+Kind = Literal["iso", "initrd", "folder", "root", "disk", "qcow2", "tar"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +88,26 @@ class BootEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionFound:
+    """A partition of a disk: what the table says, and the file system that is in it.
+
+    ``chosen`` is the one whose files were looked at; ``fault`` says why its files could not be read.
+    """
+
+    number: int
+    name: str
+    kind: str
+    offset: int
+    size: int
+    file_system: str
+    label: str
+    uuid: str
+    files: int | None
+    chosen: bool
+    fault: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Extension:
     """A package: its version where one is told, and where it lies."""
 
@@ -150,6 +170,8 @@ class Survey:
     kind: Kind
     size: int
     volume_id: Fact | None = None
+    table: str = ""
+    partitions: tuple[PartitionFound, ...] = ()
     names: str = ""
     hybrid: bool = False
     distribution: Fact | None = None

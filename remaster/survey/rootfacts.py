@@ -34,6 +34,8 @@ _MUSL: Final = b"musl libc ("
 _MUSL_VERSION = re.compile(rb"\0(1\.\d{1,3}\.\d{1,3})\0")
 #: The note that names the oldest kernel a libc starts on (.note.ABI-tag of the System V ABI for Linux).
 _ABI_NOTE: Final = b"\x04\0\0\0\x10\0\0\0\x01\0\0\0GNU\0\0\0\0\0"
+_TEXT_MAX: Final = 16 << 20
+_LIBC_MAX: Final = 64 << 20
 _KEY = re.compile(r"^([A-Z_]+)=(.*)$")
 
 
@@ -61,9 +63,9 @@ def node_at(tree: Tree, path: str) -> Node | None:
 
 
 def text_at(tree: Tree, path: str) -> str | None:
-    """Return a file's text, ``None`` where there is no such file."""
+    """Return a file's text, ``None`` where there is no such file, or one larger than any text is."""
     node = node_at(tree, path)
-    if node is None or not node.is_file:
+    if node is None or not node.is_file or node.size > _TEXT_MAX:
         return None
     return node.read().decode(errors="replace")
 
@@ -123,7 +125,7 @@ def _architecture(tree: Tree) -> Fact | None:
 def _libc(tree: Tree) -> tuple[Fact | None, Fact | None]:
     for path in _LIBCS:
         node = node_at(tree, path)
-        if node is None or not node.is_file:
+        if node is None or not node.is_file or node.size > _LIBC_MAX:
             continue
         data = node.read()
         glibc = _GLIBC.search(data)

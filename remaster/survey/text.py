@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from remaster.survey.model import Fact, InitrdFile, Survey
 
 _WIDTH = 13
-_KINDS = {"iso": "ISO image", "initrd": "initrd", "folder": "folder", "root": "unpacked root file system"}
+_KINDS = {
+    "iso": "ISO image",
+    "initrd": "initrd",
+    "folder": "folder",
+    "root": "unpacked root file system",
+    "disk": "raw disk image",
+    "qcow2": "qcow2 disk image",
+    "tar": "tar archive with a root file system",
+}
+_TABLES = {"gpt": "GPT", "mbr": "MBR", "none": "none, the disk is one file system"}
 
 
 def lines(found: Survey) -> tuple[str, ...]:
@@ -30,6 +39,7 @@ def lines(found: Survey) -> tuple[str, ...]:
         ("menu waits", found.timeout),
     )
     out += [_fact(title, fact) for title, fact in rows if fact is not None]
+    out += _partitions(found)
     if found.root_entries:
         out.append(_row("root", f"{found.root_entries} entries, {size_text(found.root_size)}"))
     if found.installed:
@@ -72,6 +82,19 @@ def _fact(title: str, fact: Fact) -> str:
     newer = " or newer" if wants else ""
     seconds = " s" if title == "menu waits" else ""
     return _row(title, f"{wants}{fact.value}{newer}{seconds}  [{fact.where}]")
+
+
+def _partitions(found: Survey) -> Iterable[str]:
+    if found.table:
+        yield _row("partitions", _TABLES[found.table])
+    for one in found.partitions:
+        told = " ".join(filter(None, (one.file_system or "no file system that is known", one.label)))
+        files = "" if one.files is None else f", {one.files} files"
+        mark = "*" if one.chosen else " "
+        name = f"{one.number}. {one.name or one.kind}".strip(". ")
+        yield _row("", f"{mark} {name}: {size_text(one.size)} at {one.offset}, {told}{files}")
+        if one.fault:
+            yield _row("", f"    {one.fault}")
 
 
 def _initrd(initrd: InitrdFile) -> Iterable[str]:

@@ -8,7 +8,19 @@ from __future__ import annotations
 import click
 
 from tcz import __version__, clikit
-from tcz.cli import build, importing, lint, mirror, mirror_serve, mirror_sync, query, recipe, sbom, system
+from tcz.cli import (
+    build,
+    importing,
+    lint,
+    mirror,
+    mirror_files,
+    mirror_serve,
+    mirror_sync,
+    query,
+    recipe,
+    sbom,
+    system,
+)
 
 
 @click.group(cls=clikit.Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -41,6 +53,7 @@ for _command in (
     cli.add_command(_command)
 for _command in (
     mirror_sync.sync,
+    mirror_files.files,
     mirror_serve.serve,
     mirror_serve.publish,
     mirror_serve.keys,

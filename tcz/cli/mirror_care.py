@@ -11,6 +11,8 @@ from tcz import clikit
 from tcz.cli import mirror_options as options
 
 if TYPE_CHECKING:
+    from tcz.mirror.model import Branch
+    from tcz.mirror.upstream import Upstream
     from tcz.reporting import Reporter
 
 
@@ -47,10 +49,8 @@ def repair(
     as_json: bool,
 ) -> None:
     """Mend what verify finds wrong. Exit code 9: something is left."""
-    from functools import partial
-
     from tcz.errors import ConfigError
-    from tcz.mirror import publish
+    from tcz.mirror import config, known, publish
     from tcz.mirror import repair as work
     from tcz.mirror.repository import Mirror
     from tcz.mirror.upstream import open_upstream
@@ -68,7 +68,13 @@ def repair(
             sign = options.signing(folder, unsigned=unsigned)
         except ConfigError:
             sign = publish.unsigned  # refused where something must be published; the rest needs no key
-        reach = partial(open_upstream, cache=Dirs.from_env().cache, runner=HostRunner())
+        upstreams, dirs = config.read(folder).upstreams, Dirs.from_env()
+
+        def reach(address: str, branch: Branch) -> Upstream:
+            return open_upstream(
+                known.upstream(address, upstreams, (), dirs), branch, dirs.cache, HostRunner()
+            )
+
         found = work.repair(opened, progress, sources=sources, drop=drop, reach=reach, sign=sign)
     if as_json:
         clikit.echo_json(found)

@@ -41,6 +41,7 @@ _keys = click.option(
 
 def _mirrors(function: _F) -> _F:
     option = click.option(
+        "-m",
         "--mirror",
         "mirrors",
         metavar="MIRROR",
@@ -339,7 +340,7 @@ def _show_items(items: Iterable[Item], *, as_json: bool, long: bool) -> None:
 @click.argument("old", metavar="A")
 @click.argument("new", metavar="B")
 @click.option(
-    "--mirror", metavar="DIR", help="A and B are snapshots or serials of the mirror in DIR, or public."
+    "-m", "--mirror", metavar="DIR", help="A and B are snapshots or serials of the mirror in DIR, or public."
 )
 @_keys
 @_branch

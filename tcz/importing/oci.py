@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     Files = Callable[[str], FileRef | None]
 
 _DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})\Z")
+#: docker save names a configuration by its hash.
+_NAMED: Final = re.compile(r"(?:^|/)([0-9a-f]{64})(?:\.json)?\Z")
 _INDEXES: Final = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -71,6 +73,8 @@ class Image:
     config: dict[str, Any]
     reference: str
     digest: str
+    #: The configuration as it is written, whose hash is the image's id.
+    config_file: FileRef
 
 
 def is_layout(path: Path) -> bool:
@@ -93,7 +97,7 @@ def read(path: Path, spool: Spool, options: ImageOptions) -> Draft:
     image or a layer that is not there.
     """
     try:
-        image = find(_files_of(path, spool), options.image)
+        image = find(files_of(path, spool), options.image)
         layers = _chosen(image, options.layer)
         contents = apply_layers([spool.add(layer) for layer in layers], image, options)
     except VerifyError as error:
@@ -117,7 +121,8 @@ def read(path: Path, spool: Spool, options: ImageOptions) -> Draft:
     )
 
 
-def _files_of(path: Path, spool: Spool) -> Files:
+def files_of(path: Path, spool: Spool) -> Files:
+    """Return what finds the files of a layout or an archive by path."""
     if not path.is_dir():
         return _members(archive.read(path, spool, archive.Owners(users={}, groups={})).tree)
 
@@ -171,7 +176,8 @@ def _from_layout(files: Files, wanted: str | None) -> Image:
         )
     reference, digest = found[0]
     manifest = _dict(_json(_blob(files, digest), digest))
-    config = _dict(_json(_blob(files, _text(_dict(manifest.get("config")).get("digest"))), "configuration"))
+    config_file = _blob(files, _text(_dict(manifest.get("config")).get("digest")))
+    config = _dict(_json(config_file, "configuration"))
     layers = []
     for entry in _list(manifest.get("layers")):
         kind = _text(_dict(entry).get("mediaType"))
@@ -185,6 +191,7 @@ def _from_layout(files: Files, wanted: str | None) -> Image:
         config=config,
         reference=reference,
         digest=digest.removeprefix("sha256:"),
+        config_file=config_file,
     )
 
 
@@ -227,12 +234,24 @@ def _from_docker(files: Files, wanted: str | None) -> Image:
         if layer is None:
             raise VerifyError(f"a layer is missing: {name!r}")
         layers.append(layer)
-    digest = hashlib.sha256(file.read() if file else b"").hexdigest()
+    if file is None:
+        raise VerifyError(f"the configuration is missing: {place!r}")
+    digest = hashlib.sha256(file.read()).hexdigest()
+    named = _NAMED.search(place)
+    if named is not None and named[1] != digest:
+        raise VerifyError(f"wrong sha256: {place}", why=f"found sha256:{digest}")
     reference = wanted or (tags[chosen[0]][0] if tags[chosen[0]] else "")
     diff_ids = _diff_ids(config)
     if len(diff_ids) != len(layers):
         raise VerifyError(f"{len(layers)} layers, but the configuration names {len(diff_ids)}")
-    return Image(layers=tuple(layers), diff_ids=diff_ids, config=config, reference=reference, digest=digest)
+    return Image(
+        layers=tuple(layers),
+        diff_ids=diff_ids,
+        config=config,
+        reference=reference,
+        digest=digest,
+        config_file=file,
+    )
 
 
 def _diff_ids(config: dict[str, Any]) -> tuple[str, ...]:

@@ -205,6 +205,24 @@ check with `[package.allow]` (see [recipe.md](recipe.md)); it is shown as allowe
 `--fix` repairs what is marked so, writes the image and the files beside it anew, and keeps the old ones as
 `FILE.orig`; with `--in-place` it does not keep them.
 
+## What packages are held against
+
+`--base` names the base that they are loaded on: its files, owners, modes, libraries and what its kernel
+mounts. `floe` is this toolkit's own; the others are those of Tiny Core, of whose files `tcz lint` has
+lists.
+
+`--arch` tells what packages are for: `x86_64`, `x86`, `armv6`, `armv7` or `aarch64`. All bases are of
+x86_64. For another architecture the same one stands in, with the machine of that and the name of its
+dynamic loader, as Tiny Core builds all of them from the same sources: programs and libraries for another
+processor are errors, and all else is looked at as well. What is said of missing libraries, of the loader
+that programs name and of the C library's version is a guess then, as the files of another base tell it.
+`tcz mirror add` takes the architecture, and where it can the base, from the branch, and leaves those three
+checks (`elf-library`, `elf-interpreter`, `elf-libc-version`) out for `armv6`, `armv7` and `aarch64`;
+`--skip` does so here.
+
+`--kernel` is the release that modules must be for; `--against` names other packages: a folder, a mirror's
+or its `provides.db`.
+
 ## JSON
 
 `--json` writes one object, schema 1: `base`, `kernel`, `submission`, `level`; `packages`, each with `name`,

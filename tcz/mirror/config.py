@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from tcz import toml
 from tcz.errors import ConfigError
+from tcz.mirror import views
 from tcz.mirror.model import ARCHITECTURES, Branch
 from tcz.mirror.repository import CONFIG
 from tcz.store import replacing
@@ -30,6 +31,7 @@ _KEY = re.compile(r"[A-Za-z0-9+/]{20,100}={0,2}\Z")
 class Upstream:
     """A mirror that this one copies from. ``url``: http(s), rsync, or a folder; ``key``: whose signature.
 
+    ``authorities`` is a file of certificates, of which one vouches for the server; empty for the usual ones.
     Of two that offer a package, the one of the higher priority is asked.
     """
 
@@ -37,6 +39,7 @@ class Upstream:
     url: str
     priority: int = 0
     key: str = ""
+    authorities: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +131,7 @@ def upstream(table: toml.Table) -> Upstream:
         url=table.string("url", check=place),
         priority=table.integer("priority", 0, high=1000),
         key=table.string("key", "", check=_key),
+        authorities=table.string("ca", "", check=_file),
     )
 
 
@@ -143,6 +147,16 @@ def place(text: str) -> str | None:
         return str(error)
     if parts.scheme not in _SCHEMES or not (parts.netloc or parts.scheme == "file"):
         return "is neither a URL (http, https, rsync, file) nor a folder's absolute path"
+    try:
+        views.split(text)
+    except ConfigError as error:
+        return error.hint
+    return None
+
+
+def _file(text: str) -> str | None:
+    if not text.startswith("/") or not text.isprintable():
+        return "is not the absolute path of a file"
     return None
 
 
@@ -176,6 +190,7 @@ def dumps(config: Config) -> str:
         lines += ["", "[[upstream]]", f"name = {_quoted(upstream.name)}", f"url = {_quoted(upstream.url)}"]
         lines += [f"priority = {upstream.priority}"] if upstream.priority else []
         lines += [f"key = {_quoted(upstream.key)}"] if upstream.key else []
+        lines += [f"ca = {_quoted(upstream.authorities)}"] if upstream.authorities else []
     if config.keys:
         lines += ["", "[signing]", f"keys = {_listed(config.keys)}"]
     if config.latest:

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tcz.errors import ConfigError, FetchError
+from tcz.errors import ConfigError, FetchError, NoSpaceError
 from tcz.mirror import catalogue as catalogues
 from tcz.mirror.model import EMPTY
 from tcz.mirror.objects import sync_disk
@@ -21,7 +21,7 @@ from tcz.run import CommandError
 from tcz.store import sync
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tcz.mirror.model import Blob, Catalogue
     from tcz.mirror.repository import Mirror
@@ -37,6 +37,10 @@ _RSYNC: Final = (
     *("rsync", "-rt", "--modify-window=-1", "--delay-updates"),
     *("--chmod=D755,F644", "--timeout=120"),
 )
+#: Of a file that a power cut left with the right size and time and other bytes, rsync would never copy any.
+_LASTING: Final = "--fsync"
+_UNKNOWN_OPTION: Final = "unknown option"
+_FULL: Final = "(28)"
 
 
 def is_remote(place: str) -> bool:
@@ -48,7 +52,8 @@ def publish(mirror: Mirror, place: str, runner: Runner, reporter: Reporter, *, d
     """Copy the state that a mirror shows to ``place``; return its serial.
 
     No other command changes the mirror meanwhile. Raises ``ConfigError`` for a mirror that shows nothing and
-    a place that cannot be, ``FetchError`` where rsync gives up, ``MissingToolError`` where there is none.
+    a place that cannot be, ``FetchError`` where rsync gives up, ``NoSpaceError`` where that is for want of
+    room, ``MissingToolError`` where there is none.
     """
     with mirror.writing(reporter):
         state = mirror.shown()
@@ -172,6 +177,7 @@ def _replace_files(state: Path, catalogue: Catalogue, folder: Path) -> None:
         _beside(folder / path).unlink(missing_ok=True)
     sync_disk(folder)
     (folder / _BUSY).unlink()
+    sync(folder)
 
 
 def _begun(folder: Path) -> set[str]:
@@ -217,11 +223,34 @@ def _to_rsync(state: Path, catalogue: Catalogue, place: str, runner: Runner, rep
         # one more look, as only a complete copy may lose what the mirror has lost
         ("removals", ["--delete-delay"]),
     )
+    run = _Rsync(runner, place, reporter)
     for title, options in passes:
         with reporter.step(f"{title} to {place}"):
-            try:
-                runner.run([*_RSYNC, *options, "--", f"{state}/", place.rstrip("/") + "/"])
-            except CommandError as error:
+            run(title, [*options, "--", f"{state}/", place.rstrip("/") + "/"])
+
+
+class _Rsync:
+    """Runs of rsync that copy to one place; without ``_LASTING`` where an old rsync does not know that."""
+
+    def __init__(self, runner: Runner, place: str, reporter: Reporter) -> None:
+        self._runner = runner
+        self._place = place
+        self._reporter = reporter
+        self._options = [*_RSYNC, _LASTING]
+
+    def __call__(self, title: str, words: Sequence[str]) -> None:
+        try:
+            self._runner.run([*self._options, *words])
+        except CommandError as error:
+            why = error.why or ""
+            if _UNKNOWN_OPTION in why and _LASTING in self._options:
+                self._reporter.warn(f"rsync here or there lacks {_LASTING}: a power cut may spoil the copy")
+                self._options.remove(_LASTING)
+                self(title, words)
+            elif _FULL in why:
+                hint = "free some space there, then run again"
+                raise NoSpaceError("the disk is full", where=self._place, why=why, hint=hint) from error
+            else:
                 raise FetchError(
-                    f"rsync could not copy the {title}", where=place, why=error.why, hint="run it again"
+                    f"rsync could not copy the {title}", where=self._place, why=why, hint="run it again"
                 ) from error

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -12,16 +14,19 @@ from tcz.errors import ConfigError
 from tcz.mirror import trust
 from tcz.mirror.publish import KEYS
 from tcz.mirror.sign import PublicKey, SecretKey, signer
-from tcz.store import replacing
+from tcz.store import replacing, sync
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tcz.paths import Dirs
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _PRIVATE: Final = 0o600
+_LEFTOVER = re.compile(r"\..+\.(?:key|pub|minisig|revoked)\.[a-z0-9_]{8}\Z")
+#: What a signature's file begins with, and no list of keys holds.
+_SIGNATURE: Final = b"untrusted comment:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +43,12 @@ class Key:
 class KeyRing:
     """Keys by name: ``NAME.key`` (mode 0600), ``NAME.pub``, ``NAME.pub.minisig`` made with an older key.
 
-    ``NAME.revoked`` lists keys that are void, signed with NAME. Keys that follow one another are a family:
-    a mirror shows that of its own key, for lists that clients cannot check would make them refuse it.
+    ``NAME.revoked`` lists keys that are void, and holds the signature of that with NAME. Keys that follow one
+    another are a family: a mirror shows that of its own key, for lists that clients cannot check would make
+    them refuse it.
+
+    A key is there as soon as its ``.pub`` is, which is written last: what a command left that ended early is
+    nothing until the same command is given again, which goes on with it.
     """
 
     def __init__(self, dirs: Dirs) -> None:
@@ -62,20 +71,8 @@ class KeyRing:
 
     def new(self, name: str) -> PublicKey:
         """Make a key; raises ``ConfigError`` for a name that is taken or none."""
-        if not _NAME.match(name):
-            raise ConfigError(f"{name!r} cannot name a key", hint="letters, digits, and . _ - between them")
-        secret, public = self.folder / f"{name}.key", self.folder / f"{name}.pub"
-        if public.exists() or secret.exists():
-            raise ConfigError(f"there is a key {name} already", hint="keys are not made anew: choose a name")
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        key = SecretKey.new()
-        handle = os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
-        with os.fdopen(handle, "w") as file:
-            file.write(key.text())
-            file.flush()
-            os.fsync(handle)
-        _write(public, key.public.text().encode())
-        return key.public
+        with self._alone():
+            return self._made(name, None)
 
     def secret(self, name: str) -> SecretKey:
         """Return a key to sign with; raises ``ConfigError``: missing, revoked or open to others."""
@@ -107,13 +104,36 @@ class KeyRing:
 
     def rotate(self, old: str, new: str) -> PublicKey:
         """Make a key that ``old`` vouches for: who trusts that one will trust it too."""
-        signer = self.secret(old)
-        key = self.new(new)
-        _write(self.folder / f"{new}.pub.minisig", trust.successor(signer, key))
-        return key
+        with self._alone():
+            return self._made(new, self.secret(old))
+
+    def _made(self, name: str, vouching: SecretKey | None) -> PublicKey:
+        """Make a key, or what is lacking of one that was begun."""
+        if not _NAME.match(name):
+            raise ConfigError(f"{name!r} cannot name a key", hint="letters, digits, and . _ - between them")
+        secret, public = self.folder / f"{name}.key", self.folder / f"{name}.pub"
+        if public.exists():
+            raise ConfigError(f"there is a key {name} already", hint="keys are not made anew: choose a name")
+        if secret.exists():
+            key = self.secret(name)
+        else:
+            key = SecretKey.new()
+            _write(secret, key.text().encode(), _PRIVATE)
+        signature = self.folder / f"{name}.pub.minisig"
+        if vouching is not None:
+            _write(signature, trust.successor(vouching, key.public))
+        elif signature.exists():
+            signature.unlink()
+            sync(self.folder)
+        _write(public, key.public.text().encode())
+        return key.public
 
     def revoke(self, name: str, by: str) -> None:
         """Declare a key void, signed with another one of its family. Raises ``ConfigError``."""
+        with self._alone():
+            self._revoke(name, by)
+
+    def _revoke(self, name: str, by: str) -> None:
         gone = self._public().get(name)
         if gone is None:
             raise ConfigError(f"there is no key {name}", hint="tcz mirror keys list shows all there are")
@@ -127,9 +147,8 @@ class KeyRing:
                 hint="a key is revoked by one that followed it",
             )
         names = {gone.name}.union(*(self._list(one) for one in family))
-        text, signature = trust.revocation(names, key)
-        _write(self.folder / f"{by}.revoked.minisig", signature)
-        _write(self.folder / f"{by}.revoked", text)
+        # One file, as the list and its signature are nothing without each other.
+        _write(self.folder / f"{by}.revoked", b"".join(trust.revocation(names, key)))
 
     def holder(self, key: PublicKey) -> str | None:
         """Return the name of a key that can sign; ``None`` for one whose secret is not here, or is void."""
@@ -150,8 +169,7 @@ class KeyRing:
         lists = [name for name, key in family.items() if key.name not in gone and self._list(name)]
         if lists:
             longest = max(sorted(lists), key=lambda name: len(self._list(name)))
-            found[trust.REVOKED] = (self.folder / f"{longest}.revoked").read_bytes()
-            found[f"{trust.REVOKED}.minisig"] = (self.folder / f"{longest}.revoked.minisig").read_bytes()
+            found[trust.REVOKED], found[f"{trust.REVOKED}.minisig"] = self._revocation(longest)
         return found
 
     def _public(self) -> dict[str, PublicKey]:
@@ -177,15 +195,40 @@ class KeyRing:
 
     def _list(self, name: str) -> frozenset[str]:
         try:
-            return trust.parse_revoked((self.folder / f"{name}.revoked").read_bytes())
+            return trust.parse_revoked(self._revocation(name)[0])
         except FileNotFoundError:
             return frozenset()
+
+    def _revocation(self, name: str) -> tuple[bytes, bytes]:
+        """Return the list of void keys that a key signed, and the signature."""
+        file = self.folder / f"{name}.revoked"
+        data = file.read_bytes()
+        text, found, rest = data.partition(_SIGNATURE)
+        # Rings of earlier versions have it in a file beside the list.
+        return text, found + rest if found else file.with_name(f"{file.name}.minisig").read_bytes()
 
     def _gone(self) -> frozenset[str]:
         lists = (self._list(file.stem) for file in self.folder.glob("*.revoked"))
         return frozenset().union(*lists)
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let no other command change the ring meanwhile; remove what those left that ended early."""
+        missing = [one for one in (self.folder, *self.folder.parents) if not one.exists()]
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for one in reversed(missing):
+            sync(one.parent)
+        handle = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            for leftover in self.folder.iterdir():
+                if _LEFTOVER.match(leftover.name):
+                    leftover.unlink()
+            yield
+        finally:
+            os.close(handle)
 
-def _write(file: Path, data: bytes) -> None:
-    with replacing(file, lasting=True) as new:
+
+def _write(file: Path, data: bytes, mode: int = 0o644) -> None:
+    with replacing(file, lasting=True, mode=mode) as new:
         new.write_bytes(data)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tcz import toml
 from tcz.errors import ConfigError, VerifyError
 from tcz.mirror import config as configs
+from tcz.mirror import views
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,10 +30,16 @@ _BELOW = re.compile(r"(?:/public)?(?:/[0-9]+\.x/[a-z0-9_]+/tcz)?\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """A mirror to read: where it is, and the keys one of which signs it; none: it is not checked."""
+    """A mirror to read: where it is, and the keys one of which signs it; none: it is not checked.
+
+    ``authorities`` is a file of those that may vouch for its server, empty for the usual ones; ``view`` tells
+    which of its states is meant (see ``tcz.mirror.views``).
+    """
 
     address: str
     keys: tuple[PublicKey, ...] = ()
+    authorities: str = ""
+    view: str = ""
 
 
 def mirrors(dirs: Dirs) -> tuple[Upstream, ...]:
@@ -64,11 +71,20 @@ def chosen(
 
 
 def meant(name: str, known: Iterable[Upstream], keys: Sequence[PublicKey] = ()) -> Chosen:
-    """Return the mirror called ``name`` or at that address; ``keys`` go before the one that is known."""
+    """Return the mirror called ``name`` or at that address; ``keys`` go before the one that is known.
+
+    Either may end in a view; without one, that of the configuration is meant. Raises ``ConfigError``.
+    """
     known = tuple(known)
+    name, view = views.split(name)
     same = [one for one in known if one.name == name] or [one for one in known if same_place(one.url, name)]
-    address = same[0].url if same and same[0].name == name else name
-    return Chosen(address=address, keys=tuple(keys) or tuple(key_of(one) for one in same if one.key))
+    configured = [views.split(one.url) for one in same[:1]] or [(name, "")]
+    return Chosen(
+        address=configured[0][0] if same and same[0].name == name else name,
+        keys=tuple(keys) or tuple(key_of(one) for one in same if one.key),
+        authorities=next((one.authorities for one in same if one.authorities), ""),
+        view=view or configured[0][1],
+    )
 
 
 def upstream(name: str, upstreams: Sequence[Upstream], key_files: Sequence[Path], dirs: Dirs) -> Chosen:
@@ -82,7 +98,7 @@ def same_place(one: str, other: str) -> bool:
 
 
 def _plain(address: str) -> str:
-    text = address.removeprefix("file://")
+    text = views.split(address)[0].removeprefix("file://")
     if "://" not in text:
         text = os.path.abspath(text)  # noqa: PTH100 - links are not followed: public changes
     return _BELOW.sub("", text.rstrip("/"))

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcz.errors import ConfigError, VerifyError
-from tcz.mirror import known
+from tcz.mirror import known, views
 from tcz.mirror.model import Branch
 from tcz.mirror.place import Folder, Web
-from tcz.mirror.repository import CONFIG, PUBLIC, Mirror
+from tcz.mirror.repository import CONFIG, Mirror
 from tcz.mirror.shelf import Catalogued, Indexed, Shelf
 
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ def open_source(mirror: Chosen, branch: Branch | None, dirs: Dirs) -> Source:
         return _verified(mirror, branch, dirs)
     address = mirror.address
     if address.startswith(_WEB):
-        web = Web(address, dirs.cache / "web")
+        web = Web(address, dirs.cache / "web", authorities=mirror.authorities)
         return Indexed(web if branch is None else web.below(branch.folder))
     path = _path(address)
     if (path / CONFIG).is_file():
-        return _own(Mirror.open(path), branch)
+        return _own(Mirror.open(path), branch, views.shown(path, mirror.view) if mirror.view else None)
     return Indexed(_folder(path, branch))
 
 
@@ -80,12 +80,12 @@ def _vouched(mirror: Chosen, dirs: Dirs) -> tuple[str, Vouched]:
     address = mirror.address.rstrip("/").removesuffix(found[0] if found else "")
     place: Place
     if address.startswith(_WEB):
-        place = Web(address, dirs.cache / "web")
+        place = Web(address, dirs.cache / "web", authorities=mirror.authorities)
     else:
         path = _path(address)
         # One state from beginning to end, whatever its owner publishes meanwhile.
-        place = Folder((path / PUBLIC if (path / CONFIG).is_file() else path).resolve())
-    return address, vouch(place, mirror.keys, Seen(dirs))
+        place = Folder(views.shown(path, mirror.view).resolve())
+    return address, vouch(place, mirror.keys, Seen(dirs, mirror.view))
 
 
 def sums(mirror: Chosen, dirs: Dirs) -> Callable[[str], str | None]:

@@ -8,11 +8,12 @@ import json
 import shutil
 import tempfile
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tcz.metadata import Md5, dep_text, md5_text
+from tcz.mirror import catalogue as catalogues
 from tcz.mirror.bring import Bringer, wanted
 from tcz.mirror.objects import Objects
 from tcz.mirror.shelf import Indexed, Shelf
@@ -32,11 +33,16 @@ if TYPE_CHECKING:
     from tcz.run import Runner
 
 _RECORD = "parcel.json"
+#: What is known anew each time.
+_NOT_KEPT = ("path", "needs", "mirror", "serial")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """A package that lies at ``path``, its .dep and .md5.txt beside it; ``mirror`` is where it came from."""
+    """A package that lies at ``path``, its .dep and .md5.txt beside it; ``mirror`` is where it came from.
+
+    ``serial`` is that of what the mirror showed, where it tells one.
+    """
 
     name: str
     path: Path
@@ -48,6 +54,7 @@ class Parcel:
     summary: str
     license: str
     mirror: str
+    serial: int | None = None
 
 
 class Parcels:
@@ -89,8 +96,10 @@ class Parcels:
         for source, upstream in self._opened():
             mine = [name for name in names if name not in found and source.needs(name) is not None]
             promised = upstream.promised() if mine else None
+            serial = _serial(upstream) if mine else None
             wants = [wanted(source, name, promised, strict=upstream.signed) for name in mine]
-            found |= {parcel.name: parcel for parcel in self._brought(wants, upstream)}
+            brought = self._brought(wants, upstream)
+            found |= {parcel.name: replace(parcel, serial=serial) for parcel in brought}
         return tuple(found[name] for name in names)
 
     def _brought(self, wants: Sequence[Want], upstream: Upstream) -> Iterator[Parcel]:
@@ -159,10 +168,21 @@ class Parcels:
                 license=entry.license,
                 mirror=upstream.where,
             )
-            told = {k: v for k, v in asdict(parcel).items() if k not in ("path", "needs", "mirror")}
+            told = {k: v for k, v in asdict(parcel).items() if k not in _NOT_KEPT}
             with replacing(new / _RECORD) as record:
                 record.write_text(json.dumps(told))
             shutil.rmtree(folder, ignore_errors=True)
             new.rename(folder)
         finally:
             shutil.rmtree(new, ignore_errors=True)
+
+
+def _serial(upstream: Upstream) -> int | None:
+    """Return the serial of what a mirror of this toolkit shows; ``None`` for one that has none."""
+    root = None if upstream.base is None else upstream.base.read(catalogues.ROOT)
+    try:
+        told = json.loads(root or b"{}")
+    except ValueError:
+        return None
+    serial = told.get("serial") if isinstance(told, dict) else None
+    return serial if isinstance(serial, int) else None

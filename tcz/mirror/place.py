@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 import threading
 import time
@@ -16,8 +17,10 @@ from urllib.parse import quote
 from tcz.errors import FetchError, VerifyError
 from tcz.fetch import retry_after
 from tcz.store import replacing, sha256_file
+from tcz.websession import refuse_stranger, session
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
@@ -84,7 +87,7 @@ class Folder:
     def open(self, path: str) -> BinaryIO | None:
         """See ``Place``."""
         try:
-            with (self.path / path).open("rb") as file:
+            with regular(self.path / path) as file:
                 return _copied(iter(lambda: file.read(_BLOCK), b""), str(self.path / path))
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
@@ -99,6 +102,18 @@ class Folder:
     def files(self, suffix: str) -> Iterable[str] | None:
         """See ``Place``."""
         return sorted(path.name for path in self.path.glob(f"*{suffix}"))
+
+
+def regular(path: Path) -> io.BufferedReader:
+    """Open a file to read; raises ``VerifyError`` for a pipe or a device, which may have no end."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(path)
+    raise VerifyError("neither a file nor a folder", where=str(path))
 
 
 def _copied(blocks: Iterable[bytes], where: str) -> BinaryIO:
@@ -131,21 +146,35 @@ class Web:
     """Files below an address. What has not changed since it was read last comes out of the cache."""
 
     def __init__(
-        self, address: str, cache: Path, *, timeout: tuple[float, float] = _TIMEOUT, pause: float = 1.0
+        self,
+        address: str,
+        cache: Path,
+        *,
+        timeout: tuple[float, float] = _TIMEOUT,
+        pause: float = 1.0,
+        authorities: str = "",
     ) -> None:
         """``cache`` is a folder for what was read; ``timeout`` is for connect and read, in seconds.
 
-        ``pause`` is the wait before a busy server is asked again, where it names none.
+        ``pause`` is the wait before a busy server is asked again, where it names none; ``authorities`` is for
+        ``tcz.websession``.
         """
         self.where = address.rstrip("/")
         self._cache = cache
         self._timeout = timeout
         self._pause = pause
+        self._authorities = authorities
         self._local = threading.local()
 
     def below(self, path: str) -> Web:
         """See ``Place``."""
-        return Web(f"{self.where}/{path}", self._cache, timeout=self._timeout, pause=self._pause)
+        return Web(
+            f"{self.where}/{path}",
+            self._cache,
+            timeout=self._timeout,
+            pause=self._pause,
+            authorities=self._authorities,
+        )
 
     def prepare(self, paths: Sequence[str]) -> None:
         """See ``Place``: each file is asked for when its turn comes."""
@@ -180,11 +209,11 @@ class Web:
         address = self.address(path)
         kept = self._cache / hashlib.sha256(address.encode()).hexdigest()
         tags = _tags(kept)
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = requests.Session()
+        asking: requests.Session | None = getattr(self._local, "session", None)
+        if asking is None:
+            asking = self._local.session = session(self._authorities)
         try:
-            with session.get(address, headers=tags, stream=True, timeout=self._timeout) as answer:
+            with asking.get(address, headers=tags, stream=True, timeout=self._timeout) as answer:
                 if answer.status_code == _UNCHANGED and tags:
                     return kept.open("rb")
                 if answer.status_code in _ABSENT:
@@ -200,6 +229,7 @@ class Web:
                 _keep(kept, data, answer)
                 return data
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            refuse_stranger(error, address)
             hint = "check the address, or run again later"
             raise FetchError("could not be read", where=address, why=cause(error), hint=hint) from error
 

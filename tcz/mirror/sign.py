@@ -21,6 +21,7 @@ from tcz.errors import ConfigError, VerifyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 _UNTRUSTED: Final = "untrusted comment: "
 _TRUSTED: Final = "trusted comment: "
@@ -108,10 +109,14 @@ class SecretKey:
 
     def sign(self, data: bytes, comment: str) -> bytes:
         """Return the .minisig file for ``data``; ``comment`` is one line, and signed with it."""
+        return self.sign_hash(hashlib.blake2b(data).digest(), comment)
+
+    def sign_hash(self, digest: bytes, comment: str) -> bytes:
+        """Return the .minisig file for data whose BLAKE2b hash of 64 bytes is ``digest``; see ``sign``."""
         if not comment.isprintable() and not comment.replace("\t", "").isprintable():
             raise ConfigError(f"{comment!r} cannot be the comment of a signature: one line of text")
         private = Ed25519PrivateKey.from_private_bytes(self._seed)
-        signature = private.sign(hashlib.blake2b(data).digest())
+        signature = private.sign(digest)
         whole = private.sign(signature + comment.encode())
         return (
             f"{_UNTRUSTED}signature from key {self.public.name}\n"
@@ -166,16 +171,28 @@ def signer(signature: bytes, where: str) -> str:
 def verify(data: bytes, signature: bytes, keys: Iterable[PublicKey], where: str) -> Verified:
     """Check a .minisig file for ``data``; raises ``VerifyError`` unless one of ``keys`` made it."""
     found = _parts(signature, where)
+    return _verify(found, hashlib.blake2b(data).digest() if found.kind == _HASHED else data, keys, where)
+
+
+def verify_file(path: Path, signature: bytes, keys: Iterable[PublicKey], where: str) -> Verified:
+    """Check a .minisig file for the file at ``path``, however large; see ``verify``."""
+    found = _parts(signature, where)
+    with path.open("rb") as file:
+        signed = file.read() if found.kind != _HASHED else hashlib.file_digest(file, hashlib.blake2b).digest()
+    return _verify(found, signed, keys, where)
+
+
+def _verify(found: _Parts, signed: bytes, keys: Iterable[PublicKey], where: str) -> Verified:
     key = next((key for key in keys if key.id == found.key_id), None)
     if key is None:
         raise VerifyError(
-            f"signed with the key {signer(signature, where)}, which is not trusted",
+            f"signed with the key {found.key_id[::-1].hex().upper()}, which is not trusted",
             where=where,
             hint="get the mirror's key by a way of its own, and compare",
         )
     public = Ed25519PublicKey.from_public_bytes(key.key)
     try:
-        public.verify(found.signed, hashlib.blake2b(data).digest() if found.kind == _HASHED else data)
+        public.verify(found.signed, signed)
         public.verify(found.whole, found.signed + found.comment.encode())
     except InvalidSignature:
         raise VerifyError(

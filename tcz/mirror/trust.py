@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from tcz.errors import VerifyError
 from tcz.mirror import catalogue as catalogues
+from tcz.mirror import views
 from tcz.mirror.publish import KEYS
 from tcz.mirror.sign import PublicKey, verify
 from tcz.store import replacing
@@ -76,26 +77,37 @@ def check(
             f"the mirror shows its state {serial}, and its state {last_serial} was seen before",
             where=catalogues.ROOT,
             why="an old state with known faults may be shown to you on purpose",
-            hint="ask who runs the mirror; a mirror goes back by publishing again, under a higher serial",
+            hint="ask who runs the mirror; a mirror goes back by publishing again, under a higher serial\n"
+            "a snapshot is asked for as ADDRESS#snapshot=NAME",
         )
     sha256 = hashlib.sha256(catalogue_bytes).hexdigest()
     return Checked(serial=serial, title=told[2], key=found.key, sha256=sha256)
 
 
 class Seen:
-    """The highest serial that was seen, by key; one small file each below the state of this user."""
+    """The highest serial that was seen, by key; one small file each below the state of this user.
 
-    def __init__(self, dirs: Dirs) -> None:
+    Of a view (a snapshot or a state by its number, see ``tcz.mirror.views``) that was asked for, what it is
+    stays the same for ever; no older state counts as seen in the place of it, nor it in the place of others.
+    """
+
+    def __init__(self, dirs: Dirs, view: str = "") -> None:
         """Nothing is written until something was seen."""
         self._folder = dirs.state / "mirrors"
+        self._view = view
 
     def last(self, keys: Iterable[PublicKey]) -> int:
-        """Return the highest serial seen under any of ``keys``; 0 if none was."""
-        return max((self._read(key)[0] for key in keys), default=0)
+        """Return the highest serial seen under any of ``keys``, below which none is shown; 0 for a view."""
+        return 0 if self._view else max((self._read(self._file(key))[0] for key in keys), default=0)
 
     def note(self, checked: Checked) -> None:
-        """Remember a catalogue; raises ``VerifyError`` where the same serial named other bytes before."""
-        serial, sha256 = self._read(checked.key)
+        """Remember a catalogue.
+
+        Raises ``VerifyError`` where the same serial, or the same view, named other bytes before.
+        """
+        if self._view:
+            self._note_view(checked)
+        serial, sha256 = self._read(self._file(checked.key))
         if serial == checked.serial and sha256 != checked.sha256:
             raise VerifyError(
                 f"the mirror shows two different states as number {serial}",
@@ -103,8 +115,29 @@ class Seen:
                 hint="ask who runs the mirror: somebody else may hold its key",
             )
         if checked.serial > serial:
-            with replacing(self._file(checked.key), lasting=True) as new:
-                new.write_text(f"{checked.serial} {checked.sha256} {checked.title}\n")
+            self._write(self._file(checked.key), checked)
+
+    def _note_view(self, checked: Checked) -> None:
+        if self._view.startswith(views.STATE) and int(self._view.removeprefix(views.STATE)) != checked.serial:
+            raise VerifyError(
+                f"the mirror shows its state {checked.serial}, and {self._view} was asked for",
+                where=catalogues.ROOT,
+            )
+        file = self._file(checked.key).with_suffix(f".{self._view}")
+        serial, sha256 = self._read(file)
+        if serial and (serial, sha256) != (checked.serial, checked.sha256):
+            raise VerifyError(
+                f"{self._view} was the state {serial}, and is shown as another: {checked.serial}",
+                where=catalogues.ROOT,
+                why="a snapshot never changes; another old state with known faults may be shown on purpose",
+                hint=f"ask who runs the mirror; if a new one has that name, remove {file}",
+            )
+        if not serial:
+            self._write(file, checked)
+
+    def _write(self, file: Path, checked: Checked) -> None:
+        with replacing(file, lasting=True) as new:
+            new.write_text(f"{checked.serial} {checked.sha256} {checked.title}\n")
 
     def revoked(self) -> frozenset[str]:
         """Return the ids of the keys that ``note_revoked`` was told of."""
@@ -140,16 +173,16 @@ class Seen:
     def _file(self, key: PublicKey) -> Path:
         return self._folder / f"{key.name}-{hashlib.sha256(key.key).hexdigest()[:16]}"
 
-    def _read(self, key: PublicKey) -> tuple[int, str]:
+    def _read(self, file: Path) -> tuple[int, str]:
         try:
-            fields = self._file(key).read_text().split(" ", 2)
+            fields = file.read_text().split(" ", 2)
             return int(fields[0]), fields[1]
         except FileNotFoundError:
             return 0, ""
         except (ValueError, IndexError) as error:
             raise VerifyError(
                 "what was seen of a mirror before can no longer be read",
-                where=str(self._file(key)),
+                where=str(file),
                 hint="restore the file, or remove it to begin anew with this mirror",
             ) from error
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
@@ -10,7 +12,8 @@ from urllib.parse import urlsplit
 from tcz.errors import ConfigError, VerifyError
 from tcz.fetch import AbsentError, Downloads
 from tcz.mirror import catalogue as catalogues
-from tcz.mirror.place import Folder, Web
+from tcz.mirror import views
+from tcz.mirror.place import Folder, Web, regular
 from tcz.mirror.rsync import Rsync
 from tcz.mirror.trust import Seen
 from tcz.mirror.vouch import Sealed, vouch
@@ -78,10 +81,11 @@ class Upstream(Protocol):
 class FolderUpstream:
     """A folder of this machine: with the official layout below it, or the folder of the packages."""
 
-    def __init__(self, path: Path, branch: Branch) -> None:
-        """Raise ``ConfigError`` where there is no such folder."""
+    def __init__(self, path: Path, branch: Branch, view: str = "") -> None:
+        """Raise ``ConfigError`` where there is no such folder, or in a mirror's no such view."""
         if not path.is_dir():
             raise ConfigError(f"there is no folder {path}", hint="name a mirror's folder or its address")
+        path = views.shown(path, view)
         if (path / "public").is_dir():
             # One state from beginning to end, whatever its owner publishes meanwhile.
             path = (path / "public").resolve()
@@ -126,17 +130,22 @@ class WebUpstream:
         *,
         pause: float = 1.0,
         timeout: tuple[float, float] = (5.0, 60.0),
+        authorities: str = "",
     ) -> None:
-        """``cache`` keeps index files; ``pause`` is the first wait between attempts and doubles."""
+        """``cache`` keeps index files; ``pause`` is the first wait between attempts and doubles.
+
+        ``authorities`` is for ``tcz.websession``.
+        """
         address = address.rstrip("/")
         whole = address.endswith("/tcz")
         base = _base(address, branch)
-        self.base: Place | None = None if base is None else Web(base, cache, timeout=timeout, pause=pause)
+        web = partial(Web, cache=cache, timeout=timeout, pause=pause, authorities=authorities)
+        self.base: Place | None = None if base is None else web(base)
         self._branch = branch
-        self._web = Web(
-            address if whole else f"{address}/{branch.folder}", cache, timeout=timeout, pause=pause
+        self._web = web(address if whole else f"{address}/{branch.folder}")
+        self._downloads = Downloads(
+            cache, attempts=_ATTEMPTS, pause=pause, timeout=timeout, authorities=authorities
         )
-        self._downloads = Downloads(cache, attempts=_ATTEMPTS, pause=pause, timeout=timeout)
         self.where = self._web.where
 
     def refresh(self) -> Place:
@@ -258,32 +267,34 @@ class SignedUpstream:
 
 def open_signed(chosen: Chosen, branch: Branch, dirs: Dirs, runner: Runner) -> Upstream:
     """Return an upstream that is verified where its key is known; raises ``ConfigError``."""
-    upstream = open_upstream(chosen.address, branch, dirs.cache, runner)
+    upstream = open_upstream(chosen, branch, dirs.cache, runner)
     if not chosen.keys:
         return upstream
-    return SignedUpstream(upstream, branch, chosen.keys, Seen(dirs))
+    return SignedUpstream(upstream, branch, chosen.keys, Seen(dirs, chosen.view))
 
 
-def open_upstream(address: str, branch: Branch, cache: Path, runner: Runner) -> Upstream:
+def open_upstream(chosen: Chosen, branch: Branch, cache: Path, runner: Runner) -> Upstream:
     """Return the upstream at an address or in a folder, unverified; raises ``ConfigError``."""
+    address = chosen.address
     scheme = urlsplit(address).scheme
     if scheme in ("http", "https"):
-        return WebUpstream(address, branch, cache / "web")
+        return WebUpstream(address, branch, cache / "web", authorities=chosen.authorities)
     if scheme == "rsync":
         name = address.removeprefix("rsync://").replace("%", "%25").replace("/", "%2F")
         return RsyncUpstream(address, branch, cache / "rsync" / name / str(branch), runner)
     if scheme == "file" or "://" not in address:
-        return FolderUpstream(Path(address.removeprefix("file://")), branch)
+        return FolderUpstream(Path(address.removeprefix("file://")), branch, chosen.view)
     raise ConfigError(f"{address} is no address of a mirror", hint="http://, https://, rsync:// or a folder")
 
 
 def _copied(file: Path, to: Path, limit: int) -> bool:
     try:
-        size = file.stat().st_size
-        if size > limit:
-            raise VerifyError(f"larger than it should be: {size} of {limit} bytes", where=str(file))
-        shutil.copyfile(file, to)
-    except FileNotFoundError:
+        with regular(file) as source, to.open("wb") as target:
+            size = os.fstat(source.fileno()).st_size
+            if size > limit:
+                raise VerifyError(f"larger than it should be: {size} of {limit} bytes", where=str(file))
+            shutil.copyfileobj(source, target, 1 << 20)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return False
     return True
 

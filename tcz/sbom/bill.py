@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from tcz.model import Built, BuiltPackage, ResolvedSource
 
 #: ``package``: one of ours; ``source``: compiled or taken into it; ``library``: came along with a source
-#: (a Go module, a crate); ``tool``: was in the build root.
-Role = Literal["package", "source", "library", "tool"]
+#: (a Go module, a crate); ``tool``: was in the build root. Of an image also ``base``: what it is built upon,
+#: and ``kernel``.
+Role = Literal["package", "source", "library", "tool", "base", "kernel"]
 Link = Literal["needs", "source", "library", "tool"]
 
 #: Names bills; any fixed value does.
@@ -28,6 +29,8 @@ _ALGORITHMS = ("sha256", "sha1", "md5")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """One line of the bill; ``ref`` is unique in it. ``hash`` is as in ``ResolvedSource``.
+
+    ``license_text`` is a licence in words of its own, where it is no expression.
 
     ``build_id`` and ``root`` say, for packages, which build and which kind of build root it came from.
     """
@@ -44,6 +47,7 @@ class Part:
     origin: str = ""
     build_id: str = ""
     root: str = ""
+    license_text: str = ""
 
     @property
     def checksum(self) -> tuple[str, str] | None:

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from tcz.sbom.bill import Bill, Part
 
 _ALGORITHMS: Final = {"sha256": "SHA-256", "md5": "MD5"}
-_TYPES: Final = {"package": "application", "source": "library", "library": "library", "tool": "application"}
+_TYPES: Final = {
+    "package": "application",
+    "source": "library",
+    "library": "library",
+    "tool": "application",
+    "base": "operating-system",
+    "kernel": "operating-system",
+}
+_RUNNING: Final = ("package", "library", "base", "kernel")
 
 
 def dumps(bill: Bill) -> str:
@@ -53,12 +61,14 @@ def _component(part: Part) -> dict[str, Any]:
     }
     if part.summary:
         found["description"] = part.summary
-    found["scope"] = "required" if part.role in ("package", "library") else "excluded"
+    found["scope"] = "required" if part.role in _RUNNING else "excluded"
     if part.checksum is not None:
         algorithm, digest = part.checksum
         found["hashes"] = [{"alg": _ALGORITHMS[algorithm], "content": digest}]
     if part.license:
         found["licenses"] = [{"expression": part.license}]
+    elif part.license_text:
+        found["licenses"] = [{"license": {"name": part.license_text}}]
     if part.purl:
         found["purl"] = part.purl
     references = [("website", part.homepage), ("source-distribution", part.origin)]

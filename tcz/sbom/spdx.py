@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from tcz.sbom.bill import Bill, Part, Relation
 
 _NONE: Final = "NOASSERTION"
-_PURPOSES: Final = {"package": "INSTALL", "source": "SOURCE", "library": "LIBRARY", "tool": "APPLICATION"}
+_PURPOSES: Final = {
+    "package": "INSTALL",
+    "source": "SOURCE",
+    "library": "LIBRARY",
+    "tool": "APPLICATION",
+    "base": "OPERATING-SYSTEM",
+    "kernel": "OPERATING-SYSTEM",
+}
 
 
 def dumps(bill: Bill) -> str:
@@ -64,6 +71,8 @@ def _package(part: Part) -> dict[str, Any]:
         del found["versionInfo"]
     if part.summary:
         found["summary"] = part.summary
+    if part.license_text:
+        found["licenseComments"] = part.license_text
     if part.homepage:
         found["homepage"] = part.homepage
     if part.checksum is not None:

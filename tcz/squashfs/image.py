@@ -43,10 +43,10 @@ from tcz.squashfs.layout import (
 )
 from tcz.squashfs.options import LARGEST_BLOCK, SMALLEST_BLOCK
 from tcz.squashfs.tables import LIMIT, Region, Table
-from tcz.tree import Node, Tree
+from tcz.tree import ENTRIES_MAX, PATHS_MAX, Node, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 _MODE_OF: Final = tuple(MODE_OF.get(number, 0) for number in range(16))
@@ -56,6 +56,8 @@ _DOT_NAMES: Final = frozenset((b".", b".."))
 _FOLDERS: Final = (DIR, DIR + EXTENDED)
 #: A listing's size counts "." and "..", which are not in it.
 _DOTS: Final = 3
+#: A listing of a million names of 24 letters.
+_LISTING_MAX: Final = 32 << 20
 
 
 def read(path: Path) -> Tree:
@@ -173,14 +175,18 @@ class Image:
         found: dict[str, Node] = {}
         first: dict[int, str] = {}
         shared: dict[int, list[str]] = {}
-        path = ""
+        targets, path = 0, ""
         try:
             for path, position, kind in self._walk():
                 if position in first:
                     shared.setdefault(position, [first[position]]).append(path)
                 elif kind not in _FOLDERS:
                     first[position] = path
-                found[path] = self._node(path, position, kind)
+                node = found[path] = self._node(path, position, kind)
+                if node.is_link:
+                    targets += node.size
+                    if targets > PATHS_MAX:
+                        raise self._unsound(f"the target of /{path} is too long")
         except (struct.error, KeyError, IndexError) as error:
             raise self._unsound(f"the inode of /{path}, or of what it holds, lies outside of it") from error
         for names in shared.values():
@@ -205,7 +211,7 @@ class Image:
         # Rows are made as Row._make does it, without a call of a function of Python for each.
         new, add = tuple.__new__, found.append
         nothing = (0, 0)
-        path = ""
+        targets, path = 0, ""
         try:
             for path, position, kind in self._walk():
                 if kind == FILE:
@@ -216,6 +222,9 @@ class Image:
                     told = (path, mode & 0o7777 | stat.S_IFDIR, ids[uid], ids[gid], 0, mtime, "", nothing)
                 elif kind == LINK:
                     _, mode, uid, gid, mtime, _, _, size = unpack_link(data, position)
+                    targets += size
+                    if size > TARGET_MAX or targets > PATHS_MAX:
+                        raise self._unsound(f"the target of /{path} is too long")
                     target = os.fsdecode(data[position + LINK_INODE.size : position + LINK_INODE.size + size])
                     mode = mode & 0o7777 | stat.S_IFLNK
                     told = (path, mode, ids[uid], ids[gid], size, mtime, target, nothing)
@@ -243,15 +252,25 @@ class Image:
         waiting = [("", position)]
         entered = {position}
         budget = len(self._directories.data)
+        entries, characters = 0, 0
         while waiting:
             folder, position = waiting.pop()
             at, end = self._listing(position)
             # Listings are never shared, or a small image could name any number of files.
             budget -= end - at
+            if end - at > _LISTING_MAX:
+                raise self._unsound(f"/{folder} holds more than any folder does")
             if budget < 0:
                 raise self._unsound(f"/{folder} lists what another folder lists")
             prefix = f"{folder}/" if folder else ""
-            for name, place in self._entries(at, end, folder):
+            listed = self._entries(at, end, folder)
+            entries += len(listed)
+            characters += len(listed) * len(prefix) + end - at
+            if entries > ENTRIES_MAX or characters > PATHS_MAX:
+                raise self._unsound("more files, or longer names, than any image has")
+            if len(prefix) > PATH_MAX:
+                raise self._unsound(f"too long a path: /{folder:.80}...")
+            for name, place in listed:
                 path = prefix + name
                 kind = inodes[place]
                 if kind in _FOLDERS:
@@ -273,7 +292,7 @@ class Image:
         begin = self._directories.places[start] + offset
         return begin, begin + size - _DOTS
 
-    def _entries(self, at: int, end: int, folder: str) -> Iterable[tuple[str, int]]:
+    def _entries(self, at: int, end: int, folder: str) -> Sequence[tuple[str, int]]:
         """Return the names of a listing with the places of their inodes."""
         data, places = self._directories.data, self._inodes.places
         entry, step = DIR_ENTRY.unpack_from, DIR_ENTRY.size
@@ -307,7 +326,7 @@ class Image:
             raise self._broken(f"a name that no file can have, in /{folder}")
         if len(set(names)) != len(names):
             raise self._unsound(f"a name is twice in /{folder}")
-        return zip(joined.decode("utf-8", "surrogateescape").split("\0"), found, strict=False)
+        return tuple(zip(joined.decode("utf-8", "surrogateescape").split("\0"), found, strict=False))
 
     def _node(self, path: str, position: int, kind: int) -> Node:
         """Return what an inode says."""
@@ -316,7 +335,7 @@ class Image:
         if not bits:
             raise self._unsound(f"an inode of the unknown kind {kind}, at /{path}")
         if len(path) > PATH_MAX:
-            raise self._unsound(f"too long a path: /{path}")
+            raise self._unsound(f"too long a path: /{path:.80}...")
         if kind == FILE:
             _, mode, uid, gid, mtime, _, start, fragment, offset, size = FILE_INODE.unpack_from(
                 data, position
@@ -338,8 +357,8 @@ class Image:
         elif bits == stat.S_IFLNK:
             length = LINK_INODE.unpack_from(data, position)[-1]
             begin = position + LINK_INODE.size
-            content = data[begin : begin + length]
-            if len(content) != length or length > TARGET_MAX:
+            content = data[begin : begin + length] if length <= TARGET_MAX else b""
+            if len(content) != length:
                 raise self._unsound(f"the target of /{path} is cut off")
         elif bits in (stat.S_IFCHR, stat.S_IFBLK):
             device = device_of(DEVICE_INODE.unpack_from(data, position)[-1])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tcz.build import Settings
     from tcz.reporting import Step
     from tcz.run import Result
+    from tests.artefact.proof_made import Place
 
 #: Parts of the cache that builds only read: fetched packages, their pins, unpacked roots.
 SHARED = ("apt", "roots", "store", "pins")
@@ -124,3 +125,13 @@ def write_recipe(tmp_path: Path) -> Callable[..., Path]:
         return place
 
     return write
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Give an image in all formats, and all that it was made of. It is only looked at."""
+    from tests.artefact.proof_made import Place as Made  # noqa: PLC0415 - few tests need it
+
+    place = Made(tmp_path_factory.mktemp("proof"))
+    place.make(formats=("iso,disk,qcow2,netboot,tar",), files=(f"{place.top / 'given'}:/etc/given",))
+    return place

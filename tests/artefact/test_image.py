@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zstandard
 
-from remaster import image, manifest, plan
+from remaster import image, manifest
 from remaster.bootcode import BootCodes
 from remaster.sshkey import PublicKey
 from remaster.variant import FileSpec, Variant
@@ -24,6 +24,8 @@ from tcz.errors import ConfigError, NoSpaceError, VerifyError
 from tcz.model import Built, BuiltPackage, ResolvedSource
 from tcz.paths import Dirs
 from tcz.reporting import SilentReporter
+from tcz.squashfs import writer
+from tcz.squashfs.options import SquashOptions
 from tcz.store import sha256_file
 from tcz.tree import Node, Tree, directory, regular, symlink
 
@@ -135,7 +137,8 @@ def stock(folder: Path) -> Shelf:
         ("extra", ()),
     ):
         path = folder / f"{name}.tcz"
-        path.write_bytes(name.encode() * 1000)
+        tree = Tree({f"usr/local/share/{name}": regular(name.encode() * 1000)})
+        writer.write(tree, path, SquashOptions(), epoch=0)
         Path(f"{path}.md5.txt").write_text(f"{hashlib.md5(path.read_bytes()).hexdigest()}  {name}.tcz\n")  # noqa: S324
         if needs:
             Path(f"{path}.dep").write_text("libfoo.tcz\nmodules-KERNEL.tcz\n")
@@ -196,6 +199,7 @@ def test_the_medium(shelf: Shelf, dirs: Dirs, tmp_path: Path) -> None:
         "/boot/isolinux/isolinux.bin",
         "/boot/isolinux/isolinux.cfg",
         "/boot/isolinux/boot.msg",
+        *(f"/boot/isolinux/f{key}.msg" for key in (2, 3, 4, 5)),
         "/boot/isolinux/ldlinux.c32",
         "/boot/grub/grub.cfg",
         "/EFI/BOOT/efiboot.img",
@@ -307,7 +311,8 @@ def test_nothing_is_done_twice(shelf: Shelf, dirs: Dirs, tmp_path: Path) -> None
     assert first.changed
     assert not second.changed
     assert second.sha256 == first.sha256
-    assert first.outputs.image.stat() == stat
+    again = first.outputs.image.stat()
+    assert (again.st_ino, again.st_mtime_ns) == (stat.st_ino, stat.st_mtime_ns)
 
 
 @pytest.mark.parametrize(
@@ -400,9 +405,3 @@ def test_compressors(shelf: Shelf, dirs: Dirs, tmp_path: Path, compressor: Any) 
     raw = read_iso(made.outputs.image, "/boot/floe.img")
     magic = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "xz": b"\xfd7zXZ", "none": b"070701"}
     assert raw.startswith(magic[compressor])
-
-
-def test_least_memory_follows_the_measurements() -> None:
-    mib = 1 << 20
-    assert 300 * mib <= plan.least_memory(90 * mib, 90 * mib) <= 340 * mib
-    assert 640 * mib <= plan.least_memory(248 * mib, 85 * mib) <= 704 * mib

@@ -14,6 +14,7 @@ from remaster import image
 from remaster.supply import MirrorSupplier
 from tcz import lock
 from tcz.errors import ConfigError, ToolkitError, VerifyError
+from tcz.mirror import snapshots
 from tcz.mirror.known import Chosen
 from tcz.mirror.parcels import Parcels
 from tcz.reporting import SilentReporter
@@ -106,6 +107,16 @@ def test_packages_of_a_signed_mirror_are_in_the_image(here: Here, made: Theirs, 
     sha256 = hashlib.sha256(data).hexdigest()
     assert (one["sources"][0]["hash"], one["sources"][0]["kind"]) == (f"sha256:{sha256}", "mirror")
     assert sha256 in {package.sha256 for package in lock.read(finished.outputs.lock).packages}
+    # the mirror keeps what the lock beside the image names, as long as it names that lock
+    config = made.mirror.root / "mirror.toml"
+    before = config.read_text()
+    config.write_text(f'locks = ["{finished.outputs.lock}"]\n{before}')
+    for version in range(2, 8):
+        made.add("app", "lib", version=str(version))
+    for text, kept in ((config.read_text(), True), (before, False)):
+        config.write_text(text)
+        snapshots.collect(made.mirror, SilentReporter())
+        assert made.mirror.objects.path(sha256).is_file() == kept
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

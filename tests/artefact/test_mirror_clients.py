@@ -8,15 +8,19 @@ from packages with the dirt that real ones have; and against the same files spoi
 from __future__ import annotations
 
 import gzip
+import hashlib
 import shutil
 import subprocess
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tcz.mirror.compose import compose, state_files
+from tcz.mirror.model import Catalogue, Entry
 from tests.boot.served import TCZ, publishing
-from tests.unit.mirror_made import package
+from tests.unit.mirror_made import BRANCH, QUIET, begun, package
 from tests.unit.repository_made import serving
 
 if TYPE_CHECKING:
@@ -499,6 +503,71 @@ def test_a_spoilt_mirror_is_found_out(
     assert broken.sh(check.script, *check.args, work=tmp_path / "before") == check.says(here.tcz)
     check.spoilt[number](broken.tcz)
     assert broken.sh(check.script, *check.args, work=tmp_path / "after") != check.says(here.tcz)
+
+
+# -- many packages --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Here]:
+    """A mirror of so many packages that provides.db.gz has several members; only their lists are made."""
+    mirror = begun(tmp_path_factory.mktemp("many") / "m")
+    with mirror.writing(QUIET) as writer:
+        objects = writer.objects
+        entries = {
+            name: Entry(
+                name=name,
+                md5=hashlib.md5(name.encode(), usedforsecurity=False).hexdigest(),
+                files={
+                    "": objects.add_bytes(name.encode()),
+                    ".list": objects.add_bytes(f"usr/local/bin/{name}\nusr/local/share/{name}/ä\n".encode()),
+                },
+                needs=(f"p{number - 1}",) if number % 2 else (),
+            )
+            for number, name in enumerate(f"p{number}" for number in range(1200))
+        }
+        old = mirror.catalogue()
+        new = compose(Catalogue(serial=old.serial + 1, branches={BRANCH: entries}), old, objects)
+        writer.publish(state_files(new, objects), new.serial)
+    with serving(mirror.public) as server:
+        yield Here(mirror.public / TCZ, server.address)
+
+
+def members(data: bytes) -> int:
+    count = 0
+    while data:
+        one = zlib.decompressobj(wbits=31)
+        one.decompress(data)
+        data, count = one.unused_data, count + 1
+    return count
+
+
+@pytest.mark.parametrize(
+    "tool", ["busybox zcat", "busybox gunzip -c", "busybox gzip -dc", "gzip -dc", "zcat"]
+)
+def test_a_packed_index_of_several_members_is_read_whole(tool: str, many: Here, tmp_path: Path) -> None:
+    for name in ("provides.db", "md5.db", "dep.db", "info.lst", "sizelist", "tags.db"):
+        packed = (many.tcz / f"{name}.gz").read_bytes()
+        assert name != "provides.db" or members(packed) > 2
+        (tmp_path / f"{name}.gz").write_bytes(packed)
+        done = subprocess.run([*tool.split(), f"{name}.gz"], cwd=tmp_path, check=True, capture_output=True)
+        assert done.stdout == (many.tcz / name).read_bytes()
+
+
+def test_scripts_find_the_last_of_many_packages(many: Here, tmp_path: Path) -> None:
+    plain = (many.tcz / "provides.db").read_text()
+    names = [record.splitlines()[0] for record in plain.removesuffix("\n\n").split("\n\n")]
+    assert len(names) == 1200
+    for number, name in enumerate((names[0], names[600], names[-1])):
+        work = tmp_path / str(number)
+        work.mkdir()
+        path = f"bin\\/{name.removesuffix('.tcz')}$"
+        assert many.sh(PROVIDES, path, work=work) == [name]
+        assert len(many.sh("fetch provides.db.gz && zcat provides.db.gz | grep -c '[.]tcz$'", work=work)) == 1
+    assert many.sh(DEPENDS, "p1198.tcz", work=tmp_path) == ["p1199.tcz"]
+    assert many.sh('fetch "$1" && gunzip "$1" && grep -c . provides.db', "provides.db.gz", work=tmp_path) == [
+        str(3 * 1200)
+    ]
 
 
 # -- zsync -----------------------------------------------------------------------------------------

@@ -241,3 +241,15 @@ def test_version(machine: Machine) -> None:
     assert "The latest release is 17.1" in machine.lines("version -c")
     (machine.root / "etc/os-release").write_text("VERSION_ID=17.1\n")
     assert machine.lines("version -c") == []
+
+
+def test_tce_ab(machine: Machine) -> None:
+    """The browser: search, about, needs, tree, files and size of what is found, then what provides a file."""
+    said = machine.run("tce-ab", "slibapp\ndtfzpbin/app$\nfq")[1]
+    assert "Title:          libapp.tcz\n" in said
+    assert "\nBase.tcz\n" in said
+    assert "libapp.tcz\n   Base.tcz\n" in said
+    assert "/usr/local/bin/libapp\n" in said
+    assert "+ Base.tcz" in said
+    assert "Title:          app.tcz\n" in said
+    assert "./usr/local/bin/app\n" in said

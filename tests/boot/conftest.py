@@ -14,6 +14,7 @@ import pytest
 
 from remaster.vm import Machine, MachineSpec, free_port
 from tcz.run import HostRunner
+from tests.boot import configured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +47,8 @@ def linux_iso(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def docker_iso(tmp_path_factory: pytest.TempPathFactory, ssh_key: Path) -> Path:
     iso = tmp_path_factory.mktemp("docker") / "floe-docker.iso"
-    remaster("--variant", "docker", "--output", str(iso), "--ssh-key", f"{ssh_key}.pub")
+    variant = configured.variant(iso.parent, "docker", ssh_key.with_suffix(".pub"))
+    remaster("--variant", str(variant), "--output", str(iso), "--ssh-key", f"{ssh_key}.pub")
     return iso
 
 

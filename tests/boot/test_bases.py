@@ -12,6 +12,7 @@ import pytest
 
 from remaster.survey import look
 from tcz.tree import Tree, regular
+from tests.boot import configured
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT, media, remaster
 from tests.unit import standins
 
@@ -61,8 +62,8 @@ def like_tiny_core(root: Tree) -> Tree:
         ("etc/os-release", standins.os_release("16.1")),
     ):
         nodes[path] = regular(data, mode=nodes[path].mode & 0o7777, mtime=standins.EPOCH)
-    for path in ("etc/init.d/services", "etc/init.d/service-functions"):
-        del nodes[path]
+    for name in ("services", "service-functions", "service-supervisor"):
+        del nodes[f"etc/init.d/{name}"]
     return Tree(nodes)
 
 
@@ -89,7 +90,7 @@ def test_a_docker_host_upon_it(
     image = tmp_path / "core-docker.iso"
     remaster(
         "--variant",
-        "docker",
+        str(configured.variant(tmp_path, "docker", ssh_key.with_suffix(".pub"))),
         "--base",
         str(corepure64),
         "--output",
@@ -113,6 +114,7 @@ def test_a_docker_host_upon_it(
     assert "16.1" in sh("cat /etc/os-release")
     sh("n=0; until [ -e /run/floe/services.done ]; do sleep 1; n=$((n+1)); [ $n -lt 200 ]; done")
     assert "cgroup2" in sh("mount | grep /sys/fs/cgroup")
+    configured.check(sh, "docker")
     sh("tar -cf - -C / bin/busybox lib lib64 | sudo docker import - box")
     assert "from a container" in sh("sudo docker run --rm box /bin/busybox echo from a container")
     console.send("sudo poweroff\n")

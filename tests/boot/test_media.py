@@ -28,11 +28,20 @@ def test_it_boots_to_a_prompt_and_powers_off(linux_iso: Path, firmware: Any, med
         usb=medium == "usb",
         memory_mib=512,
     )
+    typed = (firmware, medium) == ("bios", "usb")
     with Machine(spec, HostRunner()) as machine:
         console = machine.console
-        console.expect(r"tc@[^\n]*[$#] ", PATIENCE, never=FATAL)
+        if typed:
+            # At isolinux's prompt, on the serial line: help, and another entry than the default.
+            console.expect("boot: ", PATIENCE, never=FATAL)
+            console.send("\x1bOQ", end="")  # F2
+            console.expect(r"What the entries do(?s:.*)boot: ", PATIENCE, never=FATAL)
+            console.send("debug host=typed")
+        console.expect(r"tc@typed:[^\n]*[$#] " if typed else r"tc@[^\n]*[$#] ", PATIENCE, never=FATAL)
         status, _ = console.run("test -d /sys/firmware/efi")
         assert (status == 0) == (firmware == "uefi")
+        if typed:
+            assert {"loglevel=7", "host=typed"} <= set(console.run("cat /proc/cmdline")[1].split())
         assert console.run("test -e /mnt/*/cde/onboot.lst")[0] == 0
         machine.powerdown()
         machine.wait(60)

@@ -6,6 +6,7 @@ in which they stand. A second one, booted by UEFI, runs a container.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.boot import configured
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT, free_port, media, remaster
 
 if TYPE_CHECKING:
@@ -71,7 +73,8 @@ class Host:
 @pytest.fixture(scope="module")
 def podman_iso(tmp_path_factory: pytest.TempPathFactory, ssh_key: Path) -> Path:
     iso = tmp_path_factory.mktemp("podman") / "floe-podman.iso"
-    remaster("--variant", "podman", "--output", str(iso), "--ssh-key", f"{ssh_key}.pub")
+    variant = configured.variant(iso.parent, "podman", ssh_key.with_suffix(".pub"))
+    remaster("--variant", str(variant), "--output", str(iso), "--ssh-key", f"{ssh_key}.pub")
     return iso
 
 
@@ -113,6 +116,28 @@ def test_the_host_is_what_podman_wants(host: Host) -> None:
         assert said.split() == ["v2", "cgroupfs", "crun", "overlay", "netavark"]
     assert "/dev/vd" in host.sh("df /var/lib/containers | tail -1")
     host.sh("sudo /usr/local/etc/init.d/podman status")
+
+
+def test_what_the_variant_says_has_come_about(host: Host, ssh_key: Path) -> None:
+    """And podman itself reads the files as they were meant."""
+    configured.check(host.sh, "podman")
+    read = json.loads(host.sh("sudo podman info --format '{{json .Registries}}'"))
+    assert read["blocked.example.org"]["Blocked"] is True
+    assert read["docker.io"]["Mirrors"][0]["Location"] == "mirror.example.org/hub"
+    assert host.sh("sudo podman inspect web --format '{{.HostConfig.PidsLimit}}'").strip() == "1999"
+    status, said = host.machine.console.run("sudo podman pull -q blocked.example.org/x", 120)
+    assert status != 0
+    assert "is blocked" in said
+    login = ["ssh", "-p", str(host.ssh_port), "-i", str(ssh_key), "-o", "BatchMode=yes"]
+    login += [
+        "-o",
+        "StrictHostKeyChecking=no",
+        "-o",
+        "UserKnownHostsFile=/dev/null",
+        "anna@127.0.0.1",
+        "id -un",
+    ]
+    assert subprocess.run(login, capture_output=True, text=True, check=True).stdout == "anna\n"
 
 
 def test_root_runs_a_container_on_a_bridge(host: Host, host_server: HostServer) -> None:
@@ -198,12 +223,22 @@ def test_containers_are_back_after_a_reboot(host: Host) -> None:
     for sudo in ("sudo ", ""):
         host.sh(f"{sudo}podman run -d -q --init --restart=always --name kept tiny sleep 100000")
         host.sh(f"{sudo}podman run -d -q --init --name gone tiny sleep 100000")
+    host.sh("sudo sh -c 'echo mine >/etc/containers/mine; echo keeper >/mnt/data/etc/hostname'")
+    marks = "sudo sh -c 'cat /etc/machine-id; md5sum /usr/local/etc/dropbear/*'"
+    before = host.sh(marks)
     console = host.machine.console
     console.send("sudo reboot")
+    # Whatever needs something is stopped before it.
+    console.expect("podman: stopped(?s:.*)sshd: stopped(?s:.*)Stopping data-disk", BOOT_TIMEOUT)
     console.expect("^Booting floe", BOOT_TIMEOUT)
     console.expect(PROMPT, BOOT_TIMEOUT, never=NEVER)
-    for sudo in ("sudo ", ""):
-        assert host.sh(f"{sudo}podman ps --format '{{{{.Names}}}}'").split() == ["kept"]
+    assert host.sh(marks) == before
+    assert "dropbear" in before
+    assert host.sh("hostname; sudo cat /etc/containers/mine").split() == ["keeper", "mine"]
+    # It was unmounted: there was nothing to recover.
+    assert ": clean, " in host.sh("cat /run/floe/data-disk.check")
+    for sudo, there in (("sudo ", {"kept", "web"}), ("", {"kept"})):
+        assert set(host.sh(f"{sudo}podman ps --format '{{{{.Names}}}}'").split()) == there
 
 
 def test_power_off_stops_containers(host: Host, host_server: HostServer) -> None:

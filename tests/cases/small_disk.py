@@ -13,7 +13,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.cases.mirror_scenes import Again, files_of, staged
+from tests.cases.mirror_scenes import Again, staged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,9 +30,9 @@ def main(name: str, most: int) -> None:
     """Try till the command has room, ``most`` times of each kind."""
     with staged(name) as stage:
         again = Again(stage)
-        stage.old = files_of(stage.shown)
+        stage.old = stage.seen()
         assert stage.command() == 0, (stage.top / "said").read_text()
-        stage.new = files_of(stage.shown)
+        stage.new = stage.seen()
         for kind in ("bytes", "files"):
             for more in _steps(most):
                 again.set()
@@ -93,7 +93,7 @@ def _look(stage: Stage, status: int, said: str) -> None:
         # The catalogue tells where packages came from: by the path that was given.
         now, new = (
             {path: data for path, data in files.items() if not path.startswith("catalogue/")}
-            for files in (files_of(stage.shown), stage.new)
+            for files in (stage.seen(), stage.new)
         )
         assert now == new or stage.scene.damaged, "it did not do its work then"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from random import Random
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tcz.mirror.verify import verify
-from tests.cases.mirror_scenes import SCENES, Again, files_of, staged
+from tests.cases.mirror_scenes import SCENES, Again, adopting, staged
 from tests.unit.mirror_made import BRANCH, QUIET
 
 if TYPE_CHECKING:
@@ -24,30 +23,30 @@ KILLS = int(os.environ.get("TCZ_KILLS", USUAL))
 @pytest.mark.parametrize("name", SCENES)
 def test_a_command_may_be_killed_at_any_time(name: str, counted: Counted) -> None:
     random = Random(name)
-    with staged(name) as stage:
+    with staged(name) as stage, adopting():
         again = Again(stage)
-        stage.old = files_of(stage.shown)
+        stage.old = stage.seen()
         duration = 1.0
         for _ in range(2):  # the first takes longer
             again.set()
             begin = time.monotonic()
             assert stage.command() == 0, (stage.top / "said").read_text()
             duration = time.monotonic() - begin
-        stage.new = files_of(stage.shown)
+        stage.new = stage.seen()
         killed = 0
-        for number in range(3 * KILLS):
+        most = KILLS // stage.scene.part
+        for number in range(3 * most):
             again.set()
             process = stage.begin()
             # The last parts of a command are the ones that matter.
             time.sleep(duration * max(random.random(), random.random()))
-            os.kill(process, signal.SIGKILL)
-            died = stage.wait(process) == -signal.SIGKILL
+            died = stage.kill(process)
             # What else the machine does changes how long it takes.
             duration *= 1.03 if died else 0.85
             killed += died
             stage.look()
             stage.go_on(same=number % 2 == 0)
-            if killed == KILLS:
+            if killed == most:
                 break
         assert killed
         counted(f"kills of {name}", killed)
@@ -55,7 +54,8 @@ def test_a_command_may_be_killed_at_any_time(name: str, counted: Counted) -> Non
 
 def test_commands_that_meet_wait_for_each_other() -> None:
     """All that change one mirror at the same time; none fails, none undoes what another did."""
-    apart = ("init", "index", "remove")  # what is added may need what remove takes away
+    # What is added may need what remove takes away, and what is signed the key that is revoked.
+    apart = ("init", "index", "remove", "keys revoke")
     names = [name for name, scene in SCENES.items() if not scene.damaged and name not in apart]
     with staged("index") as stage:
         (stage.top / "www/tc").mkdir()
@@ -73,3 +73,4 @@ def test_commands_that_meet_wait_for_each_other() -> None:
         assert catalogue.serial >= before + 3
         assert {"b", "c", "x", "y"} <= set(catalogue.entries(BRANCH))
         assert list(stage.mirror.snapshots()) == ["new"]
+        assert set(stage.keys()) == {"key", "next", "fresh"}

@@ -155,10 +155,14 @@ def test_every_command_takes_the_mirror_in_the_same_way(folder: Path) -> None:
     from tcz.cli import cli  # noqa: PLC0415 - its commands are counted
 
     group = cli.commands["mirror"]
-    commands = {**group.commands, **group.commands["snapshot"].commands}  # type: ignore[attr-defined]
-    for name, command in commands.items():
+    commands = [
+        *group.commands.items(),
+        *group.commands["snapshot"].commands.items(),  # type: ignore[attr-defined]
+        *group.commands["files"].commands.items(),  # type: ignore[attr-defined]
+    ]
+    for name, command in commands:
         options = {option for param in command.params for option in param.opts}
-        if name not in ("init", "keys", "snapshot"):
+        if name not in ("init", "keys", "snapshot", "files"):
             assert {"-m", "--mirror"} <= options, name
             metavars = [
                 param.make_metavar(None) for param in command.params if not param.opts[0].startswith("-")

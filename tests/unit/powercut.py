@@ -24,11 +24,12 @@ LOSSES: tuple[Loss, ...] = ("kept", "gone", "cut", "zeros")
 
 @dataclass
 class Node:
-    """A file, folder or link; ``data`` holds a link's target, too."""
+    """A file, folder or link; ``data`` holds a link's target, too, and ``mode`` who may read a file."""
 
     kind: Literal["file", "folder", "link"]
     data: bytes = b""
     entries: dict[str, Node] = field(default_factory=dict)
+    mode: int = 0o644
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,21 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Mode:
+    """Who may read a file from now on: never lost, as who could read it meanwhile is what matters."""
+
+    node: Node
+    mode: int
+
+
+@dataclass(frozen=True)
 class Sync:
     """What was written to a file or folder is durable from now on; with ``node`` none, all is."""
 
     node: Node | None
 
 
-Step = Write | Change | Sync
+Step = Write | Change | Mode | Sync
 
 
 def read(folder: Path) -> Node:
@@ -74,7 +83,7 @@ def read(folder: Path) -> Node:
             return Node("folder", entries={one.name: walk(one) for one in path.iterdir()})
         inode = path.stat().st_ino
         if inode not in known:
-            known[inode] = Node("file", path.read_bytes())
+            known[inode] = Node("file", path.read_bytes(), mode=path.stat().st_mode & 0o777)
         return known[inode]
 
     return walk(folder)
@@ -95,6 +104,7 @@ def write(node: Node, path: Path) -> None:
             at.hardlink_to(made[id(one)])
         else:
             at.write_bytes(one.data)
+            at.chmod(one.mode)
             made[id(one)] = at
 
     put(node, path)
@@ -136,12 +146,10 @@ class Recording:
                 if number not in durable:
                     unsure.setdefault(id(node), (node, node.data))
                 apply(node, one)
+            elif isinstance(one, Mode):
+                copy.of(one.node).mode = one.mode
             elif isinstance(one, Change) and number not in lost:
-                for folder, name, target in one.entries:
-                    if target is None:
-                        copy.of(folder).entries.pop(name, None)
-                    else:
-                        copy.of(folder).entries[name] = copy.of(target)
+                copy.change(one)
         for node, old in unsure.values():
             node.data = _after(loss, old, node.data, random)
         return root
@@ -155,9 +163,17 @@ class Copy:
 
     def of(self, node: Node) -> Node:
         if id(node) not in self._made:
-            made = self._made[id(node)] = Node(node.kind, node.data)
+            made = self._made[id(node)] = Node(node.kind, node.data, mode=node.mode)
             made.entries = {name: self.of(below) for name, below in node.entries.items()}
         return self._made[id(node)]
+
+    def change(self, one: Change) -> None:
+        """Do to the copies what was done to folders."""
+        for folder, name, target in one.entries:
+            if target is None:
+                self.of(folder).entries.pop(name, None)
+            else:
+                self.of(folder).entries[name] = self.of(target)
 
 
 def _durable(steps: Sequence[Step]) -> set[int]:
@@ -177,7 +193,7 @@ def _durable(steps: Sequence[Step]) -> set[int]:
         elif isinstance(one, Write):
             if id(one.node) in synced:
                 found.add(number)
-        elif any(id(folder) in synced for folder, _, _ in one.entries):
+        elif isinstance(one, Change) and any(id(folder) in synced for folder, _, _ in one.entries):
             found.add(number)
     return found
 

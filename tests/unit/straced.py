@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.unit.powercut import Change, Copy, Node, Recording, Sync, Write, apply, pairs, read
+from tests.unit.powercut import Change, Copy, Mode, Node, Recording, Sync, Write, apply, pairs, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,13 +21,14 @@ _TRACED = (
     *("ftruncate", "sendfile", "copy_file_range", "rename", "renameat", "renameat2", "link", "linkat"),
     *("symlink", "symlinkat", "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "fsync", "fdatasync"),
     *("syncfs", "sync", "clone", "clone3", "fork", "vfork", "writev", "pwritev", "ioctl", "fallocate"),
+    *("chdir", "fchdir", "chmod", "fchmod", "fchmodat", "openat2"),
 )
 _CALL = re.compile(r"(\d+) +(\w+)\((.*)\) += (-?\d+|\?)")
 _UNFINISHED = re.compile(r"(\d+) +(\w+\(.*) <unfinished \.\.\.>\Z")
 _CLOSE = re.compile(r"close\((\d+)")
 _RESUMED = re.compile(r"(\d+) +<\.\.\. \w+ resumed>(.*)\Z")
 #: Calls that change files and that the player does not know.
-_UNKNOWN = frozenset(("writev", "pwritev", "fallocate", "creat", "copy_file_range"))
+_UNKNOWN = frozenset(("writev", "pwritev", "fallocate", "creat", "copy_file_range", "openat2"))
 
 
 def record(
@@ -87,14 +88,20 @@ class _Player:
         self._root = copy.of(before)
         self._of = {id(made): given for given, made in pairs(before, self._root)}
         self._folder = str(folder)
-        self._cwd = str(cwd)
+        self._umask = os.umask(0o022)
+        os.umask(self._umask)
+        self._start = str(cwd)
+        self._cwd = self._start
+        self._cwds: dict[str, str] = {}
         self._files: dict[str, dict[int, _Open]] = {}
         self._kept: list[Node] = [node for _, node in pairs(before, self._root)]
         self.steps: list[Step] = []
 
     def play(self, process: str, name: str, args: list[str], result: int) -> None:
         files = self._files.setdefault(process, {})
+        self._cwd = self._cwds.setdefault(process, self._start)
         if name in ("clone", "clone3", "fork", "vfork"):
+            self._cwds.setdefault(str(result), self._cwd)
             if "CLONE_FILES" in " ".join(args):
                 # What a thread did may be told before that it was begun.
                 files |= self._files.get(str(result), {})
@@ -103,6 +110,9 @@ class _Player:
                 self._files[str(result)] = dict(files)
         elif name in ("open", "openat"):
             self._open(files, args if name == "openat" else ["AT_FDCWD", *args], result)
+        elif name in ("chdir", "fchdir"):
+            to = files[int(args[0])].path if name == "fchdir" else self._path(files, "AT_FDCWD", args[0])
+            self._cwds[process] = to
         elif name == "close":
             files.pop(int(args[0]), None)
         elif name in ("dup", "dup2", "dup3"):
@@ -124,6 +134,9 @@ class _Player:
         elif name in ("unlinkat", "mkdirat"):
             kind = "mkdir" if name == "mkdirat" else "rmdir" if "AT_REMOVEDIR" in args[-1] else "unlink"
             self._named(kind, [self._path(files, args[0], args[1])], args)
+        elif name in ("chmod", "fchmodat"):
+            at, mode = (["AT_FDCWD", args[0]], args[1]) if name == "chmod" else (args[:2], args[2])
+            self._allow(self._find(self._path(files, *at)), mode)
         elif args[0].isdigit():
             one = files.get(int(args[0]))
             if one is not None and one.node is not None:
@@ -149,8 +162,14 @@ class _Player:
             one.at = result
         elif name == "ftruncate":
             self._put(node, int(args[1]), None)
+        elif name == "fchmod":
+            self._allow(node, args[1])
         elif name in ("fsync", "fdatasync"):
             self.steps.append(Sync(self._given(node)))
+
+    def _allow(self, node: Node | None, mode: str) -> None:
+        if node is not None and node.kind == "file":
+            self.steps.append(Mode(self._given(node), int(mode, 8)))
 
     def _open(self, files: dict[int, _Open], args: list[str], result: int) -> None:
         path = self._path(files, args[0], args[1])
@@ -159,7 +178,7 @@ class _Player:
         if node is None and "O_CREAT" in flags:
             parent = self._find(str(Path(path).parent))
             if parent is not None:
-                node = Node("file")
+                node = Node("file", mode=int(args[3], 8) & ~self._umask)
                 self._link([(parent, Path(path).name, node)])
         elif node is not None and "O_TRUNC" in flags and node.data:
             self._put(node, 0, None)
@@ -207,7 +226,7 @@ class _Player:
     def _given(self, node: Node) -> Node:
         """Return what stands for a node in steps: its beginning, which no step changes."""
         if id(node) not in self._of:
-            self._of[id(node)] = Node(node.kind, node.data if node.kind == "link" else b"")
+            self._of[id(node)] = Node(node.kind, node.data if node.kind == "link" else b"", mode=node.mode)
             self._kept.append(node)  # or its id might be another's
         return self._of[id(node)]
 
@@ -215,7 +234,7 @@ class _Player:
         path = os.fsdecode(_bytes(quoted))
         if not path.startswith("/"):
             base = self._cwd if folder == "AT_FDCWD" else files[int(folder)].path
-            path = f"{base}/{path}"
+            path = f"{base.rstrip('/')}/{path}"
         # No ".." and no link but those of the mirror's own is part of any path here.
         return os.path.normpath(path)
 

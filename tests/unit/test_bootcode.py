@@ -25,6 +25,9 @@ noutc nortc ntpserver host nodhcp nfsmount tftplist httplist nbd aoe syslog rsys
 nozswap noswap swapfile resume nofstab showapps pause
 """
 
+#: Those of container-host's data disk.
+OURS = "data dataformat datafs datarepair dataswap"
+
 
 def complaints(line: str, base: str = "floe") -> list[str]:
     with pytest.raises(ConfigError) as caught:
@@ -32,8 +35,15 @@ def complaints(line: str, base: str = "floe") -> list[str]:
     return [f"{p.where}: {p.message}" for p in caught.value.problems]
 
 
-def test_every_tiny_core_code_is_described() -> None:
-    assert CODES.names() == tuple(sorted(TINY_CORE.split()))
+def test_every_code_is_described() -> None:
+    assert CODES.names() == tuple(sorted([*TINY_CORE.split(), *OURS.split()]))
+
+
+def test_the_data_disk_looks_for_what_is_described() -> None:
+    script = Path(__file__).parents[2] / "recipes/container-host/files/usr/local/lib/container-host/data-disk"
+    asked = set(re.findall(r"\bcode (data\w*)", script.read_text()))
+    assert asked == set(OURS.split())
+    assert {CODES.get(name).handler for name in asked} == {"data-disk"}
 
 
 @pytest.mark.parametrize("code", CODES.all(), ids=lambda code: code.name)
@@ -156,4 +166,62 @@ def test_floe_acts_on_what_is_said_of_it() -> None:
     listed = re.findall(r'^BOOTCODES="(?:\$BOOTCODES)?([^"]*)"', functions.read_text(), re.MULTILINE)
     known = set(" ".join(listed).split())
     # Two that it recognises only to do nothing.
-    assert {name for name in CODES.names() if CODES.get(name).floe} == known - {"laptop", "protect"}
+    ours = {name for name in CODES.names() if CODES.get(name).handler == "data-disk"}
+    assert {name for name in CODES.names() if CODES.get(name).floe} - ours == known - {"laptop", "protect"}
+
+
+#: As tc-config has them, and tc-restore.sh.
+PREFIXES = """
+waitusb lang kmap tz desktop ntpserver icons noicons user home tcvd opt swapfile resume host nodhcp nfsmount
+tftplist httplist aoe nbd mydata pretce xvesa blacklist iso restore
+"""
+
+
+def test_codes_that_tiny_core_takes_by_their_beginning() -> None:
+    assert {code.name for code in CODES.all() if code.prefix} == set(PREFIXES.split())
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        ("host=safebackup", "safebackup"),
+        ("lst=noswap.lst", "noswap"),
+        ("tce=sda1/my-noembed", "noembed"),
+        ("foo.comparerestore=1", "comparerestore"),
+    ],
+)
+def test_names_within_other_words(word: str, found: str) -> None:
+    (message,) = complaints(word)
+    assert f"looks for {found} anywhere" in message
+
+
+def test_grep_w_wants_a_whole_word() -> None:
+    assert CODES.parse("host=noembedded noembed noswap safebackup")
+
+
+@pytest.mark.parametrize("word", ["embed", "bkg=x.png", "ntpd"])
+def test_words_that_nothing_reads(word: str) -> None:
+    (message,) = complaints(word, "corepure64")
+    assert "no script acts on this one" in message
+    assert word.partition("=")[0] not in CODES.names()
+    assert "refused" in explain(CODES.get(word))
+
+
+def test_the_reference_lists_every_code() -> None:
+    text = (Path(__file__).parents[2] / "docs/reference/boot-codes.md").read_text()
+    marks = {"none": "", "optional": "[=...]", "required": "=..."}
+    wanted = []
+    for code in (one for one in CODES.all() if not one.kernel):
+        found = (
+            "by its beginning"
+            if code.prefix
+            else {"text": "anywhere", "word": "as a word"}.get(code.search, "")
+        )
+        floe = "yes" if code.floe else ""
+        wanted.append(f"| `{code.name}{marks[code.value]}` | {floe} | {found} | {code.effect} |")
+    listed = text.partition("## All codes")[2].partition("\n## ")[0]
+    assert [line for line in listed.splitlines() if line.startswith("| `")] == wanted
+    for name in re.findall(
+        r"^\| `([a-z]+)` \|", text.partition("## Words that nothing reads")[2], re.MULTILINE
+    ):
+        assert CODES.get(name).gone

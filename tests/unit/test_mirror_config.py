@@ -19,9 +19,18 @@ lines = st.text(max_size=20).filter(str.isprintable)
 upstreams = st.builds(
     c.Upstream,
     name=names,
-    url=st.sampled_from(["https://tc.example/", "/srv/tc", "rsync://tc.example/tc", "file:///srv/tc"]),
+    url=st.sampled_from(
+        [
+            "https://tc.example/",
+            "https://tc.example/may#snapshot=may",
+            "/srv/tc",
+            "rsync://tc.example/tc",
+            "file:///srv/tc",
+        ]
+    ),
     priority=st.integers(0, 1000),
     key=st.one_of(st.just(""), keys),
+    authorities=st.sampled_from(["", "/etc/ssl/ours.pem"]),
 )
 branches = st.builds(
     Branch, release=st.integers(1, 9999).map(lambda n: f"{n}.x"), arch=st.sampled_from(ARCHITECTURES)

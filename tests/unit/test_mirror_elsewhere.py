@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import time
@@ -147,6 +148,37 @@ def test_rsync(mirror: Mirror, tmp_path: Path) -> None:
             copy(mirror, f"rsync://127.0.0.1:{port}/none")
 
 
+class Warned(SilentReporter):
+    """Keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+def test_over_a_remote_shell(mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ssh would start is started here; an rsync of before 3.2.4 has no option to make files durable."""
+    shell = tmp_path / "shell"
+    monkeypatch.setenv("RSYNC_RSH", str(shell))
+    old = 'case "$*" in *--fsync*) echo "rsync: --fsync: unknown option" >&2; exit 1;; esac\n'
+    for number, check in enumerate(("", old)):
+        shell.write_text(f'#!/bin/sh\n[ "$1" = host ] || exit 9\nshift\n{check}exec "$@"\n')
+        shell.chmod(0o755)
+        to = tmp_path / f"there{number}"
+        reporter = Warned()
+        for packages in ({"a": b"a1"}, {"a": b"a2", "c": b"c2"}):
+            show(mirror, packages)
+            publish(mirror, f"host:{to}", HostRunner(), reporter)
+            assert files(to) == shown(mirror)
+        assert ["lacks --fsync" in text for text in reporter.warnings] == [True] * 2 * number
+    shell.write_text("#!/bin/sh\necho 'host: no route' >&2\nexit 255\n")
+    with pytest.raises(FetchError, match="could not copy the packages") as told:
+        copy(mirror, f"host:{to}")
+    assert "no route" in (told.value.why or "")
+
+
 @pytest.mark.parametrize(
     ("place", "remote"),
     [
@@ -170,7 +202,7 @@ error_log {folder}/error.log;
 worker_processes 1;
 events {{ worker_connections 64; }}
 http {{
-    access_log off;
+    access_log {folder}/access.log combined;
     client_body_temp_path {folder}/t1;
     proxy_temp_path {folder}/t2;
     fastcgi_temp_path {folder}/t3;
@@ -221,6 +253,22 @@ def test_nginx_with_our_configuration(mirror: Mirror, tmp_path: Path) -> None:
         assert fetch(f"{url}/{TCZ}/a.tcz", If_Modified_Since="Thu, 01 Jan 2099 00:00:00 GMT")[0] == 200
         part = fetch(f"{url}/{TCZ}/a.tcz", Range="bytes=1-")
         assert (part[0], part[1]["content-range"], part[2]) == (206, "bytes 1-1/2", b"1")
+        assert fetch(f"{url}/{TCZ}/a.tcz", Range="bytes=2-")[0] == 416
+        for told, status in ((fields["etag"], 206), (fields["last-modified"], 206), ('"other"', 200)):
+            assert fetch(f"{url}/{TCZ}/a.tcz", Range="bytes=1-", If_Range=told)[0] == status
+        head = subprocess.run(
+            ["busybox", "wget", "-S", "--spider", f"{url}/{TCZ}/a.tcz"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "Content-Length: 2" in head.stderr
+        gone = subprocess.run(["busybox", "wget", "--spider", "-q", f"{url}/{TCZ}/b.tcz.dep"], check=False)
+        assert gone.returncode != 0
+        logged = re.findall(
+            r'"(?:HEAD|GET) \S*/a[.]tcz HTTP/1[.]1" (\d+)', (tmp_path / "access.log").read_text()
+        )
+        assert {"200", "206", "304", "416"} <= set(logged)
         assert fetch(f"{url}//{TCZ}//info.lst")[::2] == (200, b"a.tcz\nb.tcz\n")
         packed = fetch(f"{url}/{TCZ}/info.lst.gz", Accept_Encoding="gzip")[1]
         assert (packed["content-type"], packed.get("content-encoding")) == ("application/gzip", None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,6 +59,66 @@ def test_asking(ours: Path) -> None:
     assert [one["name"] for one in sizes] == ["lib", "app"]
     assert all(one["download"] and one["installed"] == 3 * 3000 for one in sizes)
     assert "has no packages" not in tcz("list", "-l", *mirror)
+
+
+def test_every_question_as_json(ours: Path) -> None:
+    """Each command that asks, on a mirror by -m, in words and as one JSON value that says the same."""
+    with Mirror.open(ours).writing(SilentReporter()) as writer:
+        writer.name("empty", ours / "states/1")
+    told = {
+        ("list",): (["app", "lib"], "name"),
+        ("search", "LI"): (["lib"], "name"),
+        ("search", "-t", "test", "^a"): (["app"], "name"),
+        ("rdeps", "lib"): (["app"], None),
+        ("rdeps", "lib", "--all"): (["app"], None),
+        ("provides", "local/lib$"): (["lib"], None),
+        ("deps", "app"): (["lib", "app"], "order"),
+    }
+    for words, (names, key) in told.items():
+        assert tcz(*words, "-m", ours).split() == names
+        found = json.loads(tcz(*words, "-m", ours, "--json"))
+        if key == "order":
+            found = found[key]
+        elif key is not None:
+            found = [one[key] for one in found]
+        assert list(found) == names, words
+    found = json.loads(tcz("info", "lib", "-m", ours, "--json"))
+    line = next(one for one in tcz("info", "lib", "-m", ours).splitlines() if "1.0" in one)
+    assert (found["name"], found["version"]) == ("lib", "1.0")
+    assert "ersion" in line
+    assert tcz("provides", "local/", "-f", "-m", ours).splitlines() == [
+        "app\tusr/local/app",
+        "lib\tusr/local/lib",
+    ]
+    assert json.loads(tcz("provides", "local/", "-m", ours, "--json")) == {
+        "app": ["usr/local/app"],
+        "lib": ["usr/local/lib"],
+    }
+    assert tcz("changed", "empty", "public", "-m", ours).split() == ["+", "app", "+", "lib"]
+    found = json.loads(tcz("changed", "empty", "public", "-m", ours, "--json"))
+    assert [(one["name"], one["kind"]) for one in found] == [("app", "added"), ("lib", "added")]
+    assert tcz("changed", 2, "public", "-m", ours) == ""
+
+
+def test_every_form_of_needs(ours: Path) -> None:
+    mirror = ("-m", ours)
+    assert tcz("deps", "app", "--tree", *mirror).split() == ["app", "`--", "lib"]
+    assert tcz("deps", "app", "--why", "lib", *mirror) == "app -> lib\n"
+    assert json.loads(tcz("deps", "app", "--why", "lib", "--json", *mirror))["why"] == ["app", "lib"]
+    table = [line.split() for line in tcz("deps", "app", "--size", *mirror).splitlines()]
+    sizes = json.loads(tcz("deps", "app", "--size", "--json", *mirror))["sizes"]
+    shown = Mirror.open(ours).public / TCZ
+    assert {one["name"]: one["download"] for one in sizes} == {
+        name: (shown / f"{name}.tcz").stat().st_size for name in ("app", "lib")
+    }
+    assert [line[0] for line in table if line[0] in ("app", "lib")] == ["lib", "app"]
+    dot = tcz("deps", "app", "--dot", *mirror)
+    assert re.findall(r'^ *"app" -> "lib"', dot, re.MULTILINE)
+    assert (dot.startswith("digraph"), dot.count("{")) == (True, dot.count("}"))
+    top = ET.fromstring(tcz("deps", "app", "--svg", *mirror))  # noqa: S314 - our own text
+    assert {one.text for one in top.iter("{http://www.w3.org/2000/svg}text")} == {"app", "lib"}
+    for form in ("--dot", "--svg", "--tree"):
+        assert tcz("deps", "app", form, *mirror) == tcz("deps", "app", form, *mirror)
 
 
 def test_syncing_again_and_what_changed(ours: Path, theirs: Path) -> None:

@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -256,6 +257,50 @@ def test_a_ring(dirs: Dirs) -> None:
     assert trust.revoked([third], ring.public_files([third])) == {first.name, second.name}
     assert ring.holder(second) is None
     assert ring.holder(third) == "three"
+
+
+def test_a_key_that_was_begun_is_ended(dirs: Dirs) -> None:
+    ring = KeyRing(dirs)
+    for name in ("one", "two"):
+        ring.new(name)
+        (ring.folder / f"{name}.pub").unlink()
+    (ring.folder / ".three.key.abcd1234").write_text("half a secret")
+    (ring.folder / ".gitignore").write_text("*.key")
+    assert ring.keys() == ()
+    before = ring.folder / "one.key"
+    secret = before.read_text()
+    first = ring.new("one")
+    assert (before.read_text(), ring.secret("one").public) == (secret, first)
+    second = ring.rotate("one", "two")
+    assert followed([first], ring.public_files([first])) == (first, second)
+    # the signature of a succession that was not asked for in the end
+    (ring.folder / "two.pub").unlink()
+    ring.new("two")
+    assert followed([first], ring.public_files([first])) == (first,)
+    assert {path.name for path in ring.folder.glob(".*")} == {".gitignore"}
+
+
+def test_rings_of_earlier_versions_are_read(dirs: Dirs) -> None:
+    ring = KeyRing(dirs)
+    first = ring.new("one")
+    second = ring.rotate("one", "two")
+    text, signature = revocation([first.name], ring.secret("two"))
+    (ring.folder / "two.revoked").write_bytes(text)
+    (ring.folder / "two.revoked.minisig").write_bytes(signature)
+    assert trust.revoked([second], ring.public_files([second])) == {first.name}
+    third = ring.rotate("two", "three")
+    ring.revoke("two", "three")
+    assert trust.revoked([third], ring.public_files([third])) == {first.name, second.name}
+
+
+def test_two_who_make_a_key_at_once(dirs: Dirs) -> None:
+    """One of them makes it, the other is told."""
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(KeyRing(dirs).new, "one") for _ in range(8)]
+    errors = [one.exception() for one in asked]
+    assert sorted(map(str, filter(None, errors))) == ["there is a key one already"] * 7
+    made = next(one.result() for one, error in zip(asked, errors, strict=True) if error is None)
+    assert KeyRing(dirs).secret("one").public == made
 
 
 def test_a_signed_mirror(dirs: Dirs, mirror: Mirror, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +14,7 @@ from click.testing import CliRunner
 
 from tcz.cli import cli
 from tcz.errors import ConfigError, ToolkitError, VerifyError
-from tcz.mirror import changes, known
+from tcz.mirror import changes, known, snapshots
 from tcz.mirror.config import Config
 from tcz.mirror.known import Chosen
 from tcz.mirror.sync import Synced, Wish, sync
@@ -76,7 +78,7 @@ def reached(way: str, made: Theirs, tmp_path: Path) -> Iterator[str]:
 
 
 def run(mirror: Mirror, address: str, made: Theirs, tmp_path: Path, wish: Wish = ALL) -> Synced:
-    chosen = Chosen(address=address, keys=(made.key,))
+    chosen = replace(known.meant(address, ()), keys=(made.key,))
     upstream = open_signed(chosen, BRANCH, dirs(tmp_path / "me"), HostRunner())
     return sync(mirror, upstream, BRANCH, wish, QUIET)
 
@@ -125,6 +127,80 @@ def test_no_way_back(way: str, made: Theirs, mirror: Mirror, tmp_path: Path) -> 
         with pytest.raises(VerifyError, match="shows its state 4, and its state 5 was seen"):
             run(mirror, address, made, tmp_path)
         assert mirror.catalogue() == before
+
+
+def test_a_snapshot_that_is_asked_for(made: Theirs, mirror: Mirror, tmp_path: Path) -> None:
+    """An old state that is wanted is none that is shown on purpose; what was seen counts for both."""
+    snapshots.create(made.mirror, "may", date(2026, 5, 1), QUIET)
+    shutil.copytree(made.mirror.snapshots()["may"], tmp_path / "may")
+    old = made.mirror.catalogue().serial
+    made.add("base", version="2")
+    with serving(made.shown) as now, serving(tmp_path / "may") as may:
+        run(mirror, now.address, made, tmp_path)
+        with pytest.raises(VerifyError, match="was seen before"):
+            run(mirror, may.address, made, tmp_path)
+        wanted = f"{may.address}#snapshot=may"
+        assert run(mirror, wanted, made, tmp_path).fetched == ("base",)
+        assert mirror.catalogue().entries(BRANCH)["base"].version == "1"
+        assert not run(mirror, f"{may.address}#state={old}", made, tmp_path).published
+        # what it is stays the same
+        made.mirror.root.joinpath("snapshots/may").unlink()
+        snapshots.create(made.mirror, "may", date(2026, 5, 1), QUIET)
+        before = mirror.catalogue()
+        with pytest.raises(VerifyError, match=f"snapshot=may was the state {old}, and is shown as another"):
+            run(mirror, f"{now.address}#snapshot=may", made, tmp_path)
+        with pytest.raises(VerifyError, match=f"shows its state {old + 1}, and state={old} was asked for"):
+            run(mirror, f"{now.address}#state={old}", made, tmp_path)
+        # nobody goes back by having asked for it
+        for address in (may.address, f"{may.address}/{TCZ}"):
+            with pytest.raises(VerifyError, match="was seen before"):
+                run(mirror, address, made, tmp_path)
+        assert mirror.catalogue() == before
+        # and nobody who has seen a state by its name takes an older one for what is shown now
+        made.add("base", version="3")
+        shutil.copytree(made.shown, tmp_path / "june")
+    with serving(tmp_path / "june") as june, serving(tmp_path / "may") as may:
+        run(mirror, f"{june.address}#snapshot=june", made, tmp_path / "late")
+        with pytest.raises(VerifyError, match="was seen before"):
+            run(mirror, may.address, made, tmp_path / "late")
+        # it is signed, or refused
+        stripped(made)
+        with pytest.raises(VerifyError, match="is not signed"):
+            run(mirror, f"{made.shown}#snapshot=x", made, tmp_path / "late")
+
+
+def test_snapshots_of_a_folder_and_in_the_configuration(
+    made: Theirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshots.create(made.mirror, "may", date(2026, 5, 1), QUIET)
+    made.add("more")
+    for name in ("CACHE", "CONFIG", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
+
+    def tcz(*words: object, code: int = 0) -> str:
+        done = CliRunner().invoke(cli, [str(word) for word in words])
+        assert done.exit_code == code, done.output
+        return done.output
+
+    root, key = made.mirror.root, ("--mirror-key", made.key_file)
+    for more in ((), key):
+        assert tcz("list", "--mirror", root, *more).split() == ["app", "base", "lib", "more"]
+        assert tcz("list", "--mirror", f"{root}#snapshot=may", *more).split() == ["app", "base", "lib"]
+        assert "no snapshot 'june'" in tcz("list", "--mirror", f"{root}#snapshot=june", *more, code=2)
+        assert "no state 99" in tcz("list", "--mirror", f"{root}#state=99", *more, code=2)
+        assert tcz("changed", f"{root}#snapshot=may", root, *more) == "+ more\n"
+        assert tcz("deps", "app", "--mirror", f"{root}#snapshot=may", *more) == "base\nlib\napp\n"
+    assert "snapshot=NAME" in tcz("list", "--mirror", "http://x/#may", code=2)
+    tcz("mirror", "init", tmp_path / "copy")
+    words = ("mirror", "sync", "--all", "-m", tmp_path / "copy", "--key", made.key_file, "--progress", "none")
+    assert "3 copied" in tcz(*words, "--from", f"{root}#snapshot=may")
+    assert "1 copied" in tcz(*words, "--from", root)
+    (tmp_path / "CONFIG/tcz").mkdir(parents=True)
+    line = made.key_file.read_text().splitlines()[1]
+    (tmp_path / "CONFIG/tcz/config.toml").write_text(
+        f'[[mirror]]\nname = "may"\nurl = "{root}#snapshot=may"\nkey = "{line}"\n'
+    )
+    assert tcz("list").split() == tcz("list", "--mirror", "may").split() == ["app", "base", "lib"]
 
 
 def test_keys_follow_and_are_revoked(made: Theirs, mirror: Mirror, tmp_path: Path) -> None:

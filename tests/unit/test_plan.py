@@ -3,8 +3,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from remaster import plan
 from remaster.manifest import SizeRow, size_table
@@ -69,13 +67,6 @@ def test_a_file_below_a_file() -> None:
 def test_a_base_without_init() -> None:
     with pytest.raises(ConfigError, match="no /init"):
         plan.root_tree(Tree({"etc/passwd": regular(b"")}), content())
-
-
-@given(st.integers(0, 1 << 33), st.integers(0, 1 << 32))
-def test_least_memory(unpacked: int, initrd: int) -> None:
-    need = plan.least_memory(unpacked, initrd)
-    assert need % (16 << 20) == 0
-    assert 0 <= need - (2 * unpacked + initrd + (60 << 20)) < 16 << 20
 
 
 def test_unpacked_size_counts_pages() -> None:

@@ -14,6 +14,7 @@ from tcz.paths import Dirs
 from tcz.reporting import SilentReporter
 from tcz.tree import Tree, regular
 from tests.unit import standins
+from tests.unit.container_images import docker_archive, layer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +54,9 @@ def test_both_spellings_mean_the_same(command: tuple[str, ...]) -> None:
         (["--file", "nothing:/etc/x"], "cannot be read"),
         (["--package", "htop.tcz"], "without .tcz"),
         (["--ssh-key", "nothing.pub"], "No such file"),
+        (["--set", "hostnam=x"], "did you mean 'hostname'?"),
+        (["--set", 'user=[{name="root"}]'], "root has no log-in"),
+        (["--set", 'preload=[{archive="nothing.tar"}]'], "there is no nothing.tar"),
     ],
 )
 def test_wrong_arguments_are_told_before_anything_is_built(options: list[str], said: str) -> None:
@@ -93,6 +97,48 @@ def test_boot_codes() -> None:
     result = run("boot-codes", "noembd")
     assert result.exit_code == 2
     assert "did you mean 'noembed'" in result.stderr
+
+
+def test_a_variant_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = run("variant", "new", "mine", "--extends", "podman")
+    assert (made.exit_code, made.stdout) == (0, "mine.toml\n")
+    before = (tmp_path / "mine.toml").read_bytes()
+    linted = run("variant", "lint", "./mine.toml")
+    assert (linted.exit_code, linted.stdout) == (0, "./mine.toml: nothing to complain about\n")
+    again = run("variant", "new", "mine")
+    assert (again.exit_code, "is there already" in again.stderr) == (2, True)
+    assert (tmp_path / "mine.toml").read_bytes() == before
+    assert run("variant", "new", "Mine").exit_code == 2
+    assert "cannot be written" in run("variant", "new", "x", "--output", "no/x.toml").stderr
+    assert run("variant", "new", "more", "--extends", "mine.toml").exit_code == 0
+    assert json.loads(run("variant", "schema").stdout)["required"] == ["schema", "name", "summary"]
+
+
+def test_what_a_variant_says_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    head = 'schema = 1\nname = "mine"\nsummary = "x"\nextends = "docker"\n'
+    path.write_text(f'{head}hostname = "node1"\nsysctl.vm.swappiness = 1\n')
+    shown = run("variant", "show", path).stdout.splitlines()
+    assert "  hostname     node1" in shown
+    assert "  sysctl       vm.swappiness=1" in shown
+    told = json.loads(run("variant", "show", path, "--json").stdout)
+    assert {"key": "hostname", "value": "node1"} in told["settings"]
+    assert "/usr/local/etc/sysctl.d/50-image.conf" in told["files"]
+
+
+def test_lint_looks_into_container_images(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'schema = 1\nname = "mine"\nsummary = "x"\nextends = "docker"\n[[preload]]\narchive = "web.tar"\n'
+    )
+    docker_archive(tmp_path / "web.tar", "localhost/web:1", layer())
+    assert run("variant", "lint", path).exit_code == 0
+    data = (tmp_path / "web.tar").read_bytes()
+    (tmp_path / "web.tar").write_bytes(data.replace(b"hello", b"hallo"))
+    linted = run("variant", "lint", path)
+    assert linted.exit_code == 2
+    assert "layer 1 is not what the configuration names" in linted.stderr
 
 
 def test_variants() -> None:

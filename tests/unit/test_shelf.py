@@ -356,6 +356,8 @@ def test_the_quick_way_says_the_same(real: Path, tmp_path: Path, monkeypatch: py
         assert order == (None if found.missing else list(found.order))
     assert quick.order(["nothing"], mirror, "", None) is None
     assert quick.answer(["deps", "nano", "--mirror", mirror]) == list(shelf.closure(["nano"]).order)
+    assert quick.answer(["deps", "nano", "-m", mirror]) == list(shelf.closure(["nano"]).order)
+    assert quick.answer(["deps", "nano", "-m", mirror, "--mirror", mirror]) is None
     for words in (["nano"], ["nano", "--tree", "--mirror", mirror], ["--mirror", mirror]):
         assert quick.answer(["deps", *words]) is None
     os.utime(real / "dep.db.gz", (1, 1))

@@ -16,6 +16,7 @@ from tcz.errors import CheckError, ConfigError, FetchError, ToolkitError, Verify
 from tcz.fetch import LONGEST_WAIT, retry_after
 from tcz.mirror import bring, changes
 from tcz.mirror.config import Config
+from tcz.mirror.known import Chosen
 from tcz.mirror.model import Branch
 from tcz.mirror.repository import INCOMING
 from tcz.mirror.sync import Synced, Wish, brought_before, sync
@@ -370,7 +371,7 @@ def test_mirrors_of_ours_promise_more(mirror: Mirror, server: Server, tmp_path: 
         assert "catalogue.json" in ours.paths(200)
     assert len(done.fetched) == 5
     third = changes.init(tmp_path / "third", Config(branches=(BRANCH,), latest={}), SilentReporter())
-    run(third, open_upstream(str(mirror.root), BRANCH, tmp_path / "c", HostRunner()))
+    run(third, open_upstream(Chosen(address=str(mirror.root)), BRANCH, tmp_path / "c", HostRunner()))
     hashes = [
         {n: e.sha256 for n, e in m.catalogue().entries(BRANCH).items()} for m in (mirror, second, third)
     ]

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given as given_any
 from hypothesis import strategies as st
 
 from remaster import variant
@@ -25,10 +26,10 @@ def test_shipped_variants_are_right(name: str) -> None:
 
 
 def test_docker_is_a_container_host() -> None:
-    docker = variant.load("docker", CODES)
+    docker = variant.extended(variant.load("docker", CODES), CODES)
     assert "noembed" in docker.boot_codes
     assert "cde" in docker.boot_codes
-    assert docker.services[-1] == "docker"
+    assert {"sshd", "docker", "ntpd", "crond"} <= set(docker.services)
     assert "docker" in docker.onboot
     assert [spec.path for spec in docker.files] == ["etc/docker/daemon.json"]
 
@@ -77,10 +78,8 @@ owner = "tc:staff"
     assert mine.boot_codes.count("noembed") == 1
     assert mine.timeout == 0
     assert mine.version_of == docker.version_of
-    assert [spec.path for spec in mine.files] == ["etc/docker/daemon.json", "etc/motd"]
-    assert mine.files[1].content == b"hello\n"
-    assert mine.files[1].mode == 0o600
-    assert mine.files[1].owner == "tc:staff"
+    (motd,) = mine.files
+    assert (motd.path, motd.content, motd.mode, motd.owner) == ("etc/motd", b"hello\n", 0o600, "tc:staff")
 
 
 def test_five_mistakes_are_all_told(tmp_path: Path) -> None:
@@ -176,9 +175,63 @@ def test_bad_additions(packages: list[str], codes: list[str]) -> None:
         variant.extended(variant.load("docker", CODES), CODES, packages=packages, boot_codes=codes)
 
 
-@given(st.binary(max_size=200) | st.text().map(str.encode))
+@given_any(st.binary(max_size=200) | st.text().map(str.encode))
 def test_any_bytes_are_a_variant_or_an_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp("v") / "x.toml"
     path.write_bytes(data)
     with pytest.raises(ToolkitError):
         variant.load(str(path), CODES)
+
+
+# -- what is set on the command line ---------------------------------------------------------------
+
+
+def given(*texts: str, name: str = "docker") -> variant.Variant:
+    return variant.over(variant.load(name, CODES), variant.set_options(texts), CODES)
+
+
+def test_set_is_as_if_a_variant_extended_it() -> None:
+    found = given(
+        "hostname=node1",
+        "timeout = 1".replace("timeout", "image.timeout"),
+        'ntp=["a.example.org"]',
+        "sysctl.vm.swappiness=10",
+        'sysctl."net.ipv4.tcp_rmem"=4096 87380',
+        'packages.onboot=["htop"]',
+        'user=[{name="anna"}]',
+        'user=[{name="bert"}]',
+        "hostname=node2",
+    )
+    docker = variant.load("docker", CODES)
+    assert found.settings.machine.hostname == "node2"
+    assert found.settings.machine.sysctl == (("vm.swappiness", "10"), ("net.ipv4.tcp_rmem", "4096 87380"))
+    assert [user.name for user in found.settings.users] == ["anna", "bert"]
+    assert found.timeout == 1
+    assert found.onboot == (*docker.onboot, "htop")
+    assert (found.name, found.summary, found.extends) == (docker.name, docker.summary, docker.extends)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("hostnam=x", "did you mean 'hostname'?"),
+        ("image.timeout=long", "expected an integer"),
+        ("ntp=a.example.org", "expected a list"),
+        ("hostname", "not KEY=VALUE"),
+        ("=x", "not KEY=VALUE"),
+        ("a b=x", "not KEY=VALUE"),
+        ("extends=linux", "cannot be set"),
+        ("hostname=", "is empty"),
+        ("hostname.x=1", "expected a string"),
+    ],
+)
+def test_what_is_set_is_read_as_strictly(text: str, part: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        given(text)
+    assert part in "\n".join(caught.value.lines())
+
+
+@given_any(st.text(max_size=40))
+def test_any_text_is_a_setting_or_an_error(text: str) -> None:
+    with contextlib.suppress(ToolkitError):
+        given(text)

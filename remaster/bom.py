@@ -1,0 +1,197 @@
+"""Bills of materials of images: from the manifest, and from what Go programs say of themselves."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+from remaster import packages, recorded
+from remaster.survey import look
+from tcz import gobuild
+from tcz.errors import VerifyError
+from tcz.model import Built, BuiltPackage, Form, ResolvedSource
+from tcz.sbom import bill, purl
+from tcz.squashfs import image as squashfs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from remaster.recorded import BuildTold, PackageTold, Recorded
+    from tcz.gobuild import CompiledModule
+    from tcz.reporting import Reporter
+    from tcz.sbom.bill import Bill, Part, Relation
+    from tcz.tree import Tree
+
+_BASE: Final = "base:"
+_KERNEL: Final = "kernel"
+
+
+class Opened(Protocol):
+    """What gives the tree of an extension by name; ``None`` for one that is not at hand."""
+
+    def __call__(self, name: str) -> AbstractContextManager[Tree | None]:
+        """Open it while the context lasts."""
+        ...
+
+
+def of_image(path: Path, reporter: Reporter) -> Bill:
+    """Return the bill of an image. Raises ``VerifyError`` for one without a manifest, or damaged."""
+    examined = look.examine(path)
+    found = examined.survey.manifest
+    if found is None:
+        raise VerifyError("this image has no manifest: remaster did not make it", where=str(path))
+    nodes = packages.nodes(examined)
+
+    @contextmanager
+    def opened(name: str) -> Iterator[Tree | None]:
+        if name not in nodes:
+            yield None
+            return
+        with packages.opened(nodes[name], name) as tree:
+            yield tree
+
+    return of_told(recorded.loads(found.text, f"{path}: {found.where}"), opened, reporter)
+
+
+def of_parts(told: Recorded, places: dict[str, Path], reporter: Reporter) -> Bill:
+    """Return the bill of an image that is not built: its packages lie at ``places``, by name."""
+
+    @contextmanager
+    def opened(name: str) -> Iterator[Tree | None]:
+        yield squashfs.read(places[name]) if name in places else None
+
+    return of_told(told, opened, reporter)
+
+
+def of_told(told: Recorded, opened: Opened, reporter: Reporter) -> Bill:
+    """Return the bill of what a manifest tells."""
+    roots = {root.digest: root.packages for root in told.roots}
+    contents = []
+    with reporter.step("look into the packages", total=len(told.builds)) as step:
+        for count, build in enumerate(told.builds):
+            step.progress(count, len(told.builds))
+            step.detail(build.name)
+            mine = [package for package in told.packages if package.recipe == build.name]
+            programs = {one.name: tuple(_modules(one, opened)) for one in mine if one.form == "extension"}
+            built = _built(build, mine, roots.get(build.build_root, ()))
+            contents.append(bill.Contents(built=built, programs=programs))
+    names = [package.name for package in told.packages]
+    made = bill.make(told.variant, names, names, contents, told.epoch)
+    kernels = {one.name for one in told.packages if one.role == _KERNEL}
+    parts = tuple(
+        _licensed(replace(one, role="kernel") if one.role == "package" and one.name in kernels else one)
+        for one in made.parts
+    )
+    more, relations = _base(told, made)
+    return replace(
+        made,
+        version=told.version,
+        subjects=tuple(one.ref for one in more) + made.subjects,
+        parts=tuple(sorted((*parts, *more), key=lambda part: part.ref)),
+        relations=tuple(sorted((*made.relations, *relations), key=lambda r: (r.one, r.link, r.other))),
+    )
+
+
+def _modules(package: PackageTold, opened: Opened) -> Iterator[CompiledModule]:
+    found: dict[CompiledModule, None] = {}
+    with opened(package.name) as tree:
+        for node in () if tree is None else map(tree.__getitem__, tree):
+            if node.is_file and node.link is None and next(node.pieces(), b"")[:4] == b"\x7fELF":
+                program = gobuild.inspect(node.read())
+                found.update(dict.fromkeys(program.modules if program else ()))
+    yield from found
+
+
+def _built(build: BuildTold, mine: list[PackageTold], root: tuple[tuple[str, str, str], ...]) -> Built:
+    return Built(
+        recipe=build.name,
+        version=build.version,
+        build_id=build.build_id,
+        content_id=build.build_id,
+        folder=Path(),
+        packages=tuple(
+            BuiltPackage(
+                name=one.name,
+                form=cast("Form", one.form),
+                path=Path(),
+                sha256=one.sha256,
+                size=one.size,
+                installed=one.installed,
+                needs=one.needs,
+            )
+            for one in mine
+        ),
+        sources=build.sources,
+        root=tuple(
+            ResolvedSource(
+                kind="debian-binary" if hash_ else "host-package",
+                name=name,
+                version=version,
+                hash=hash_,
+                origin="debian:" if hash_ else "",
+            )
+            for name, version, hash_ in root
+        ),
+        license=build.license,
+        homepage=build.homepage,
+        summary=build.summary,
+    )
+
+
+def _licensed(part: Part) -> Part:
+    """Keep what a mirror or a file says of its licence in its own words, where it is no expression."""
+    if not part.license:
+        return part
+    with suppress(InvalidLicenseExpression):
+        canonicalize_license_expression(part.license)
+        return part
+    return replace(part, license="", license_text=part.license)
+
+
+def _base(told: Recorded, made: Bill) -> tuple[tuple[Part, ...], tuple[Relation, ...]]:
+    origin = told.origin
+    ref = f"{_BASE}{told.base}"
+    if origin is None:
+        layers = {one.name for one in told.packages if one.role != "package"}
+        part = bill.Part(
+            ref=ref, role="base", name=told.base, version=told.version, purl=None, summary="made of packages"
+        )
+        needs = [one.ref for one in made.parts if one.role == "package" and one.name in layers]
+        return (part,), tuple(bill.Relation(one=ref, link="needs", other=other) for other in needs)
+    files = [
+        bill.Part(
+            ref=f"source:{_BASE}{name}",
+            role="source",
+            name=name,
+            version=origin.release,
+            purl=purl.generic(name, origin.release, checksum=f"sha256:{sha256}"),
+            hash=f"sha256:{sha256}",
+        )
+        for name, sha256 in origin.files
+    ]
+    part = bill.Part(
+        ref=ref,
+        role="base",
+        name=told.base,
+        version=origin.release,
+        purl=None,
+        summary=f"a base of others; libc {origin.libc or 'unknown'}; content {origin.sha256}",
+    )
+    links = [bill.Relation(one=ref, link="source", other=one.ref) for one in files]
+    if any(one.role == _KERNEL for one in told.packages):
+        return (part, *files), tuple(links)
+    kernel = bill.Part(
+        ref="kernel:base",
+        role="kernel",
+        name="linux",
+        version=origin.kernel,
+        purl=None,
+        summary="the base's own",
+    )
+    links.append(bill.Relation(one=ref, link="needs", other=kernel.ref))
+    return (part, kernel, *files), tuple(links)

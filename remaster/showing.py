@@ -1,0 +1,161 @@
+"""Variants looked at: checked, shown, and begun."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from remaster import base as bases
+from remaster import bootcode, preloading, variant
+from remaster.variant import schema, settings
+from remaster.variant.checks import NAME
+from remaster.variant.preload import PACKAGE as PRELOADED
+from tcz import commands
+from tcz.errors import ConfigError
+
+if TYPE_CHECKING:
+    from remaster.variant import Variant
+    from tcz.paths import Dirs
+
+
+def linted(wanted: str) -> Variant:
+    """Return a variant by name or path, its settings applied, after every check that needs no build."""
+    codes = bootcode.BootCodes.load()
+    return variant.extended(variant.load(wanted, codes), codes)
+
+
+def begin(name: str, extends: str, output: Path | None) -> Path:
+    """Write a file to begin a variant with; return where it is.
+
+    Raises ``ConfigError`` for a name that is none, a variant that is not there, a file that is.
+    """
+    complaint = NAME.complaint(name)
+    if complaint:
+        raise ConfigError(complaint)
+    path = output or Path(f"{name}.toml")
+    # Found from where the new file is, as the new file will look for it.
+    beside = path.parent / extends
+    if not (extends.endswith(".toml") and beside.is_file()):
+        variant.find(extends)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(schema.starter(name, extends))
+    except FileExistsError:
+        raise ConfigError(f"{path} is there already", hint="give another one with --output") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
+    return path
+
+
+def check_images(asked: Variant, dirs: Dirs) -> None:
+    """Raise ``ConfigError`` for what is wrong with the container images of a variant."""
+    if asked.settings.preload:
+        preloading.check(asked, dirs)
+
+
+def check_packages(asked: Variant, recipe_folders: tuple[Path, ...]) -> None:
+    """Raise ``ConfigError`` for every package of a variant that no recipe makes."""
+    recipes = commands.open_recipes(recipe_folders)
+    names = dict.fromkeys((*bases.load(bases.DEFAULT, asked.kernel).packages(), *asked.packages()))
+    names.pop(PRELOADED, None)
+    problems = [commands.unknown(recipes, name) for name in names if recipes.find_package(name) is None]
+    if problems:
+        raise ConfigError(f"variant {asked.name} names packages that no recipe makes", problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A key of the configuration, and what is said in short."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A variant as it is shown: what files hold is left out."""
+
+    name: str
+    summary: str
+    extends: str
+    kernel: str
+    onboot: tuple[str, ...]
+    optional: tuple[str, ...]
+    boot_codes: tuple[str, ...]
+    services: tuple[str, ...]
+    files: tuple[str, ...]
+    settings: tuple[Said, ...]
+    volume_id: str
+    title: str
+    timeout: int
+    data_label: str
+    data_mib: int
+    ondemand: tuple[str, ...]
+    copy2fs: tuple[str, ...]
+    places: tuple[Said, ...]
+    entries: tuple[str, ...]
+    default_entry: str
+    max_iso_mb: int
+    max_ram_mb: int
+
+
+def shown(asked: Variant) -> Shown:
+    """Return what is shown of a variant."""
+    return Shown(
+        name=asked.name,
+        summary=asked.summary,
+        extends=asked.extends,
+        kernel=asked.kernel,
+        onboot=asked.onboot,
+        optional=asked.optional,
+        boot_codes=asked.boot_codes,
+        services=asked.services,
+        files=tuple(f"/{file.path}" for file in asked.files),
+        settings=tuple(Said(key=key, value=value) for key, value in settings.told(asked.settings)),
+        volume_id=asked.volume_id,
+        title=asked.title,
+        timeout=asked.timeout,
+        data_label=asked.data_label,
+        data_mib=asked.data_mib,
+        ondemand=asked.ondemand,
+        copy2fs=asked.copy2fs,
+        places=tuple(Said(key=name, value=place) for name, place in asked.places),
+        entries=tuple(entry.name for entry in asked.entries),
+        default_entry=asked.default_entry,
+        max_iso_mb=asked.max_iso_mb,
+        max_ram_mb=asked.max_ram_mb,
+    )
+
+
+def _said(name: str, value: str) -> tuple[tuple[str, str], ...]:
+    return ((name, value),) if value else ()
+
+
+def _budget(asked: Variant) -> str:
+    told = ((asked.max_iso_mb, "of ISO image"), (asked.max_ram_mb, "of memory"))
+    return ", ".join(f"{size} MiB {what}" for size, what in told if size)
+
+
+def variant_lines(asked: Variant) -> tuple[str, ...]:
+    """Return a variant as text for a person."""
+    rows = (
+        ("extends", asked.extends or "nothing"),
+        ("kernel", asked.kernel),
+        ("at boot", " ".join(asked.onboot) or "nothing"),
+        ("on request", " ".join(asked.optional) or "nothing"),
+        *_said("when used", " ".join(asked.ondemand)),
+        *_said("copied", " ".join(asked.copy2fs)),
+        *_said("places", " ".join(f"{name}={place}" for name, place in asked.places)),
+        ("boot codes", " ".join(asked.boot_codes)),
+        ("services", " ".join(asked.services) or "none"),
+        ("files", " ".join(f"/{file.path}" for file in asked.files) or "none"),
+        *settings.told(asked.settings),
+        ("volume id", asked.volume_id),
+        ("data disk", f"{asked.data_label}, {asked.data_mib} MiB"),
+        *_said("menu", " ".join(entry.name for entry in asked.entries)),
+        *_said("starts", asked.default_entry),
+        *_said("budget", _budget(asked)),
+    )
+    width = max(12, *(len(name) for name, _ in rows))
+    return (f"{asked.name}: {asked.summary}", *(f"  {name:<{width}} {value}" for name, value in rows))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import remaster
 import tcz
 from remaster import manifest, plan
+from remaster.variant import DATA_LABEL
 from tcz import cpio
 from tcz.paths import need_space
 from tcz.store import replacing, sha256_file, sweep
@@ -30,6 +31,7 @@ def own_code() -> str:
 
 
 def _content(job: Job) -> plan.Content:
+    label = job.request.variant.data_label
     return plan.Content(
         services=job.request.variant.services,
         files=job.request.variant.files,
@@ -38,6 +40,7 @@ def _content(job: Job) -> plan.Content:
         epoch=job.facts.epoch,
         users=job.request.variant.settings.users,
         needed=job.request.variant.needed,
+        data_label="" if label == DATA_LABEL else label,
     )
 
 

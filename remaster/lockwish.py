@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remaster import asked as asking
+from remaster import base as bases
 from remaster import image, imagelock, sshkey, suppliers, variant, wish
 from remaster.locked import LockedSupplier, Places, kept, unlike
 from remaster.mirrored import MirrorFiles
@@ -215,8 +216,12 @@ class Again:
 
     def _base(self, absent: list[Problem]) -> str:
         origin = self.told.origin
-        if origin is None or origin.asked:
-            return self.told.base if origin is None else origin.asked
+        own = self.told.base if origin is None else origin.asked
+        if own in bases.names() or bases.release_of(own):
+            return own
+        if origin is None:
+            absent.append(Problem(where="--base", message=f"{own}, which this version does not have"))
+            return own
         found = [self._near(name, sha256) for name, sha256 in origin.files]
         paths = [f"{path.parent}/{path.name}" for path in found if path is not None]
         if not paths or len(paths) < len(found):

@@ -1,7 +1,7 @@
 """Manifests read back: what an image says it is made of, strictly, as values.
 
 A manifest comes out of an image that anybody may have made: whatever is wrong in it is told at once, and an
-unknown key is a mistake, for it may be what decides.
+unknown key is a mistake, for it may be what decides. Names that lead to files here cannot lead elsewhere.
 """
 
 from __future__ import annotations
@@ -19,10 +19,15 @@ from tcz.names import is_package_name
 from tcz.toml import Document
 
 if TYPE_CHECKING:
-    from tcz.toml import Table
+    from tcz.toml import Check, Table
 
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _FORMS: Final = get_args(Form)
+_BUILD_ID: Final = re.compile(r"[0-9a-f]{32,128}")
+_WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_FILE_NAME: Final = re.compile(r"[^/\x00-\x1f]{1,255}")
+_COMPRESSORS: Final = ("gzip", "zstd", "xz", "lz4", "none")
+_MODES: Final = ("repack", "append")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,9 +159,9 @@ def _recorded(root: Table, text: str) -> Recorded:
     root.has("artefacts")  # of the copy beside an image
     return Recorded(
         tool=root.string("tool"),
-        variant=root.string("variant"),
+        variant=root.string("variant", check=_matching(_WORD, "a name")),
         version=root.string("version"),
-        base=root.string("base"),
+        base=root.string("base", check=_matching(_WORD, "a name")),
         kernel="" if root.is_null("kernel") else root.string("kernel", empty=True),
         epoch=root.integer("epoch"),
         boot_codes=root.strings("boot-codes"),
@@ -180,6 +185,16 @@ def _name(text: str) -> str | None:
 
 def _hash(text: str) -> str | None:
     return None if _HEX.fullmatch(text) else "is not a sha256 in lower-case hex"
+
+
+def _matching(pattern: re.Pattern[str], what: str) -> Check:
+    return lambda text: None if pattern.fullmatch(text) else f"{text[:60]!r} is not {what}"
+
+
+def _plain_name(text: str) -> str | None:
+    return (
+        None if _FILE_NAME.fullmatch(text) and text not in (".", "..") else f"{text[:60]!r} is no file's name"
+    )
 
 
 def _package(table: Table) -> PackageTold:
@@ -208,7 +223,7 @@ def _build(table: Table) -> BuildTold:
         summary=table.string("summary", empty=True),
         license=table.string("license", empty=True),
         homepage=table.string("homepage", empty=True),
-        build_id=table.string("build-id"),
+        build_id=table.string("build-id", check=_matching(_BUILD_ID, "a build id")),
         build_root=table.string("build-root"),
         sources=tuple(
             ResolvedSource(
@@ -229,8 +244,11 @@ def _origin(table: Table) -> BaseTold:
         kernel=table.string("kernel", empty=True),
         libc=table.string("libc", empty=True),
         sha256=table.string("sha256"),
-        asked=table.string("asked", "", empty=True),
-        files=tuple((one.string("name"), one.string("sha256", check=_hash)) for one in table.tables("files")),
+        asked=table.string("asked", "", empty=True, check=_matching(_WORD, "a release's name")),
+        files=tuple(
+            (one.string("name", check=_plain_name), one.string("sha256", check=_hash))
+            for one in table.tables("files")
+        ),
     )
 
 
@@ -248,19 +266,19 @@ def _asked(table: Table) -> Asked:
     )
     return Asked(
         variant_files=tuple(
-            VariantFile(name=one.string("name"), sha256=one.string("sha256", check=_hash))
+            VariantFile(name=one.string("name", check=_plain_name), sha256=one.string("sha256", check=_hash))
             for one in table.tables("variant-files")
         ),
         options=Options(
-            packages=table.strings("packages"),
+            packages=table.strings("packages", check=_name),
             boot_codes=table.strings("boot-codes"),
             files=tuple(one.path for one in files if one.given),
             kernel=None if table.is_null("kernel") else table.string("kernel"),
             more=tuple((name, more.strings(name)) for name in more.names()),
         ),
-        compressor=initrd.string("compressor"),
+        compressor=initrd.choice("compressor", _COMPRESSORS),
         level=None if initrd.is_null("level") else initrd.integer("level"),
-        mode=initrd.string("mode"),
+        mode=initrd.choice("mode", _MODES),
         keys=table.strings("ssh-keys"),
         files=files,
         settings=table.string("settings", check=_hash),

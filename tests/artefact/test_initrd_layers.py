@@ -76,8 +76,8 @@ def test_the_same_root_in_layers_as_in_one_archive(tmp_path: Path, compressor: A
     layers, one, appended = (
         made(tmp_path, shelf, mode, compressor=compressor) for mode in ("layers", "repack", "append")
     )
-    assert layers == appended
-    assert listing(cpio.read(layers)) == listing(cpio.read(one))
+    # The manifest in it names the mode.
+    assert listing(cpio.read(layers)) == listing(cpio.read(one)) == listing(cpio.read(appended))
     # Of our own base, foo with what it needs, those in /tmp/builtin, and the image's own.
     members = cpio.load(layers).members
     assert [member.compressor for member in members] == [compressor] * 4 + ["none", compressor]

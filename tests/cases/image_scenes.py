@@ -163,7 +163,8 @@ class Stage:
             str(path.relative_to(self.top))
             for folder in (self.out, self.home.dirs.cache, self.top / "tmp")
             for path in folder.rglob("*")
-            if is_temporary(path.name) or folder.name == "tmp"
+            # A signal may come between a folder's making and its first use: an empty one goes next time.
+            if is_temporary(path.name) or (folder.name == "tmp" and path.is_file())
         ]
 
     def go_on(self) -> None:

@@ -4,7 +4,8 @@ Ours is ``tcz deps NAME --mirror FOLDER`` when it has been asked before and the 
 a shell function that calls itself for every line of every .dep file without noting where it has been, as
 ``tce-load`` does; ``tcz --version``; and ``python -c pass``.
 
-And all closures of a mirror within one process, beside reading its .dep files.
+And all closures of a mirror, as ``tcz deps --all`` finds them, within one process and beside reading its
+.dep files.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from bench.harness import Case, Side, shell
 from bench.startup import nothing, python
 from tcz.mirror.place import Folder
 from tcz.mirror.shelf import Indexed, Shelf
+from tcz.query_commands import Everything
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,8 +83,8 @@ def _one(folder: Path, packages: int) -> Case:
 def _every(folder: Path, packages: int) -> Case:
     def ours() -> None:
         shelf = Shelf((Indexed(Folder(folder)),))
-        for name in shelf.names():
-            shelf.closure([name])
+        for _ in Everything(dict(shelf.graph()), None):
+            pass
 
     def theirs() -> None:
         for path in folder.glob("*.dep"):

@@ -49,9 +49,8 @@ from tcz.mirror.verify import verify
 verify(mirror, quiet)
 """,
     "deps, asked first": """
-from tcz.mirror.shelf import Own, Shelf
-shelf = Shelf((Own(mirror, branch),))
-shelf.closure([sys.argv[4]])
+from tcz.cli import cli
+cli(["deps", sys.argv[4], "--mirror", sys.argv[1]], standalone_mode=False)
 """,
 }
 

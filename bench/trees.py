@@ -13,7 +13,7 @@ from tcz.mirror.entries import Entries
 from tcz.mirror.model import Blob, Entry
 from tcz.mirror.trees import with_trees
 from tcz.mirror.verify import Measuring
-from tcz.resolve import closure
+from tcz.resolve import Orders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +37,9 @@ def _cases(place: Path, count: int) -> Iterator[Case]:
             path.read_text().split()
 
     def closures() -> None:
+        orders = Orders(graph.get)
         for name in graph:
-            closure([name], graph.get)
+            orders.order(name)
 
     peers = (Side(name="reading every .dep", run=reading, goal="<= 2"),)
     yield Case(name=f"all-closures-{count}", ours=Side(name="all closures", run=closures), peers=peers)

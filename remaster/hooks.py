@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: Names of services to start at boot, in order, one a line; stopped in reverse order.
 SERVICES = "etc/sysconfig/services"
+#: The label that a data disk is found by before all others, and gets when it is made.
+DATA_LABEL = "etc/sysconfig/data-label"
 #: Public keys for the boot user; the SSH service installs them.
 AUTHORIZED_KEYS = "usr/local/etc/ssh/authorized_keys"
 #: What is in the image.

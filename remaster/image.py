@@ -29,6 +29,7 @@ from remaster import (
 )
 from remaster.asked import Options
 from remaster.initrds import make_initrd, own_code, sum_of
+from remaster.kernels.choice import check_libc
 from remaster.manifest import Artefact, Facts, Origin, Part
 from remaster.outputs import Outputs, Records, sums_text
 from remaster.variant import PLACES, override
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from remaster.estimate import Estimate
     from remaster.foreign import Foreign
     from remaster.formats import Format
+    from remaster.kernels.given import Given
     from remaster.placement import Arrangement
     from remaster.sshkey import PublicKey
     from remaster.variant import Variant
@@ -85,6 +87,8 @@ class Request:
     #: What the base is where it is not one of ours, and which packages it still needs.
     foreign: Foreign | None = None
     spec: BaseSpec | None = None
+    #: The kernel that the user brings, where it is none of a recipe's.
+    given: Given | None = None
     #: ``layers`` packs base, packages and the image's own each for itself; ``repack`` writes one archive;
     #: ``append`` leaves the base's bytes alone and puts others behind.
     mode: InitrdMode = "layers"
@@ -178,7 +182,9 @@ def prepare(request: Request, supplier: Supplier) -> Job:
         asked=imagelock.asked(request),
     )
     if request.foreign is None:
-        return _placed(request, spec, facts, bases.floe(spec, by_name.__getitem__), ())
+        base = bases.floe(spec, by_name.__getitem__)
+        check_libc(base.root, bases.release_in(by_name[spec.kernel]))
+        return _placed(request, spec, facts, base, ())
     made = foreign.make(request.foreign, spec, variant, by_name.__getitem__)
     libc = request.foreign.examined.survey.libc
     libccheck.check("" if libc is None else libc.value, request.foreign.architecture, others)
@@ -187,7 +193,10 @@ def prepare(request: Request, supplier: Supplier) -> Job:
         boot_codes=override(made.base.starts.words, variant.boot_codes),
         origin=_origin(request.foreign, made),
     )
-    return _placed(request, spec, facts, made.base, (*made.notes, *_left(request)))
+    notes = (*made.notes, *_left(request))
+    if spec.kernel:
+        notes += tuple(foreign.unresolved(request.foreign, made.kernel, (one.name for one in others)))
+    return _placed(request, spec, facts, made.base, notes)
 
 
 def _placed(request: Request, spec: BaseSpec, facts: Facts, base: Base, notes: tuple[str, ...]) -> Job:
@@ -314,12 +323,15 @@ def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None)
         pipeline.finish()
     with reporter.step("initrd"):
         initrd, unpacked = make_initrd(job, dirs)
-    locked.kept(job.request.variant.files, job.facts.parts, Store(dirs.cache / "store"))
     finished = _write(job, outputs, initrd, unpacked, reporter, runner or HostRunner())
     try:
         records.remember(outputs, job.key, finished.sha256)
     except OSError as error:
         reporter.warn(f"the image is there, but will be made again next time: {error}")
+    try:
+        locked.kept(job.request.variant.files, job.facts.parts, Store(dirs.cache / "store"))
+    except OSError as error:
+        reporter.warn(f"files that were given are not kept for the lock, keep them yourself: {error}")
     return finished
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import remaster
 import tcz
 from remaster import folders, manifest, plan
+from remaster.variant import DATA_LABEL
 from tcz import cpio
 from tcz.paths import need_space
 from tcz.squashfs.pipeline import Pipeline
@@ -37,6 +38,7 @@ def own_code() -> str:
 
 
 def _content(job: Job) -> plan.Content:
+    label = job.request.variant.data_label
     return plan.Content(
         services=job.request.variant.services,
         files=job.request.variant.files,
@@ -45,6 +47,7 @@ def _content(job: Job) -> plan.Content:
         epoch=job.facts.epoch,
         users=job.request.variant.settings.users,
         needed=job.request.variant.needed,
+        data_label="" if label == DATA_LABEL else label,
     )
 
 
@@ -105,7 +108,8 @@ def _layered(job: Job, content: plan.Content, folder: Path) -> Path:
     if request.mode == "layers" or before is None:
         before, after = base.root.with_mtime(job.facts.epoch), after.with_mtime(job.facts.epoch)
         layers = tuple(part.package.sha256 for part in job.facts.parts if part.role == "layer")
-        parts, wanted = [], [(before, layers)]
+        found = () if request.foreign is None else (request.foreign.identity,)
+        parts, wanted = [], [(before, (*found, *layers))]
     with Pipeline[Path](None) as pipeline:
         for tree, sources in (*wanted, *_packages(job, before, after)):
             pipeline.put(partial(_member, folder, tree, request, sources), parts.append)

@@ -70,6 +70,7 @@ class Content:
     epoch: int
     users: tuple[User, ...] = ()
     needed: tuple[Needed, ...] = ()
+    data_label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,8 @@ def overlay(base: Tree, content: Content) -> Tree:
         hooks.SERVICES: regular(hooks.services_text(content.services).encode(), mtime=epoch),
         hooks.MANIFEST: regular(content.manifest, mtime=epoch),
     }
+    if content.data_label:
+        own[hooks.DATA_LABEL] = regular(f"{content.data_label}\n".encode(), mtime=epoch)
     if content.keys:
         text = hooks.authorized_keys_text(content.keys).encode()
         own[hooks.AUTHORIZED_KEYS] = regular(text, mode=0o600, mtime=epoch)

@@ -11,7 +11,7 @@ from tcz import clikit, quick, resolve, split
 from tcz.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tcz.mirror.shelf import Item, Shelf, Source
     from tcz.recipe import Recipes
@@ -49,6 +49,34 @@ class Told:
     cycles: tuple[tuple[str, ...], ...]
     why: tuple[str, ...]
     sizes: tuple[Size, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closure:
+    """A package and its load order, in which it is the last."""
+
+    name: str
+    order: tuple[str, ...]
+
+
+class Everything:
+    """The closures of many packages, one after the other; ``warnings`` are complete after the last."""
+
+    def __init__(self, graph: Mapping[str, Sequence[str]], kernel: str | None) -> None:
+        """``graph`` tells what each package needs."""
+        self._names = sorted(graph)
+        self._orders = resolve.Orders(graph.get, kernel)
+
+    def __iter__(self) -> Iterator[Closure]:
+        """Find them."""
+        return (Closure(name=name, order=self._orders.order(name)) for name in self._names)
+
+    def warnings(self) -> Iterator[str]:
+        """Tell what goes round, and what is missing."""
+        for cycle in self._orders.cycles.values():
+            yield f"goes round: {' -> '.join(cycle)}"
+        for name, by in sorted(self._orders.missing.items()):
+            yield f"not to be had: {by} -> {name}"
 
 
 def missed(found: resolve.Resolution, known: Iterable[str]) -> tuple[Missed, ...]:
@@ -179,8 +207,8 @@ def recipes_graph(recipes: Recipes) -> dict[str, Sequence[str]]:
 # -- looking for something ------------------------------------------------------------------------
 
 
-def search(shelf: Shelf, words: Sequence[str], *, tags: bool) -> list[Item]:
-    """Return the packages whose name, or with ``tags`` whose line in tags.db, holds every word.
+def search(shelf: Shelf, words: Sequence[str], *, tags: bool) -> Iterator[Item]:
+    """Yield the packages whose name, or with ``tags`` whose line in tags.db, holds every word.
 
     Words are regular expressions without regard to case, as in Tiny Core's search.sh.
     """
@@ -304,6 +332,6 @@ def item_lines(item: Item) -> tuple[str, ...]:
     return clikit.columns([row for row in rows if row[1]])
 
 
-def long_lines(items: Sequence[Item]) -> tuple[str, ...]:
+def long_lines(items: Iterable[Item]) -> tuple[str, ...]:
     """Return a table of packages."""
     return clikit.columns([(item.name, item.version or "-", _size(item.size), item.mirror) for item in items])

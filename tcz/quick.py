@@ -1,22 +1,23 @@
 """``tcz deps NAME... --mirror FOLDER`` asked again: the answer without what the other commands import.
 
 A line a package, ``name dep dep...``, sorted, below a first line that tells of which state of the mirror it
-speaks. ``tcz deps`` writes it when it has read a mirror; here it is read, its lines split only where the
-walk comes by. Whatever is out of the ordinary is left to ``tcz deps``: nothing here tells of an error.
+speaks. ``tcz deps`` writes it when it has read a mirror; here only those lines of it are read that the
+search for the packages of one closure comes by, however many there are. Whatever is out of the ordinary is
+left to ``tcz deps``: nothing here tells of an error.
 """
 
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
+from mmap import ACCESS_READ, mmap
 
 from tcz.walk import Walk, plain_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # see tcz.walk
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-_FIRST = "tcz-needs 1 "
+_FIRST = "tcz-needs 2 "
 _NAME_MAX = 240
 #: Files that change whenever what a mirror says of dependencies does.
 _TELLING = ("dep.db.gz", "dep.db", "info.lst.gz", "info.lst", "md5.db.gz", "md5.db")
@@ -63,20 +64,25 @@ def _stat(path: str) -> str:
     return f"{status.st_ino}.{status.st_size}.{status.st_mtime_ns}.{status.st_ctime_ns}"
 
 
-def keep(mirror: str, branch: str, told: str, graph: Mapping[str, Sequence[str]]) -> None:
-    """Write the lines; ``told`` is the signature from before the mirror was read."""
+def keep(mirror: str, branch: str, told: str, graph: Iterable[tuple[str, Sequence[str]]]) -> None:
+    """Write the lines of a graph that is sorted by name; ``told`` is the signature from before that."""
     path = cache_file(mirror, branch)
     if path is None:
         return
-    lines = sorted(" ".join((name, *needs)) for name, needs in graph.items())
     new = f"{path}.{os.getpid()}.new"
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
         with open(new, "w", encoding="ascii") as file:  # noqa: PTH123
-            file.write("\n".join((_FIRST + told, *lines)))
+            file.write(f"{_FIRST}{told}\n")
+            file.writelines(f"{' '.join((name, *needs))}\n" for name, needs in graph)
         os.replace(new, path)  # noqa: PTH105
     except OSError:
-        return  # a cache that cannot be written is no fault of the answer
+        pass  # a cache that cannot be written is no fault of the answer
+    finally:
+        try:  # noqa: SIM105 - contextlib takes longer to import
+            os.unlink(new)  # noqa: PTH108
+        except OSError:
+            pass
 
 
 def order(names: Sequence[str], mirror: str, branch: str, kernel: str | None) -> list[str] | None:
@@ -86,23 +92,35 @@ def order(names: Sequence[str], mirror: str, branch: str, kernel: str | None) ->
     if path is None or told is None:
         return None
     try:
-        with open(path, encoding="ascii") as file:  # noqa: PTH123
-            if file.readline() != f"{_FIRST}{told}\n":
-                return None
-            lines = file.read().split("\n")
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+            lines = mmap(file.fileno(), 0, access=ACCESS_READ)
     except (OSError, ValueError):
         return None
-
-    def needs(name: str) -> list[str] | None:
-        # No character of a name sorts before the blank: a package's line is the first that is not less.
-        at = bisect_left(lines, name)
-        words = lines[at].split(" ") if at < len(lines) else [""]
-        return words[1:] if words[0] == name else None
-
-    walk = Walk(needs, kernel)
+    first = f"{_FIRST}{told}\n".encode()
+    if lines[: len(first)] != first:
+        return None
+    walk = Walk(lambda name: _needs(lines, len(first), name.encode(errors="surrogateescape")), kernel)
     for name in names:
         walk.visit(plain_name(name, kernel))
     return None if walk.missing or walk.cycles else walk.order
+
+
+def _needs(lines: mmap, low: int, name: bytes) -> list[str] | None:
+    """Return the words behind a name; the lines from ``low`` on are halved until its own is found."""
+    high = len(lines)
+    while low < high:
+        middle = (low + high) // 2
+        start = max(low, lines.rfind(b"\n", low, middle) + 1)
+        end = lines.find(b"\n", middle)
+        words = lines[start:end].split(b" ")
+        if words[0] == name:
+            return [word.decode() for word in words[1:]]
+        # No character of a name sorts before the blank: lines are in the order of their names.
+        if words[0] < name:
+            low = end + 1
+        else:
+            high = start
+    return None
 
 
 def answer(argv: Sequence[str]) -> list[str] | None:

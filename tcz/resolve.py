@@ -13,16 +13,27 @@ import difflib
 import re
 from collections import deque
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from tcz.walk import Walk, plain_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tcz.walk import Needs
 
-__all__ = ["Direct", "Missing", "Resolution", "closure", "near", "plain_name", "reverse", "tree_lines"]
+__all__ = [
+    "Direct",
+    "Missing",
+    "Orders",
+    "Resolution",
+    "closure",
+    "near",
+    "plain_name",
+    "reverse",
+    "tree_lines",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +112,77 @@ def closure(wanted: Sequence[str], needs: Needs, kernel: str | None = None) -> R
         cycles=tuple(walk.cycles.values()),
         direct=tuple(Direct(name=name, needs=walk.direct[name]) for name in walk.order),
     )
+
+
+class Orders:
+    """The load orders of many packages, each as ``closure`` gives it, put together from those below it.
+
+    Where nothing goes round, what a package's last dependency needs is all loaded before what the one before
+    it needs besides: its order is theirs, one after the other, each package once, and then itself.
+    ``missing`` maps names that nobody has to one that needs them, ``cycles`` are as ``Resolution`` has them.
+    """
+
+    def __init__(self, needs: Needs, kernel: str | None = None) -> None:
+        """Take what ``closure`` takes."""
+        self._needs = needs
+        self._kernel = kernel
+        self._direct: dict[str, tuple[str, ...]] = {}
+        #: ``None`` for what leads to a cycle.
+        self._found: dict[str, tuple[str, ...] | None] = {}
+        self.missing: dict[str, str] = {}
+        self.cycles: dict[str, tuple[str, ...]] = {}
+
+    def order(self, name: str) -> tuple[str, ...]:
+        """Return all that a package needs, and it: in load order."""
+        name = plain_name(name, self._kernel)
+        if name not in self._found:
+            self._find(name)
+        found = self._found[name]
+        if found is not None:
+            return found
+        walk = Walk(self._known, None)
+        walk.visit(name)
+        self.cycles |= walk.cycles
+        return tuple(walk.order)
+
+    def _known(self, name: str) -> tuple[str, ...] | None:
+        return self._direct.get(name)
+
+    def _find(self, start: str) -> None:
+        stack: list[tuple[str, Iterator[str]]] = []
+        path: set[str] = set()
+        self._enter(start, start, stack, path)
+        while stack:
+            name, rest = stack[-1]
+            for need in rest:
+                if need in path:
+                    # All above lead here; those below it go round.
+                    self._found |= dict.fromkeys(path)
+                elif need not in self._found:
+                    self._enter(need, name, stack, path)
+                    break
+            else:
+                stack.pop()
+                path.discard(name)
+                if name not in self._found:
+                    self._found[name] = self._joined(name)
+
+    def _enter(self, name: str, by: str, stack: list[tuple[str, Iterator[str]]], path: set[str]) -> None:
+        needs = self._needs(name)
+        if needs is None:
+            self.missing.setdefault(name, by)
+            self._found[name] = ()
+            return
+        direct = tuple(dict.fromkeys([plain_name(need, self._kernel) for need in needs]))
+        self._direct[name] = direct
+        path.add(name)
+        stack.append((name, iter(direct)))
+
+    def _joined(self, name: str) -> tuple[str, ...] | None:
+        parts = [self._found[need] for need in reversed(self._direct[name])]
+        if None in parts:
+            return None
+        return (*dict.fromkeys(chain.from_iterable(filter(None, parts))), name)
 
 
 def reverse(graph: Mapping[str, Sequence[str]], kernel: str | None = None) -> dict[str, list[str]]:

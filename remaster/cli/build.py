@@ -42,9 +42,9 @@ _BUILD_OPTIONS = (
     ),
     click.option(
         "--kernel",
-        metavar="PACKAGE|base",
-        help="The package that brings the kernel; base keeps that of the base.  [default: the variant's "
-        "for containers, else the base's]",
+        metavar="PACKAGE|PATH|base",
+        help="The package that brings the kernel, or a folder, kernel image or archive that holds one; "
+        "base keeps that of the base.  [default: the variant's for containers, else the base's]",
     ),
     click.option(
         "--output",

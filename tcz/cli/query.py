@@ -12,7 +12,7 @@ from tcz import clikit
 from tcz.cli import arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tcz.mirror.shelf import Item, Shelf
     from tcz.query_commands import Missed, Size
@@ -79,6 +79,7 @@ def _refuse(names: Sequence[str], mirrors: Sequence[str], keys: Sequence[Path]) 
         "tcz deps alsa --mirror ./mirror --kernel 6.18.2-tinycore64",
         "tcz deps nano --mirror https://tc.example.org --mirror-key release.pub    signed, or refused",
         "tcz deps docker --svg > docker.svg          drawn; --dot for Graphviz",
+        "tcz deps --all --mirror ./mirror            a line for each package: NAME: what it needs",
     ],
     codes=[4, 5],
 )
@@ -90,6 +91,7 @@ def _refuse(names: Sequence[str], mirrors: Sequence[str], keys: Sequence[Path]) 
 @click.option("--dot", "form", flag_value="dot", help="Write a graph for Graphviz.")
 @click.option("--svg", "form", flag_value="svg", help="Write a drawing.")
 @click.option("--why", metavar="PACKAGE", help="Show the shortest chain that leads to PACKAGE.")
+@click.option("--all", "every", is_flag=True, help="Show the load order of every package, a line each.")
 @clikit.recipes_option
 @clikit.json_option
 def deps(
@@ -100,6 +102,7 @@ def deps(
     kernel: str | None,
     form: str | None,
     why: str | None,
+    every: bool,
     recipe_folders: tuple[Path, ...],
     as_json: bool,
 ) -> None:
@@ -109,6 +112,13 @@ def deps(
     from tcz import query_commands as commands
     from tcz.errors import ConfigError
 
+    if every:
+        if names or form or why:
+            raise click.UsageError("--all goes with none of the others but --mirror, --kernel and --json")
+        _refuse(["--all"], mirrors, keys)
+        shelf = _shelf(mirrors, keys, branch) if mirrors else None
+        _show_all(shelf, recipe_folders, kernel, as_json=as_json)
+        return
     _refuse(names, mirrors, keys)
     sizes: tuple[Size, ...] = ()
     if mirrors:
@@ -128,6 +138,20 @@ def deps(
     commands.refuse_missing(gone, "mirror has" if mirrors else "recipe makes")
 
 
+def _show_all(shelf: Shelf | None, folders: Sequence[Path], kernel: str | None, *, as_json: bool) -> None:
+    from tcz import query_commands as commands
+    from tcz.commands import open_recipes
+
+    graph = commands.recipes_graph(open_recipes(folders)) if shelf is None else dict(shelf.graph())
+    found = commands.Everything(graph, kernel)
+    if as_json:
+        clikit.echo_json(list(found))
+    else:
+        clikit.echo_lines(f"{one.name}: {' '.join(one.order[:-1])}".rstrip() for one in found)
+    for line in found.warnings():
+        click.echo(f"warning: {line}", err=True)
+
+
 def _by_mirrors(
     names: Sequence[str], mirrors: Sequence[str], keys: Sequence[Path], branch: str, kernel: str | None
 ) -> tuple[Resolution, tuple[Missed, ...], Shelf]:
@@ -142,7 +166,7 @@ def _by_mirrors(
     shelf = _shelf(mirrors, keys, branch)
     found = shelf.closure(names, kernel)
     commands.remember(mirrors, branch, shelf, before)
-    return found, commands.missed(found, shelf.names()), shelf
+    return found, commands.missed(found, shelf.names() if found.missing else ()), shelf
 
 
 def _by_recipes(
@@ -202,7 +226,7 @@ def rdeps(
 
     _refuse(names, mirrors, keys)
     graph = (
-        _shelf(mirrors, keys, branch).graph()
+        dict(_shelf(mirrors, keys, branch).graph())
         if mirrors
         else commands.recipes_graph(open_recipes(recipe_folders))
     )
@@ -294,11 +318,11 @@ def list_(long: bool, mirrors: tuple[str, ...], keys: tuple[Path, ...], branch: 
     _show_items(_shelf(mirrors, keys, branch).found(lambda _item: True), as_json=as_json, long=long)
 
 
-def _show_items(items: Sequence[Item], *, as_json: bool, long: bool) -> None:
+def _show_items(items: Iterable[Item], *, as_json: bool, long: bool) -> None:
     from tcz import query_commands as commands
 
     if as_json:
-        clikit.echo_json(items)
+        clikit.echo_json(list(items))
     elif long:
         clikit.echo_lines(commands.long_lines(items))
     else:

@@ -7,19 +7,20 @@ checked the first has checked everything: each list by its hash, each package by
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from typing import TYPE_CHECKING, Final
 
 from tcz.errors import ConfigError, VerifyError
-from tcz.mirror.entries import Entries, read_blob, read_count, read_entry
+from tcz.mirror.entries import Entries, read_blob, read_count
 from tcz.mirror.model import Branch, Catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import BinaryIO
 
-    from tcz.mirror.model import Blob, Entry
+    from tcz.mirror.model import Blob
+    from tcz.mirror.place import Place
 
 FOLDER: Final = "catalogue"
 ROOT: Final = f"{FOLDER}/catalogue.json"
@@ -33,24 +34,19 @@ def list_path(branch: Branch) -> str:
     return f"{FOLDER}/{branch.release}-{branch.arch}.jsonl"
 
 
-def list_bytes(entries: Mapping[str, Entry]) -> bytes:
-    """Return the list of a branch, one line an entry, sorted by name."""
-    return Entries.of(entries).data()
-
-
-def root_bytes(catalogue: Catalogue, lists: Mapping[Branch, bytes]) -> bytes:
-    """Return ``catalogue.json``; ``lists`` are the branches' lists as ``list_bytes`` returns them."""
+def root_bytes(catalogue: Catalogue, lists: Mapping[Branch, Blob]) -> bytes:
+    """Return ``catalogue.json``; ``lists`` are the branches' lists: ``Entries.lines``, each with its end."""
     value = {
         "format": _FORMAT,
         "serial": catalogue.serial,
         "branches": {
             str(branch): {
                 "list": list_path(branch),
-                "sha256": hashlib.sha256(data).hexdigest(),
-                "size": len(data),
+                "sha256": blob.sha256,
+                "size": blob.size,
                 "packages": len(catalogue.entries(branch)),
             }
-            for branch, data in sorted(lists.items())
+            for branch, blob in sorted(lists.items())
         },
         "extra": _pinned(catalogue.extra),
         "indexes": _pinned(catalogue.indexes),
@@ -62,15 +58,10 @@ def _pinned(files: Mapping[str, Blob]) -> dict[str, list[object]]:
     return {path: [blob.sha256, blob.size] for path, blob in sorted(files.items())}
 
 
-def parse(
-    root: bytes,
-    read: Callable[[str, Blob], bytes],
-    entries: Callable[[bytes], Mapping[str, Entry]] | None = None,
-) -> Catalogue:
-    """Read a catalogue; ``read`` returns a list by its path, given the hash and size it must have.
+def parse(root: bytes, opened: Callable[[str], BinaryIO]) -> Catalogue:
+    """Read a catalogue; ``opened`` opens a list by its path. A list must be what ``root`` says it is.
 
-    ``entries`` reads a list: ``Entries.read`` reads each entry when it is asked for, all are read at once
-    (and so all found to be sound) if it is not given.
+    Each entry is read, and found to be sound, when it is asked for: see ``Entries``.
 
     Raises ``VerifyError`` for anything that this toolkit would not have written, hostile names included.
     """
@@ -82,12 +73,10 @@ def parse(
                 hint="use a newer version of this toolkit",
             )
         branches = {}
-        entries = entries or parse_list
         for name, told in value["branches"].items():
             branch = Branch.parse(name)
             blob = read_blob([told["sha256"], told["size"]])
-            data = _checked(read(list_path(branch), blob), blob, list_path(branch))
-            branches[branch] = entries(data)
+            branches[branch] = _entries(opened(list_path(branch)), blob, list_path(branch))
         return Catalogue(
             serial=read_count(value["serial"]),
             branches=branches,
@@ -98,16 +87,24 @@ def parse(
         raise VerifyError("not a catalogue of a mirror", where=ROOT, why=str(error)) from error
 
 
-def _checked(data: bytes, blob: Blob, path: str) -> bytes:
-    if hashlib.sha256(data).hexdigest() != blob.sha256:
-        raise VerifyError("not the list that the catalogue names", where=path)
-    return data
+def list_at(place: Place, path: str) -> BinaryIO:
+    """Open a list elsewhere; raises ``VerifyError`` where it is not there."""
+    file = place.open(path)
+    if file is None:
+        raise VerifyError("a list that the catalogue names is missing", where=f"{place.where}/{path}")
+    return file
 
 
-def parse_list(data: bytes) -> dict[str, Entry]:
-    """Read the list of a branch; raises ``ValueError`` and its kin for what is malformed."""
-    entries = map(read_entry, data.splitlines())
-    return {entry.name: entry for entry in entries}
+def _entries(file: BinaryIO, told: Blob, path: str) -> Entries:
+    why = None
+    with file:
+        try:
+            found = Entries.read(file)
+            if found.blob() == told:
+                return found
+        except ValueError as error:
+            why = str(error)
+    raise VerifyError("not the list that the catalogue names", where=path, why=why)
 
 
 def _path(path: str) -> str:

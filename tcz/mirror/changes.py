@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tcz.errors import CheckError, ConfigError, Problem, ToolkitError
 from tcz.mirror import config as configs
-from tcz.mirror.entries import Entries
+from tcz.mirror.entries import Entries, differing
 from tcz.mirror.examine import examine
 from tcz.mirror.model import EMPTY, listed
 from tcz.mirror.objects import Objects
@@ -23,7 +23,7 @@ from tcz.names import KERNEL, file_name, follows_kernel, package_name
 from tcz.toml import guess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from tcz.mirror.config import Config
     from tcz.mirror.examine import Examined
@@ -214,12 +214,13 @@ def _missing(of: Sequence[Entry], entries: Mapping[str, Entry]) -> tuple[str, ..
     return tuple(found)
 
 
-def provided(need: str, entries: Mapping[str, Entry]) -> bool:
-    """Tell whether a branch has a package, or for NAME-KERNEL one of any release."""
+def provided(need: str, names: Collection[str]) -> bool:
+    """Tell whether a package is among some, or for NAME-KERNEL one of any release."""
     if follows_kernel(need):
         stem = need.removesuffix(KERNEL) + "-"
-        return any(name.startswith(stem) and name[len(stem) : len(stem) + 1].isdigit() for name in entries)
-    return need in entries
+        some = names.starting(stem) if isinstance(names, Entries) else names
+        return any(name.startswith(stem) and name[len(stem) : len(stem) + 1].isdigit() for name in some)
+    return need in names
 
 
 def _complete(config: Config, catalogue: Catalogue) -> Catalogue:
@@ -271,14 +272,7 @@ def remove(
         if unknown:
             raise ConfigError("nothing was removed", unknown)
         entries = Entries.of(before).changed((), gone=wanted)
-        graph = entries.graph()
-        left = {need for needs in graph.values() for need in needs}
-        lost = {need for need in left if provided(need, before) and not provided(need, entries)}
-        warnings = tuple(
-            f"{file_name(name)} needs {', '.join(file_name(need) for need in graph[name] if need in lost)}"
-            for name in listed(entries)
-            if lost.intersection(graph[name])
-        )
+        warnings = _orphaned(wanted, entries)
         if warnings and not force:
             raise CheckError(
                 "other packages need what was to be removed",
@@ -294,6 +288,17 @@ def remove(
             new = _complete(config, old.with_branch(branch, entries))
             made = publish(writer, config, new, old=old, sign=sign)
     return _outcome(branch, old, made, told, warnings)
+
+
+def _orphaned(gone: Sequence[str], entries: Entries) -> tuple[str, ...]:
+    """Return the packages that need one of ``gone``, where nothing that is left will do."""
+    taken = dict.fromkeys(gone)
+    found = {}
+    for name, needs in entries.graph():
+        lost = [need for need in needs if provided(need, taken) and not provided(need, entries)]
+        if lost:
+            found[name] = ", ".join(map(file_name, lost))
+    return tuple(f"{file_name(name)} needs {found[name]}" for name in listed(found))
 
 
 def index(mirror: Mirror, reporter: Reporter, *, dry_run: bool = False, sign: Sign = unsigned) -> Outcome:
@@ -314,7 +319,6 @@ def index(mirror: Mirror, reporter: Reporter, *, dry_run: bool = False, sign: Si
 def _stale(mirror: Mirror, config: Config, old: Catalogue, sign: Sign) -> tuple[str, ...]:
     """Return the files that ``index`` would publish otherwise than they are shown."""
     new, objects = _complete(config, old), Measuring(mirror.root)
-    then = dict(old.files())
-    now = dict(planned(config, new, old=old, anew=True, sign=sign, objects=objects).files())
-    told = [f"{path} would change" for path in sorted({*then, *now}) if then.get(path) != now.get(path)]
+    made = planned(config, new, old=old, anew=True, sign=sign, objects=objects)
+    told = [f"{path} would change" for path in sorted(path for path, _ in differing(made, old))]
     return (*told, *(() if sign.stands(mirror) else ("it would be signed anew",)))

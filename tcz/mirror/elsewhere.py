@@ -129,7 +129,7 @@ def _known(folder: Path) -> Catalogue:
         root = (folder / catalogues.ROOT).read_bytes()
     except FileNotFoundError:
         return EMPTY
-    return catalogues.parse(root, lambda path, _: (folder / path).read_bytes())
+    return catalogues.parse(root, lambda path: (folder / path).open("rb"))
 
 
 def _copy_all(state: Path, catalogue: Catalogue, new: Path, old: Path, before: Mapping[str, Blob]) -> None:

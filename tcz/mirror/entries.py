@@ -2,16 +2,20 @@
 
 A line says all of its entry and says it in one way only, so that lines tell what has changed: two branches
 of ten thousands of packages are compared, and one is made from the other, without reading what is the same.
+The lines stay in their file (``tcz.mirror.lines``); what is changed stands beside it until it is written.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import ItemsView, Mapping, ValuesView
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from tcz.errors import ConfigError, VerifyError
+from tcz.mirror.lines import ENTRY, PLAIN, Lines
 from tcz.mirror.model import SUFFIXES, Blob, Entry
 
 if TYPE_CHECKING:
@@ -22,10 +26,10 @@ if TYPE_CHECKING:
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 _MD5 = re.compile(r"[0-9a-f]{32}\Z")
 _TEXTS: Final = ("tags", "version", "summary", "license", "origin")
-#: The grammar of ``tcz.names``. Within a text the quotes would have backslashes before them.
-_PLAIN: Final = rb"[A-Za-z0-9][A-Za-z0-9+._-]*"
-_NAME = re.compile(rb'\{"name":"(%b)",' % _PLAIN)
-_NEEDS = re.compile(rb',"needs":\["(%b(?:","%b)*)"\]' % (_PLAIN, _PLAIN))
+_NEEDS = re.compile(rb',"needs":\["(%b(?:","%b)*)"\]' % (PLAIN, PLAIN))
+_PACKAGE = re.compile(rb'"md5":"([0-9a-f]{32})","files":\{"":\["([0-9a-f]{64})",[0-9]+\]')
+#: Quotes within a text have backslashes before them.
+_TAGS = re.compile(rb',"tags":"((?:[^"\\]|\\.)*)"')
 
 
 def entry_line(entry: Entry) -> bytes:
@@ -81,100 +85,223 @@ def _text(value: object) -> str:
     return value
 
 
+class Facts(NamedTuple):
+    """What tells whether a package is another: of its entry, what is quick to read."""
+
+    md5: str
+    sha256: str
+    needs: tuple[str, ...]
+    tags: str
+
+
 class Entries(Mapping[str, Entry]):
-    """Entries by name; never changed. Whoever asks for one that is damaged gets a ``VerifyError``."""
+    """Entries by name, in the order of names; never changed.
 
-    __slots__ = ("_lines",)
+    Whoever asks for one that is damaged gets a ``VerifyError``.
+    """
 
-    def __init__(self, lines: Mapping[str, bytes]) -> None:
-        """``lines`` by name, without their ends."""
-        self._lines = lines
+    __slots__ = ("_base", "_changes", "_count")
+
+    def __init__(self, base: Lines, changes: Mapping[str, bytes | None]) -> None:
+        """Take the lines of a file, and others by name that count in their place; ``None`` for those gone."""
+        self._base = base
+        self._changes = changes
+        self._count: int | None = None if changes else base.count
 
     @classmethod
     def of(cls, entries: Mapping[str, Entry]) -> Entries:
         """Return the same entries as lines."""
         if isinstance(entries, cls):
             return entries
-        return cls({name: entry_line(entry) for name, entry in entries.items()})
+        return cls(_NONE, {name: entry_line(entry) for name, entry in entries.items()})
 
     @classmethod
-    def read(cls, data: bytes) -> Entries:
-        """Read a list, of each line the name alone; raises ``ValueError`` for what is no list."""
-        found = {}
-        for line in data.splitlines():
-            match = _NAME.match(line)
-            if match is None:
-                raise ValueError("a line without a package's name")
-            found[match[1].decode()] = line
-        return cls(found)
+    def read(cls, file: BinaryIO) -> Entries:
+        """Take a list, of whose lines the names alone are read; it stays open.
+
+        Raises ``ValueError`` for what is no list.
+        """
+        return cls(Lines(file), {})
+
+    def _line(self, name: str) -> bytes | None:
+        return self._changes[name] if name in self._changes else self._base.find(name)
 
     def __getitem__(self, name: str) -> Entry:
         """Read one entry."""
-        try:
-            return read_entry(self._lines[name])
-        except (ValueError, TypeError, AttributeError, ConfigError, RecursionError) as error:
-            raise VerifyError("an entry of the catalogue is malformed", where=name, why=str(error)) from error
-        except KeyError as error:
-            if name not in self._lines:
-                raise
-            raise VerifyError("an entry of the catalogue lacks a part", where=name, why=str(error)) from error
+        line = self._line(name)
+        if line is None:
+            raise KeyError(name)
+        return _read(name, line)
 
     def __iter__(self) -> Iterator[str]:
-        """Return the names."""
-        return iter(self._lines)
+        """Yield the names, sorted."""
+        return map(ENTRY.name, self.lines())
 
     def __len__(self) -> int:
         """Count the entries."""
-        return len(self._lines)
+        if self._count is None:
+            more = sum(
+                (line is not None) - (self._base.find(name) is not None)
+                for name, line in self._changes.items()
+            )
+            self._count = self._base.count + more
+        return self._count
 
     def __contains__(self, name: object) -> bool:
         """Tell whether there is an entry of this name."""
-        return name in self._lines
+        return isinstance(name, str) and self._line(name) is not None
 
     def __eq__(self, other: object) -> bool:
         """Tell whether all entries are the same."""
         if isinstance(other, Entries):
-            return self._lines == other._lines
+            return next(self.differences(other), None) is None
         return isinstance(other, Mapping) and dict(self) == dict(other)
 
     __hash__ = None  # type: ignore[assignment]
 
+    def items(self) -> ItemsView[str, Entry]:
+        """Return names with their entries, which are read one after the other."""
+        return _Items(self)
+
+    def values(self) -> ValuesView[Entry]:
+        """Return the entries, which are read one after the other."""
+        return _Values(self)
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines of the list, without their ends."""
+        if not self._changes:
+            return iter(self._base)
+        return self._merged()
+
+    def _merged(self) -> Iterator[bytes]:
+        changes = iter([(ENTRY.beginning(name), self._changes[name]) for name in sorted(self._changes)])
+        wanted, new = next(changes, (None, None))
+        for line in self._base:
+            old = False
+            while wanted is not None and wanted <= line:
+                old = line.startswith(wanted)
+                if new is not None:
+                    yield new
+                wanted, new = next(changes, (None, None))
+            if not old:
+                yield line
+        while wanted is not None:
+            if new is not None:
+                yield new
+            wanted, new = next(changes, (None, None))
+
+    def blob(self) -> Blob:
+        """Return what the list is as a file."""
+        if not self._changes:
+            return self._base.blob
+        digest, size = hashlib.sha256(), 0
+        for line in self.lines():
+            digest.update(line + b"\n")
+            size += len(line) + 1
+        return Blob(sha256=digest.hexdigest(), size=size)
+
     def needs(self, name: str) -> tuple[str, ...] | None:
         """Return what a package needs, ``None`` for one that is not there."""
-        line = self._lines.get(name)
+        line = self._line(name)
+        return None if line is None else _needs(name, line)
+
+    def facts(self, name: str) -> Facts | None:
+        """Return some of what an entry says, ``None`` for one that is not there."""
+        line = self._line(name)
         if line is None:
             return None
-        told = _NEEDS.search(line)
-        if told is not None:
-            return tuple(told[1].decode().split('","'))
-        return self[name].needs if b'"needs"' in line else ()
+        package, tags = _PACKAGE.match(line, line.find(b'"md5"')), _TAGS.search(line)
+        if package is None or (tags is not None and b"\\" in tags[1]):
+            entry = _read(name, line)
+            return Facts(entry.md5, entry.sha256, entry.needs, entry.tags)
+        told = "" if tags is None else tags[1].decode()
+        return Facts(package[1].decode(), package[2].decode(), _needs(name, line), told)
 
-    def graph(self) -> dict[str, tuple[str, ...]]:
-        """Return what each package needs."""
-        return {name: self.needs(name) or () for name in self._lines}
+    def starting(self, start: str) -> Iterator[str]:
+        """Yield the names that begin with ``start``."""
+        more = (name for name, line in self._changes.items() if line is not None and name.startswith(start))
+        yield from more
+        yield from (name for name in map(ENTRY.name, self._base.starting(start)) if name not in self._changes)
 
-    def data(self) -> bytes:
-        """Return the list: all lines, sorted by name."""
-        return b"".join(self._lines[name] + b"\n" for name in sorted(self._lines))
+    def graph(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield each name with what it needs, sorted by name."""
+        for line in self.lines():
+            name = ENTRY.name(line)
+            yield name, _needs(name, line)
 
-    def differing(self, other: Entries) -> set[str]:
-        """Return the names whose entries are not the same here and there."""
-        return {name for name, _ in self._lines.items() ^ other._lines.items()}
+    def differences(self, other: Entries) -> Iterator[tuple[str, bytes | None, bytes | None]]:
+        """Yield the names whose entries are not the same here and there, sorted, with both lines."""
+        if self._base.blob == other._base.blob:
+            for name in sorted({*self._changes, *other._changes}):
+                mine, theirs = self._line(name), other._line(name)
+                if mine != theirs:
+                    yield name, mine, theirs
+            return
+        here, there = self.lines(), other.lines()
+        mine, theirs = next(here, None), next(there, None)
+        while mine is not None or theirs is not None:
+            if mine == theirs:
+                mine, theirs = next(here, None), next(there, None)
+                continue
+            ours = None if mine is None else ENTRY.name(mine)
+            others = None if theirs is None else ENTRY.name(theirs)
+            if others is None or (ours is not None and ours < others):
+                yield str(ours), mine, None
+                mine = next(here, None)
+            elif ours is None or others < ours:
+                yield others, None, theirs
+                theirs = next(there, None)
+            else:
+                yield ours, mine, theirs
+                mine, theirs = next(here, None), next(there, None)
 
     def changed(self, entries: Iterable[Entry], gone: Iterable[str] = ()) -> Entries:
         """Return these entries with some replaced or added, and without those that are ``gone``."""
-        lines = {**self._lines, **{entry.name: entry_line(entry) for entry in entries}}
-        for name in gone:
-            lines.pop(name, None)
-        return Entries(lines)
+        changes = {**self._changes, **{entry.name: entry_line(entry) for entry in entries}}
+        return Entries(self._base, {**changes, **dict.fromkeys(gone)})
+
+
+class _Items(ItemsView[str, Entry]):
+    _mapping: Entries
+
+    def __iter__(self) -> Iterator[tuple[str, Entry]]:
+        for line in self._mapping.lines():
+            name = ENTRY.name(line)
+            yield name, _read(name, line)
+
+
+class _Values(ValuesView[Entry]):
+    _mapping: Entries
+
+    def __iter__(self) -> Iterator[Entry]:
+        return (entry for _, entry in self._mapping.items())
+
+
+_NONE: Final = Lines(BytesIO())
+
+
+def _read(name: str, line: bytes) -> Entry:
+    try:
+        return read_entry(line)
+    except (ValueError, TypeError, AttributeError, ConfigError, RecursionError) as error:
+        raise VerifyError("an entry of the catalogue is malformed", where=name, why=str(error)) from error
+    except KeyError as error:
+        raise VerifyError("an entry of the catalogue lacks a part", where=name, why=str(error)) from error
+
+
+def _needs(name: str, line: bytes) -> tuple[str, ...]:
+    told = _NEEDS.search(line)
+    if told is not None:
+        return tuple(told[1].decode().split('","'))
+    return _read(name, line).needs if b'"needs"' in line else ()
 
 
 def differing(made: Catalogue, before: Catalogue) -> Iterator[tuple[str, Blob | None]]:
     """Yield the public paths that show other content in ``made``, with what; ``None`` for those gone."""
     for branch in {**made.branches, **before.branches}:
         new, old = Entries.of(made.entries(branch)), Entries.of(before.entries(branch))
-        for name in sorted(new.differing(old)):
-            now, was = ({} if name not in one else dict(one[name].names()) for one in (new, old))
+        for name, *lines in new.differences(old):
+            now, was = ({} if line is None else dict(_read(name, line).names()) for line in lines)
             yield from ((f"{branch.folder}/{file}", blob) for file, blob in _different(now, was))
     yield from _different(made.extra, before.extra)
     yield from _different(made.indexes, before.indexes)

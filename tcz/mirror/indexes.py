@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from tcz.names import file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from tcz.mirror.model import Entry
 
@@ -47,11 +47,6 @@ LINES: Final[Mapping[str, Callable[[Entry], str]]] = {
     "md5.db": _md5_db,
     "sizelist": _sizelist,
 }
-
-
-def dep_db(graph: Iterable[tuple[str, Sequence[str]]]) -> str:
-    """Return a record for each package that needs something: its name, then its .dep, then an empty line."""
-    return "".join([record(name, [file_name(need) for need in needs]) for name, needs in graph if needs])
 
 
 def record(name: str, lines: Iterable[str]) -> str:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 SUFFIXES: Final = ("", ".md5.txt", ".dep", ".tree", ".info", ".list", ".zsync", ".build-dep")
 ARCHITECTURES: Final = ("x86", "x86_64", "armv6", "armv7", "aarch64")
 
-_PUNCTUATION = re.compile(r"[^0-9a-z]+")
+#: What does not count in the order of names: all but digits and small letters.
+_PUNCTUATION: Final = bytes(set(range(256)) - set(b"0123456789abcdefghijklmnopqrstuvwxyz"))
 _RELEASE = re.compile(r"[1-9][0-9]{0,3}\.x\Z")
 
 
@@ -103,12 +104,19 @@ class Entry:
                 yield file_name(self.name) + suffix, self.files[suffix]
 
 
-def listed(names: Iterable[str]) -> list[str]:
-    """Sort names as the public repository's indexes do: file names without regard to case and punctuation.
+def listing_key(name: str) -> bytes:
+    """Return what names are sorted by in the public repository's indexes; it ends in NUL and the name.
 
-    ``gtk2-dev.tcz gtk2mm.tcz gtk2.tcz`` is in order: what is compared is ``gtk2devtcz gtk2mmtcz gtk2tcz``.
+    File names count, without regard to case and punctuation: ``gtk2-dev.tcz gtk2mm.tcz gtk2.tcz`` is in
+    order, for what is compared is ``gtk2devtcz gtk2mmtcz gtk2tcz``.
     """
-    return sorted(names, key=lambda name: (_PUNCTUATION.sub("", file_name(name).lower()), name))
+    file = file_name(name).lower().encode(errors="surrogateescape")
+    return file.translate(None, _PUNCTUATION) + b"\0" + name.encode(errors="surrogateescape")
+
+
+def listed(names: Iterable[str]) -> list[str]:
+    """Sort names as the public repository's indexes do (see ``listing_key``)."""
+    return sorted(names, key=listing_key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from tcz.mirror.model import Blob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import BinaryIO
 
 _BLOCK = 1 << 20
 
@@ -98,12 +99,21 @@ class Objects:
         except FileNotFoundError:
             data = b""
         if len(data) != blob.size:
-            raise VerifyError(
-                "an object of the mirror is missing or damaged",
-                where=str(self.path(blob.sha256)),
-                hint="tcz mirror verify tells what else is, tcz mirror repair brings it back",
-            )
+            raise self._lost(blob)
         return data
+
+    def open(self, blob: Blob) -> BinaryIO:
+        """Open an object; raises ``VerifyError`` as ``read`` does."""
+        if not self.has(blob):
+            raise self._lost(blob)
+        return self.path(blob.sha256).open("rb")
+
+    def _lost(self, blob: Blob) -> VerifyError:
+        return VerifyError(
+            "an object of the mirror is missing or damaged",
+            where=str(self.path(blob.sha256)),
+            hint="tcz mirror verify tells what else is, tcz mirror repair brings it back",
+        )
 
     def sound(self, blob: Blob) -> bytes | None:
         """Return an object's bytes if they are those of its name; ``None`` where it is gone or damaged."""

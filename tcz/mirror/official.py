@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import re
 import zlib
-from typing import TYPE_CHECKING, Final
+from io import SEEK_END, BytesIO
+from itertools import chain
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from tcz.errors import VerifyError
 from tcz.metadata import decode
 from tcz.names import is_package_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 #: More than an index of any repository: provides.db of all of Tiny Core has some 60 MB.
 UNPACKED_MAX: Final = 1 << 29
@@ -28,6 +30,10 @@ _GZIP: Final = b"\x1f\x8b"
 _ANY_HEADER: Final = 47
 _BLANK = re.compile(r"[ \t\r\n\f\v]+")
 _BETWEEN = re.compile(r"\n\n+")
+_APART = re.compile(rb"\n\n+")
+_BLOCK: Final = 1 << 18
+#: More than the paths of any package.
+_RECORD_MAX: Final = 1 << 25
 _PAGE = re.compile(rb"\s*<(?:!doctype|html|head|\?xml)", re.IGNORECASE)
 _MD5 = re.compile(r"([0-9a-fA-F]{32})\s+\*?(?:\./)?(\S+)\Z")
 _SIZE_DIGITS: Final = 15
@@ -40,30 +46,49 @@ def is_page(data: bytes) -> bool:
 
 def text(data: bytes, where: str) -> str:
     """Return the text of an index file, packed or not. Raises ``VerifyError``."""
-    if data.startswith(_GZIP):
-        data = _unpacked(data, where)
-    if is_page(data):
+    return decode(b"".join(unpacked(BytesIO(data), where))).replace("\r", "\n")
+
+
+def unpacked(file: BinaryIO, where: str) -> Iterator[bytes]:
+    """Yield an index file, packed or not, in blocks. Raises ``VerifyError``."""
+    size = file.seek(0, SEEK_END)
+    file.seek(0)
+    first = file.read(_BLOCK)
+    blocks: Iterator[bytes] = chain((first,), iter(lambda: file.read(_BLOCK), b""))
+    if first.startswith(_GZIP):
+        blocks = _members(blocks, min(UNPACKED_MAX, max(_SMALL, _RATIO_MAX * size)), where)
+    first = next(blocks, b"")
+    if is_page(first):
         raise VerifyError("a web page, not an index file", where=where, hint="check the address")
-    return decode(data).replace("\r", "\n")
+    yield first
+    yield from blocks
 
 
-def _unpacked(data: bytes, where: str) -> bytes:
-    found = []
-    limit = left = min(UNPACKED_MAX, max(_SMALL, _RATIO_MAX * len(data)))
-    while data:
-        stream = zlib.decompressobj(_ANY_HEADER)
-        try:
-            piece = stream.decompress(data, left + 1)
-        except zlib.error as error:
-            raise VerifyError("damaged, or not gzip", where=where, why=str(error)) from error
-        left -= len(piece)
-        if left < 0:
-            raise VerifyError(f"unpacks to more than {limit >> 20} MiB", where=where)
-        if not stream.eof:
-            raise VerifyError("cut off", where=where, why="the packed data has no end")
-        found.append(piece)
-        data = stream.unused_data.lstrip(b"\0")
-    return b"".join(found)
+def _members(blocks: Iterable[bytes], limit: int, where: str) -> Iterator[bytes]:
+    """Unpack the members of a .gz, which may have NULs behind each."""
+    stream = None
+    left = limit
+    for block in blocks:
+        data = block
+        while data:
+            if stream is None:
+                data = data.lstrip(b"\0")
+                stream = zlib.decompressobj(_ANY_HEADER) if data else None
+                continue
+            try:
+                piece = stream.decompress(data, min(left + 1, _BLOCK))
+            except zlib.error as error:
+                raise VerifyError("damaged, or not gzip", where=where, why=str(error)) from error
+            left -= len(piece)
+            if left < 0:
+                raise VerifyError(f"unpacks to more than {limit >> 20} MiB", where=where)
+            yield piece
+            data = stream.unconsumed_tail
+            if stream.eof:
+                data, stream = stream.unused_data, None
+    if stream is not None:
+        # What was left in it for want of room comes to less than a block.
+        raise VerifyError("cut off", where=where, why="the packed data has no end")
 
 
 def name_in(raw: str, where: str) -> str:
@@ -78,72 +103,103 @@ def name_in(raw: str, where: str) -> str:
     return name
 
 
-def names(content: str, where: str = "info.lst") -> tuple[str, ...]:
+def _lines(content: str) -> Iterator[str]:
+    """Yield lines one by one: a list of all takes more room than what is made of them."""
+    start = 0
+    while start <= len(content):
+        end = content.find("\n", start)
+        end = len(content) if end < 0 else end
+        yield content[start:end]
+        start = end + 1
+
+
+def _records(content: str) -> Iterator[str]:
+    """Yield what stands between empty lines."""
+    start = 0
+    for between in _BETWEEN.finditer(content):
+        yield content[start : between.start()]
+        start = between.end()
+    yield content[start:]
+
+
+def names(content: str, where: str = "info.lst") -> Iterator[str]:
     """Read ``info.lst``: one name a line."""
-    return tuple(dict.fromkeys(name_in(line, where) for line in content.split("\n") if line.strip()))
+    return (name_in(line, where) for line in _lines(content) if line.strip())
 
 
-def sizes(content: str, where: str = "sizelist") -> dict[str, int]:
-    """Read ``sizelist``: a name and its bytes a line."""
-    found = {}
-    for line in content.split("\n"):
+def sizes(content: str, where: str = "sizelist") -> Iterator[tuple[str, str]]:
+    """Read ``sizelist``: a name and its bytes, a decimal number, a line."""
+    for line in _lines(content):
         words = line.split()
         if not words:
             continue
         if len(words) != 2 or not words[1].isdecimal() or len(words[1]) > _SIZE_DIGITS:  # noqa: PLR2004
             raise VerifyError(f"not a name and a size: {line[:80]!r}", where=where)
-        found[name_in(words[0], where)] = int(words[1])
-    return found
+        yield name_in(words[0], where), words[1]
 
 
-def md5s(content: str, where: str = "md5.db") -> dict[str, str]:
+def md5s(content: str, where: str = "md5.db") -> Iterator[tuple[str, str]]:
     """Read ``md5.db``: the lines of all .md5.txt files."""
-    found = {}
-    for line in content.split("\n"):
+    for line in _lines(content):
         if not line.strip():
             continue
         match = _MD5.match(line.strip())
         if match is None:
             raise VerifyError(f"not an md5 and a name: {line[:80]!r}", where=where)
-        found[name_in(match[2], where)] = match[1].lower()
-    return found
+        yield name_in(match[2], where), match[1].lower()
 
 
-def tags(content: str, where: str = "tags.db") -> dict[str, str]:
+def tags(content: str, where: str = "tags.db") -> Iterator[tuple[str, str]]:
     """Read ``tags.db``: a name, a tab or a blank, and the tags verbatim."""
-    found = {}
-    for line in content.split("\n"):
+    for line in _lines(content):
         words = line.split(None, 1)
         if words:
-            found[name_in(words[0], where)] = line.lstrip()[len(words[0]) + 1 :].rstrip()
-    return found
+            yield name_in(words[0], where), line.lstrip()[len(words[0]) + 1 :].rstrip()
 
 
-def needs(content: str, where: str = "dep.db") -> dict[str, tuple[str, ...]]:
+def needs(content: str, where: str = "dep.db") -> Iterator[tuple[str, tuple[str, ...]]]:
     """Read ``dep.db``: records of a name and what it needs, an empty line after each.
 
-    Of two records for a name the one that says more counts: a .dep with an empty line within leaves a
-    piece behind that looks like a record.
+    Of several records for a name the one that says most counts (``fullest``): a .dep with an empty line
+    within leaves a piece behind that looks like a record.
     """
-    found: dict[str, tuple[str, ...]] = {}
-    for record in _BETWEEN.split(content):
-        lines = [name_in(line, where) for line in record.split("\n") if line.strip()]
-        if lines and len(found.get(lines[0], ())) < len(lines):
-            found[lines[0]] = tuple(dict.fromkeys(lines[1:]))
-    return found
+    for record in _records(content):
+        lines = [name_in(line, where) for line in _lines(record) if line.strip()]
+        if lines:
+            yield lines[0], tuple(dict.fromkeys(lines[1:]))
+
+
+def fullest(records: Sequence[Sequence[str]]) -> Sequence[str]:
+    """Return which of a package's needs counts: those that are most, the last of several."""
+    return max(reversed(records), key=len)
 
 
 def dep(content: str, where: str) -> tuple[str, ...]:
     """Read one .dep file."""
-    return tuple(dict.fromkeys(name_in(line, where) for line in content.split("\n") if line.strip()))
+    return tuple(dict.fromkeys(name_in(line, where) for line in _lines(content) if line.strip()))
 
 
-def paths(content: str, where: str = "provides.db") -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Read ``provides.db``: yield each name with its paths, without leading slashes."""
-    for record in _BETWEEN.split(content):
-        first, *rest = record.lstrip("\n").split("\n")
+def paths(blocks: Iterable[bytes], where: str = "provides.db") -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Read the blocks of ``provides.db``: yield each name with its paths, without leading slashes."""
+    for record in _records_in(blocks, where):
+        first, *rest = decode(record).lstrip("\n").split("\n")
         if first.strip():
             yield (
                 name_in(first, where),
                 tuple(line.strip().removeprefix("./").lstrip("/") for line in rest if line.strip()),
             )
+
+
+def _records_in(blocks: Iterable[bytes], where: str) -> Iterator[bytes]:
+    """Yield what stands between empty lines, whatever line ends there are."""
+    left = b""
+    for block in blocks:
+        data = left + block
+        # Perhaps half of a CR LF.
+        end = len(data) - data.endswith(b"\r")
+        *whole, left = _APART.split(data[:end].replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+        left += data[end:]
+        if len(left) > _RECORD_MAX:
+            raise VerifyError("a package with more paths than any has", where=where)
+        yield from whole
+    yield left.replace(b"\r", b"\n")

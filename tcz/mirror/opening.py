@@ -15,6 +15,7 @@ from tcz.mirror.shelf import Catalogued, Indexed, Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import BinaryIO
 
     from tcz.mirror.known import Chosen
     from tcz.mirror.model import Blob
@@ -104,21 +105,21 @@ def _verified(mirror: Chosen, branch: Branch | None, dirs: Dirs) -> Catalogued:
     found = _BRANCH.search(mirror.address.rstrip("/"))
     chosen = branch or (Branch.parse(found[1]) if found else None)
 
-    def read(path: str, _blob: Blob) -> bytes:
-        data = vouched.place.read(path)
-        if data is None:
+    def opened(path: str, _blob: Blob) -> BinaryIO:
+        file = vouched.place.open(path)
+        if file is None:
             raise VerifyError("the catalogue does not name it", where=f"{address}/{path}")
-        return data
+        return file
 
     there = sorted(vouched.catalogue.branches)
-    return Catalogued(address, vouched.catalogue, chosen or _only(there, address), read)
+    return Catalogued(address, vouched.catalogue, chosen or _only(there, address), opened)
 
 
 def _own(mirror: Mirror, branch: Branch | None, state: Path | None = None) -> Catalogued:
     catalogue = mirror.catalogue(state)
     objects = mirror.objects
     chosen = branch or _only(sorted(catalogue.branches), str(mirror.root))
-    return Catalogued(str(mirror.root), catalogue, chosen, lambda _, blob: objects.read(blob))
+    return Catalogued(str(mirror.root), catalogue, chosen, lambda _, blob: objects.open(blob))
 
 
 def _folder(path: Path, branch: Branch | None) -> Place:

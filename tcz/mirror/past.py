@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from tcz.mirror.entries import Entries
@@ -37,9 +38,9 @@ def gone(old: Catalogue, new: Catalogue) -> Iterator[Gone]:
     """Return the packages of ``old`` whose bytes ``new`` does not show under their names."""
     for branch, entries in old.branches.items():
         before, now = Entries.of(entries), Entries.of(new.entries(branch))
-        for name in sorted(before.differing(now) & before.keys()):
-            entry, other = before[name], now.get(name)
-            if other is not None and other.sha256 == entry.sha256:
+        for name, was, _ in before.differences(now):
+            entry, other = None if was is None else before[name], now.get(name)
+            if entry is None or (other is not None and other.sha256 == entry.sha256):
                 continue
             files = tuple((suffix, blob.sha256) for suffix, blob in sorted(entry.files.items()))
             yield Gone(branch=str(branch), name=name, sha256=entry.sha256, files=files)
@@ -47,12 +48,16 @@ def gone(old: Catalogue, new: Catalogue) -> Iterator[Gone]:
 
 def note(root: Path, packages: Iterable[Gone]) -> None:
     """Add packages to what the mirror in ``root`` remembers."""
-    lines = "".join(map(_line, packages)).encode()
-    if not lines:
+    lines = map(_line, packages)
+    first = next(lines, None)
+    if first is None:
         return
     with (root / FILE).open("ab") as file:
-        # A line that was cut short by a power cut ends here.
-        file.write(b"\n" + lines if file.tell() else lines)
+        if file.tell():
+            # A line that was cut short by a power cut ends here.
+            file.write(b"\n")
+        for line in chain([first], lines):
+            file.write(line.encode())
         file.flush()
         os.fsync(file.fileno())
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import stat
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 from urllib.parse import quote
 
 from tcz.errors import FetchError, VerifyError
 from tcz.fetch import retry_after
-from tcz.store import replacing
+from tcz.store import replacing, sha256_file
 from tcz.websession import refuse_stranger, session
 
 if TYPE_CHECKING:
@@ -47,6 +49,13 @@ class Place(Protocol):
         """Return a file's bytes, ``None`` where it is not there; raises ``FetchError``, ``VerifyError``."""
         ...
 
+    def open(self, path: str) -> BinaryIO | None:
+        """Return a file's bytes as they are now in a file of our own, ``None`` where it is not there.
+
+        Raises ``FetchError``, ``VerifyError``.
+        """
+        ...
+
     def below(self, path: str) -> Place:
         """Return the place of a folder here."""
         ...
@@ -73,14 +82,15 @@ class Folder:
 
     def read(self, path: str) -> bytes | None:
         """See ``Place``."""
+        return _whole(self.open(path))
+
+    def open(self, path: str) -> BinaryIO | None:
+        """See ``Place``."""
         try:
             with regular(self.path / path) as file:
-                data = file.read(READ_MAX + 1)
+                return _copied(iter(lambda: file.read(_BLOCK), b""), str(self.path / path))
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
-        if len(data) > READ_MAX:
-            raise VerifyError("larger than any index file", where=str(self.path / path))
-        return data
 
     def below(self, path: str) -> Folder:
         """See ``Place``."""
@@ -104,6 +114,26 @@ def regular(path: Path) -> io.BufferedReader:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(path)
     raise VerifyError("neither a file nor a folder", where=str(path))
+
+
+def _copied(blocks: Iterable[bytes], where: str) -> BinaryIO:
+    """Return a nameless file that holds blocks. Raises ``VerifyError`` for more than any file has here."""
+    file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - the caller's
+    size = 0
+    for block in blocks:
+        size += len(block)
+        if size > READ_MAX:
+            raise VerifyError("larger than any index file", where=where)
+        file.write(block)
+    file.seek(0)
+    return file
+
+
+def _whole(file: BinaryIO | None) -> bytes | None:
+    if file is None:
+        return None
+    with file:
+        return file.read()
 
 
 class _BusyError(FetchError):
@@ -158,17 +188,21 @@ class Web:
         return f"{self.where}/{quote(path, safe='/+')}"
 
     def read(self, path: str) -> bytes | None:
+        """See ``Place``."""
+        return _whole(self.open(path))
+
+    def open(self, path: str) -> BinaryIO | None:
         """See ``Place``; asks whether what the cache has is still right.
 
         A server that is busy (5xx, 429) is asked once more, after the time that it names.
         """
         try:
-            return self._read(path)
+            return self._open(path)
         except _BusyError as busy:
             time.sleep(busy.after or self._pause)
-            return self._read(path)
+            return self._open(path)
 
-    def _read(self, path: str) -> bytes | None:
+    def _open(self, path: str) -> BinaryIO | None:
         import requests  # noqa: PLC0415 - slow to import
         import urllib3  # noqa: PLC0415
 
@@ -181,7 +215,7 @@ class Web:
         try:
             with asking.get(address, headers=tags, stream=True, timeout=self._timeout) as answer:
                 if answer.status_code == _UNCHANGED and tags:
-                    return kept.read_bytes()
+                    return kept.open("rb")
                 if answer.status_code in _ABSENT:
                     return None
                 if answer.status_code != _OK:
@@ -208,39 +242,38 @@ def cause(error: BaseException) -> str:
     return str(inner) or type(inner).__name__
 
 
-def _received(answer: requests.Response, address: str) -> bytes:
+def _received(answer: requests.Response, address: str) -> BinaryIO:
     length = answer.headers.get("Content-Length", "")
-    data = bytearray()
     # Some servers call a .gz an encoding of its content; its bytes are wanted as they are.
     answer.raw.enforce_content_length = False  # it is looked at below, and told in our words
-    for block in answer.raw.stream(_BLOCK, decode_content=False):
-        data += block
-        if len(data) > READ_MAX:
-            raise VerifyError("larger than any index file", where=address)
-    if length.isdecimal() and int(length) != len(data):
-        why = f"the connection ended after {len(data)} of {length} bytes"
+    file = _copied(answer.raw.stream(_BLOCK, decode_content=False), address)
+    size = os.fstat(file.fileno()).st_size
+    if length.isdecimal() and int(length) != size:
+        why = f"the connection ended after {size} of {length} bytes"
         raise FetchError("could not be read", where=address, why=why, hint="run again later")
-    return bytes(data)
+    return file
 
 
 def _tags(kept: Path) -> dict[str, str]:
     """Return the headers that ask for a file only if it is another than the one in the cache."""
     try:
         told = json.loads(kept.with_suffix(".json").read_bytes())
-        if told["sha256"] == hashlib.sha256(kept.read_bytes()).hexdigest():
+        if told["sha256"] == sha256_file(kept):
             return {key: str(value) for key, value in told["ask"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     return {}
 
 
-def _keep(kept: Path, data: bytes, answer: requests.Response) -> None:
+def _keep(kept: Path, data: BinaryIO, answer: requests.Response) -> None:
     pairs = (("ETag", "If-None-Match"), ("Last-Modified", "If-Modified-Since"))
     ask = {asked: answer.headers[told] for told, asked in pairs if told in answer.headers}
     if not ask:
         return
     kept.parent.mkdir(parents=True, exist_ok=True)
-    told = {"sha256": hashlib.sha256(data).hexdigest(), "ask": ask}
-    for path, content in ((kept, data), (kept.with_suffix(".json"), json.dumps(told).encode())):
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
+    with replacing(kept) as temporary, temporary.open("wb") as file:
+        shutil.copyfileobj(data, file)
+    told = {"sha256": sha256_file(kept), "ask": ask}
+    with replacing(kept.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(told))
+    data.seek(0)

@@ -14,7 +14,8 @@ from tcz.errors import VerifyError
 from tcz.mirror import config as configs
 from tcz.mirror import rescue
 from tcz.mirror import verify as work
-from tcz.mirror.compose import compose
+from tcz.mirror.compose import compose, own_files
+from tcz.mirror.entries import Entries
 from tcz.mirror.model import EMPTY, Blob
 from tcz.mirror.objects import sync_disk
 from tcz.mirror.publish import publish, unsigned
@@ -109,26 +110,23 @@ def _upstreams(config: Config) -> Iterator[str]:
 
 def _lost(mirror: Mirror, survey: Survey) -> dict[str, Blob]:
     """Take damaged objects away and return those that a catalogue names."""
-    named = {
+    damaged = {one.sha256 for one in survey.found.damage if one.sha256}
+    for one in survey.found.damage:
+        if one.kind == "object":
+            mirror.objects.path(one.sha256).unlink(missing_ok=True)
+    return {
         blob.sha256: blob
         for state, catalogue in survey.catalogues.items()
-        for blob in work.expected_files(state, catalogue).values()
+        for _, blob in work.files_of(state, catalogue)
+        if blob.sha256 in damaged and not mirror.objects.path(blob.sha256).exists()
     }
-    found = {}
-    for one in survey.found.damage:
-        path = mirror.objects.path(one.sha256)
-        if one.kind == "object":
-            path.unlink(missing_ok=True)
-        if one.sha256 in named and not path.exists():
-            found[one.sha256] = named[one.sha256]
-    return found
 
 
 def _restore(mirror: Mirror, survey: Survey, wanted: dict[str, Blob], folders: Sequence[Path]) -> int:
     """Bring objects back from files that have their bytes; return how many."""
     before = len(wanted)
     for state, catalogue in survey.catalogues.items():
-        for path, blob in work.expected_files(state, catalogue).items():
+        for path, blob in work.files_of(state, catalogue):
             if blob.sha256 not in wanted:
                 continue
             places = [state / path]
@@ -158,10 +156,8 @@ def _derive(mirror: Mirror, survey: Survey, wanted: dict[str, Blob]) -> int:
         for entries in catalogue.branches.values():
             for entry in entries.values():
                 _derive_companions(mirror, entry, wanted)
-        texts = work.own_texts(catalogue)
-        if any(blob.sha256 in wanted for blob in work.expected_files(state, catalogue).values()):
-            for data in texts.values():
-                mirror.objects.add_bytes(data)
+        if any(blob.sha256 in wanted for _, blob in work.files_of(state, catalogue)):
+            own_files(catalogue, mirror.objects)
             # Where a .list is lost, what can be made without it is made.
             with suppress(VerifyError):
                 compose(replace(catalogue, indexes={}), EMPTY, mirror.objects)
@@ -195,7 +191,7 @@ def _link(mirror: Mirror, survey: Survey, wanted: Mapping[str, Blob]) -> int:
     (mirror.root / "tmp").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=mirror.root / "tmp") as folder:
         for state, catalogue in survey.catalogues.items():
-            wrong = list(work.wrong_files(mirror, state, work.files_of(state, catalogue)))
+            wrong = list(work.wrong_files(mirror, state, catalogue))
             for path, blob in sorted(wrong, key=lambda one: one[1] is not None):
                 target = state / path
                 if blob is None:
@@ -265,11 +261,10 @@ def _drop_states(writer: Writer, survey: Survey, wanted: Mapping[str, Blob]) -> 
         catalogue = survey.catalogues.get(state)
         if shown == state:
             continue
-        files = {} if catalogue is None else work.expected_files(state, catalogue)
         if (
             catalogue is None
             or state.name in unsigned_states
-            or any(blob.sha256 in wanted for blob in files.values())
+            or any(blob.sha256 in wanted for _, blob in work.files_of(state, catalogue))
         ):
             gone.add(state.name)
             writer.remove(state)
@@ -284,7 +279,8 @@ def _canonical(mirror: Mirror, catalogue: Catalogue) -> Catalogue:
     """Return a catalogue whose .md5.txt and .dep files say what its entries say."""
     branches = {}
     for branch, entries in catalogue.branches.items():
-        branches[branch] = {name: _said(mirror, entry) for name, entry in entries.items()}
+        said = ((entry, _said(mirror, entry)) for entry in entries.values())
+        branches[branch] = Entries.of(entries).changed(new for old, new in said if new != old)
     return replace(catalogue, branches=branches)
 
 

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 
 from tcz.errors import ConfigError, ToolkitError, VerifyError
 from tcz.mirror import catalogue as catalogues
-from tcz.mirror.entries import Entries, differing
+from tcz.mirror.entries import differing
 from tcz.mirror.model import EMPTY
 from tcz.mirror.objects import Objects, sync_disk
 from tcz.store import sync
@@ -92,7 +92,7 @@ class Mirror:
             return EMPTY
         try:
             root = (state / catalogues.ROOT).read_bytes()
-            return catalogues.parse(root, lambda path, _: (state / path).read_bytes(), Entries.read)
+            return catalogues.parse(root, lambda path: (state / path).open("rb"))
         except FileNotFoundError as error:
             raise VerifyError(
                 "a state of the mirror has lost its catalogue",
@@ -161,12 +161,15 @@ class Writer:
 
         All of it is on the disk before a reader can see any of it.
         """
+        return self._published(files.items(), serial)
+
+    def _published(self, files: Iterable[tuple[str, Blob]], serial: int) -> Path:
         root = self.mirror.root
         for name in (STATES, "tmp"):
             (root / name).mkdir(exist_ok=True)
         new = Path(tempfile.mkdtemp(dir=root / "tmp"))
         new.chmod(0o755)
-        self._link(files.items(), new)
+        self._link(files, new)
         return self._shown(new, serial)
 
     def follow(self, made: Catalogue, own: Mapping[str, Blob], *, keep: int | None) -> Path:
@@ -181,7 +184,7 @@ class Writer:
                 before = self.mirror.catalogue(spare)
                 if before.branches.keys() == made.branches.keys():
                     return self._renewed(spare, before, made, own)
-        return self.publish(dict(chain(made.files(), own.items())), made.serial)
+        return self._published(chain(made.files(), own.items()), made.serial)
 
     def _spare(self, keep: int) -> Path | None:
         """Return the newest state that is to be removed once there is one more."""
@@ -194,13 +197,17 @@ class Writer:
         folders = tuple(f"{branch.folder}/" for branch in made.branches)
         for file in _files_outside(new, folders):
             file.unlink()
-        changed = [one for one in differing(made, before) if one[0].startswith(folders)]
-        for path, _ in changed:
-            (new / path).unlink(missing_ok=True)
-        told = ((path, blob) for path, blob in changed if blob is not None)
+
+        def exchanged() -> Iterator[tuple[str, Blob]]:
+            for path, blob in differing(made, before):
+                if path.startswith(folders):
+                    (new / path).unlink(missing_ok=True)
+                    if blob is not None:
+                        yield path, blob
+
         others = chain(made.extra.items(), made.indexes.items())
         outside = (one for one in others if not one[0].startswith(folders))
-        self._link(chain(told, outside, own.items()), new)
+        self._link(chain(exchanged(), outside, own.items()), new)
         return self._shown(new, made.serial)
 
     def _link(self, files: Iterable[tuple[str, Blob]], folder: Path) -> None:

@@ -11,6 +11,7 @@ from tcz.run import CommandError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+    from typing import BinaryIO
 
     from tcz.run import Runner
 
@@ -64,6 +65,12 @@ class Rsync:
         if path not in self._asked:
             self.prepare([path])
         return Folder(self.folder).read(path)
+
+    def open(self, path: str) -> BinaryIO | None:
+        """See ``Place``."""
+        if path not in self._asked:
+            self.prepare([path])
+        return Folder(self.folder).open(path)
 
     def below(self, path: str) -> Rsync:
         """See ``Place``."""

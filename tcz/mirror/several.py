@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from tcz.metadata import dep_text
+from tcz.mirror.model import Entry
 from tcz.mirror.shelf import Indexed
+from tcz.mirror.table import Table
 from tcz.names import file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+    from typing import BinaryIO
 
-    from tcz.mirror.model import Entry
     from tcz.mirror.place import Place
     from tcz.mirror.upstream import Upstream
     from tcz.reporting import Step
@@ -28,15 +32,13 @@ class Several:
         self.where = ", ".join(one.where for one in upstreams)
         self._upstreams = tuple(upstreams)
         self._sources: tuple[Indexed, ...] = ()
-        self._owner: dict[str, int] = {}
+        self._owner: Table[int] = Table((), int)
 
     def refresh(self) -> Place:
         """See ``Upstream``: the index files that they would have together."""
         self._sources = tuple(Indexed(one.refresh()) for one in self._upstreams)
-        self._owner = {}
-        for number, source in enumerate(self._sources):
-            for name in source.names():
-                self._owner.setdefault(name, number)
+        having = ((name, str(n)) for n, source in enumerate(self._sources) for name in source.names())
+        self._owner = Table(having, int, lambda numbers: numbers[0])
         return _Together(self.where, self._sources, self._owner)
 
     def prepare(self, files: Sequence[str]) -> None:
@@ -52,12 +54,7 @@ class Several:
 
     def promised(self) -> Mapping[str, Entry]:
         """See ``Upstream``."""
-        found = [one.promised() for one in self._upstreams]
-        return {
-            name: entries[name]
-            for name, number in self._owner.items()
-            if (entries := found[number]) is not None and name in entries
-        }
+        return _Promised(self._owner, [one.promised() or {} for one in self._upstreams])
 
     #: There is none: each has its own.
     base: Place | None = None
@@ -76,6 +73,23 @@ class Several:
         return self._upstreams[self._owner.get(name, 0)]
 
 
+class _Promised(Mapping[str, Entry]):
+    """What several promise together: of each package, what the one says that it comes from."""
+
+    def __init__(self, owner: Table[int], told: Sequence[Mapping[str, Entry]]) -> None:
+        self._owner = owner
+        self._told = told
+
+    def __getitem__(self, name: str) -> Entry:
+        return self._told[self._owner[name]][name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, number in self._owner.pairs() if name in self._told[number])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 def whose(upstream: Upstream, name: str) -> Upstream:
     """Return the one upstream that a package comes from."""
     return upstream.whose(name) if isinstance(upstream, Several) else upstream
@@ -88,7 +102,7 @@ def _package(file: str) -> str:
 class _Together:
     """The index files of several upstreams as those of one, by the packages that each gives."""
 
-    def __init__(self, where: str, sources: Sequence[Indexed], owner: Mapping[str, int]) -> None:
+    def __init__(self, where: str, sources: Sequence[Indexed], owner: Table[int]) -> None:
         self.where = where
         self._sources = sources
         self._owner = owner
@@ -124,8 +138,13 @@ class _Together:
             return None if text is None else text.encode()
         return source.place.read(path)
 
+    def open(self, path: str) -> BinaryIO | None:
+        """See ``Place``."""
+        data = self.read(path)
+        return None if data is None else BytesIO(data)
+
     def _told(self, what: str) -> Iterable[tuple[str, object]]:
         tables = [getattr(source, what) for source in self._sources]
-        for name, number in self._owner.items():
+        for name, number in self._owner.pairs():
             if name in tables[number]:
                 yield name, tables[number][name]

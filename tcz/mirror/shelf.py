@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Protocol
 
 from tcz import resolve
 from tcz.metadata import decode, parse_info
 from tcz.mirror import official
+from tcz.mirror.entries import Entries
 from tcz.mirror.model import listed
+from tcz.mirror.table import Table
 from tcz.names import file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import BinaryIO
 
     from tcz.mirror.model import Blob, Branch, Catalogue, Entry
     from tcz.mirror.place import Place
@@ -49,7 +55,11 @@ class Source(Protocol):
         ...
 
     def names(self) -> Iterable[str]:
-        """Return all packages it has."""
+        """Return all packages it has, sorted."""
+        ...
+
+    def graph(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield all packages with what each needs, sorted by name."""
         ...
 
     def needs(self, name: str) -> Sequence[str] | None:
@@ -67,6 +77,10 @@ class Source(Protocol):
     def info(self, name: str) -> str | None:
         """Return a package's .info."""
         ...
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
 
 
 class Indexed:
@@ -93,44 +107,60 @@ class Indexed:
         return f"{self.title}/{name}"
 
     @cached_property
-    def md5s(self) -> Mapping[str, str]:
+    def md5s(self) -> Table[str]:
         """The md5 of each package, by name."""
         text = self.index("md5.db")
-        return {} if text is None else official.md5s(text, self._where("md5.db"))
+        return Table(() if text is None else official.md5s(text, self._where("md5.db")), str)
 
     @cached_property
-    def sizes(self) -> Mapping[str, int]:
+    def sizes(self) -> Table[int]:
         """The size of each package, by name."""
         text = self.index("sizelist")
-        return {} if text is None else official.sizes(text, self._where("sizelist"))
+        return Table(() if text is None else official.sizes(text, self._where("sizelist")), int)
 
     @cached_property
-    def tags(self) -> Mapping[str, str]:
+    def tags(self) -> Table[str]:
         """The tags of each package, by name."""
         text = self.index("tags.db")
-        return {} if text is None else official.tags(text, self._where("tags.db"))
+        return Table(() if text is None else official.tags(text, self._where("tags.db")), str)
 
     @cached_property
-    def dep_db(self) -> Mapping[str, tuple[str, ...]] | None:
+    def dep_db(self) -> Table[tuple[str, ...]] | None:
         """What each package needs that needs something; ``None`` where there is no dep.db."""
         text = self.index("dep.db")
-        return None if text is None else official.needs(text, self._where("dep.db"))
+        if text is None:
+            return None
+        found = ((name, " ".join(needs)) for name, needs in official.needs(text, self._where("dep.db")))
+        return Table(found, _words, lambda texts: " ".join(official.fullest([*map(_words, texts)])))
 
     @cached_property
-    def _names(self) -> frozenset[str]:
+    def _names(self) -> Table[str]:
         text = self.index("info.lst")
         if text is not None:
-            return frozenset(official.names(text, self._where("info.lst")))
-        if self.md5s:
-            return frozenset(self.md5s)
-        files = self.place.files(".tcz")
-        if files is None:
-            return frozenset(self.sizes or self.tags or self.dep_db or ())
-        return frozenset(official.name_in(file, self.title) for file in files)
+            names: Iterable[str] = official.names(text, self._where("info.lst"))
+        elif self.md5s:
+            names = self.md5s
+        elif (files := self.place.files(".tcz")) is None:
+            names = self.sizes or self.tags or self.dep_db or ()
+        else:
+            names = (official.name_in(file, self.title) for file in files)
+        return Table(((name, "") for name in names), str)
 
-    def names(self) -> Iterable[str]:
-        """See ``Source``."""
+    def names(self) -> Table[str]:
+        """See ``Source``; sorted, and looked up."""
         return self._names
+
+    def graph(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """See ``Source``."""
+        if self.dep_db is None:
+            yield from ((name, self.needs(name) or ()) for name in self._names)
+            return
+        told = self.dep_db.pairs()
+        name, needs = next(told, ("", ()))
+        for one in self._names:
+            while name and name < one:
+                name, needs = next(told, ("", ()))
+            yield one, needs if name == one else ()
 
     def needs(self, name: str) -> Sequence[str] | None:
         """See ``Source``."""
@@ -164,9 +194,12 @@ class Indexed:
 
     def paths(self) -> Iterator[tuple[str, Sequence[str]]]:
         """See ``Source``."""
-        text = self.index("provides.db")
-        if text is not None:
-            yield from official.paths(text, self._where("provides.db"))
+        for name in ("provides.db.gz", "provides.db"):
+            file = self.place.open(name)
+            if file is not None:
+                with file:
+                    yield from official.paths(official.unpacked(file, self._where(name)), self._where(name))
+                return
 
     def info(self, name: str) -> str | None:
         """See ``Source``."""
@@ -178,23 +211,26 @@ class Catalogued:
     """A branch of a mirror that this toolkit keeps, by its catalogue."""
 
     def __init__(
-        self, title: str, catalogue: Catalogue, branch: Branch, read: Callable[[str, Blob], bytes]
+        self, title: str, catalogue: Catalogue, branch: Branch, opened: Callable[[str, Blob], BinaryIO]
     ) -> None:
-        """``read`` returns a file that the catalogue names by its path, with those bytes only."""
+        """Take what opens a file that the catalogue names by its path, with those bytes only."""
         self.title = f"{title} {branch}"
-        self._read = read
+        self._opened = opened
         self._catalogue = catalogue
         self._branch = branch
-        self._entries = self._catalogue.entries(branch)
+        self._entries = Entries.of(self._catalogue.entries(branch))
 
     def names(self) -> Iterable[str]:
         """See ``Source``."""
         return self._entries
 
+    def graph(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """See ``Source``."""
+        return self._entries.graph()
+
     def needs(self, name: str) -> Sequence[str] | None:
         """See ``Source``."""
-        entry = self._entries.get(name)
-        return None if entry is None else entry.needs
+        return self._entries.needs(name)
 
     def item(self, name: str) -> Item | None:
         """See ``Source``."""
@@ -207,7 +243,8 @@ class Catalogued:
             path = f"{self._branch.folder}/{suffix}"
             blob = self._catalogue.indexes.get(path)
             if blob is not None:
-                yield from official.paths(official.text(self._read(path, blob), path), path)
+                with self._opened(path, blob) as file:
+                    yield from official.paths(official.unpacked(file, path), path)
                 return
 
     def info(self, name: str) -> str | None:
@@ -215,7 +252,10 @@ class Catalogued:
         entry = self._entries.get(name)
         blob = None if entry is None else entry.files.get(".info")
         path = f"{self._branch.folder}/{file_name(name)}.info"
-        return None if blob is None else decode(self._read(path, blob))
+        if blob is None:
+            return None
+        with self._opened(path, blob) as file:
+            return decode(file.read())
 
 
 def _item(entry: Entry, title: str) -> Item:
@@ -274,18 +314,21 @@ class Shelf:
             license=item.license or info.copying_policy,
         )
 
-    def graph(self) -> dict[str, Sequence[str]]:
-        """Return what each package needs."""
-        return {name: self.needs(name) or () for name in self.names()}
+    def graph(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield all packages with what each needs, as the first source that has it says, sorted by name."""
+        # Of equals the first source's comes first.
+        merged = heapq.merge(*(source.graph() for source in self.sources), key=itemgetter(0))
+        for _, some in groupby(merged, itemgetter(0)):
+            yield next(some)
 
     def closure(self, wanted: Sequence[str], kernel: str | None = None) -> resolve.Resolution:
         """Return all that ``wanted`` needs, in load order."""
         return resolve.closure(wanted, self.needs, kernel)
 
-    def found(self, matches: Callable[[Item], bool]) -> list[Item]:
-        """Return the items that match, sorted by name."""
+    def found(self, matches: Callable[[Item], bool]) -> Iterator[Item]:
+        """Yield the items that match, sorted by name."""
         items = (self.item(name) for name in self.names())
-        return [item for item in items if item is not None and matches(item)]
+        return (item for item in items if item is not None and matches(item))
 
     def providing(self, matches: Callable[[str], bool]) -> dict[str, tuple[str, ...]]:
         """Return for each package the paths in it that match, where there is one."""

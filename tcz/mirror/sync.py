@@ -17,19 +17,21 @@ from tcz.errors import CheckError, ConfigError, FetchError, Problem, ToolkitErro
 from tcz.mirror import config as configs
 from tcz.mirror.bring import ORIGIN, Bringer, Want, wanted
 from tcz.mirror.entries import Entries
-from tcz.mirror.model import listed
+from tcz.mirror.model import listed, listing_key
 from tcz.mirror.publish import publish, unsigned
 from tcz.mirror.several import whose
 from tcz.mirror.shelf import Indexed
+from tcz.mirror.spool import sorted_lines, without
 from tcz.names import KERNEL, file_name, follows_kernel, package_name, with_kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tcz.mirror.model import Branch, Catalogue, Entry
     from tcz.mirror.objects import Objects
     from tcz.mirror.publish import Sign
     from tcz.mirror.repository import Mirror
+    from tcz.mirror.table import Table
     from tcz.mirror.upstream import Upstream
     from tcz.reporting import Reporter
 
@@ -96,7 +98,7 @@ def sync(
     config = configs.read(mirror.root)
     with mirror.writing(reporter) as writer:
         old = mirror.catalogue()
-        work = _Work(upstream, old.entries(branch), mirror.objects, wish, reporter)
+        work = _Work(upstream, Entries.of(old.entries(branch)), mirror.objects, wish, reporter)
         changed, same, warnings = work.plan()
         if dry_run:
             return _synced(branch, old, old, changed, same, warnings)
@@ -155,7 +157,7 @@ class _Work:
     def __init__(
         self,
         upstream: Upstream,
-        before: Mapping[str, Entry],
+        before: Entries,
         objects: Objects,
         wish: Wish,
         reporter: Reporter,
@@ -181,13 +183,15 @@ class _Work:
     def _plan(self) -> _Plan:
         with self._reporter.step(f"asking {self._upstream.where}"):
             source = Indexed(self._upstream.refresh())
-            known = frozenset(source.names())
-            if not known:
+            if not source.names():
                 raise FetchError("there are no packages", where=source.title, hint="check address and branch")
             promised = self._upstream.promised()
-            chosen, warnings = self._chosen(source, known)
+            chosen, warnings = self._chosen(source)
         changed, same = [], 0
         for name in chosen:
+            if _stands(self._before, source, name, promised):
+                same += 1
+                continue
             want = wanted(source, name, promised, strict=whose(self._upstream, name).signed)
             was = self._before.get(name)
             if was is not None and _is(was, want):
@@ -198,12 +202,15 @@ class _Work:
                     warnings.append(f"{file_name(name)} was added here and stays (--replace takes theirs)")
             else:
                 changed.append(want)
-        return changed, same, warnings
+        return sorted(changed, key=lambda want: listing_key(want.name)), same, warnings
 
-    def _chosen(self, source: Indexed, known: frozenset[str]) -> tuple[list[str], list[str]]:
-        kernel = self._wish.kernel
-        wanted = self._wish.names if not self._wish.everything else tuple(known)
-        plain = [resolve.plain_name(package_name(name), kernel) for name in wanted]
+    def _chosen(self, source: Indexed) -> tuple[Iterable[str], list[str]]:
+        """Return the packages to compare, sorted by name, and warnings of what they lack."""
+        if self._wish.everything:
+            lost = _lost(source, self._wish.kernel)
+            return source.names(), [f"not to be had: {chain}" for chain in lost]
+        kernel, known = self._wish.kernel, source.names()
+        plain = [resolve.plain_name(package_name(name), kernel) for name in self._wish.names]
         problems = [
             Problem(where=name, message="no such package", hint=", ".join(resolve.near(name, known)) or None)
             for name in plain
@@ -221,29 +228,63 @@ class _Work:
             " -> ".join(one.chain) + _nearby(one.name, known)
             for one in sorted(found.missing, key=lambda one: one.chain)
         ]
-        if lost and not (self._wish.lenient or self._wish.everything):
+        if lost and not self._wish.lenient:
             raise CheckError(
                 "the upstream lacks what some packages need; nothing was changed",
                 where=source.title,
                 why="\n".join(lost),
                 hint="--allow-missing copies the rest",
             )
-        return listed(found.order), [f"not to be had: {chain}" for chain in lost]
+        return sorted(found.order), [f"not to be had: {chain}" for chain in lost]
 
 
-def _meant(need: str, known: frozenset[str], kernel: str | None) -> tuple[str, ...]:
+def _lost(source: Indexed, kernel: str | None) -> list[str]:
+    """Return what packages need that nobody has, each with one that needs it."""
+    known = source.names()
+
+    def needed() -> Iterator[tuple[str, str]]:
+        direct = ((need, name) for name, needs in source.graph() for need in needs)
+        return ((one, name) for need, name in direct for one in _meant(need, known, kernel))
+
+    asked = sorted_lines(f"{one}\n".encode() for one, _ in needed())
+    gone = {line.decode()[:-1] for line in without(asked, (f"{name}\n".encode() for name in known))}
+    if not gone:
+        return []
+    first: dict[str, str] = {}
+    for one, name in needed():
+        if one in gone:
+            first[one] = min(name, first.get(one, name), key=listing_key)
+    chains = sorted((name, one) for one, name in first.items())
+    return [f"{name} -> {one}{_nearby(one, known)}" for name, one in chains]
+
+
+def _meant(need: str, known: Table[str], kernel: str | None) -> tuple[str, ...]:
     if not follows_kernel(need):
         return (need,)
     if kernel is not None:
         return (with_kernel(need, kernel),)
     stem = need.removesuffix(KERNEL) + "-"
-    every = (name for name in known if name.startswith(stem) and name[len(stem) : len(stem) + 1].isdigit())
-    return tuple(sorted(every)) or (need,)
+    every = (name for name in known.starting(stem) if name[len(stem) : len(stem) + 1].isdigit())
+    return tuple(every) or (need,)
 
 
-def _nearby(name: str, known: frozenset[str]) -> str:
+def _nearby(name: str, known: Iterable[str]) -> str:
     near = resolve.near(name, known)
     return f" (near: {', '.join(near)})" if near else ""
+
+
+def _stands(before: Entries, source: Indexed, name: str, promised: Mapping[str, Entry] | None) -> bool:
+    """Tell, in little time, that a package is what the upstream has; where it is not clear, it is not."""
+    ours = before.facts(name)
+    if ours is None or ours.md5 != source.md5s.get(name):
+        return False
+    if promised is not None:
+        theirs = promised.facts(name) if isinstance(promised, Entries) else None
+        if theirs is None or theirs[:2] != ours[:2]:
+            return False
+    tags = source.tags.get(name) if source.tags else None
+    needs = tuple(need for need in source.needs(name) or () if need != name)
+    return needs == ours.needs and (tags is None or tags.split() == ours.tags.split())
 
 
 def _is(entry: Entry, want: Want) -> bool:

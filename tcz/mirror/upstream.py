@@ -13,7 +13,6 @@ from tcz.errors import ConfigError, VerifyError
 from tcz.fetch import AbsentError, Downloads
 from tcz.mirror import catalogue as catalogues
 from tcz.mirror import views
-from tcz.mirror.entries import Entries
 from tcz.mirror.place import Folder, Web, regular
 from tcz.mirror.rsync import Rsync
 from tcz.mirror.trust import Seen
@@ -310,11 +309,4 @@ def _promised(base: Place | None, branch: Branch) -> Mapping[str, Entry] | None:
     root = None if base is None else base.read(catalogues.ROOT)
     if base is None or root is None or not root.lstrip().startswith(b"{"):
         return None
-
-    def read(path: str, _blob: object) -> bytes:
-        data = base.read(path)
-        if data is None:
-            raise VerifyError("a list that the catalogue names is missing", where=f"{base.where}/{path}")
-        return data
-
-    return catalogues.parse(root, read, Entries.read).entries(branch)
+    return catalogues.parse(root, lambda path: catalogues.list_at(base, path)).entries(branch)

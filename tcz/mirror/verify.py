@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from tcz import metadata
 from tcz.errors import ToolkitError, VerifyError
@@ -16,24 +18,21 @@ from tcz.mirror import catalogue as catalogues
 from tcz.mirror import config as configs
 from tcz.mirror.compose import compose
 from tcz.mirror.entries import Entries
-from tcz.mirror.model import EMPTY, Blob
+from tcz.mirror.hashed import hashed, promise, sums
+from tcz.mirror.model import EMPTY, Blob, Catalogue
 from tcz.mirror.objects import Objects
 from tcz.mirror.repository import INCOMING, PUBLIC, SNAPSHOTS, STATES, TMP
+from tcz.mirror.spool import sorted_lines, without
 from tcz.names import file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
-    from tcz.mirror.model import Catalogue, Entry
+    from tcz.mirror.model import Entry
     from tcz.mirror.repository import Mirror
     from tcz.reporting import Reporter
 
     Kind = Literal["object", "state", "file", "index", "snapshot", "signature"]
-
-_BLOCK: Final = 1 << 20
-#: Objects that are under way at a time.
-_BATCH: Final = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +78,27 @@ class Measuring(Objects):
         pass
 
 
-@dataclass(frozen=True, slots=True)
-class _Sums:
-    size: int
-    sha256: str
-    md5: str
+class Catalogues(Mapping[Path, Catalogue]):
+    """The catalogues of some states, each read when it is asked for: there may be a thousand snapshots."""
+
+    def __init__(self, mirror: Mirror, states: Sequence[Path]) -> None:
+        """Take states whose catalogue was read before."""
+        self._mirror = mirror
+        self._states = dict.fromkeys(states)
+
+    def __getitem__(self, state: Path) -> Catalogue:
+        """Read one; raises ``VerifyError`` where that cannot be done any more."""
+        if state not in self._states:
+            raise KeyError(state)
+        return self._mirror.catalogue(state)
+
+    def __iter__(self) -> Iterator[Path]:
+        """Yield the states."""
+        return iter(self._states)
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self._states)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,17 +116,22 @@ def verify(mirror: Mirror, reporter: Reporter) -> Verified:
 
 def survey(mirror: Mirror, reporter: Reporter) -> Survey:
     """Look at every byte of a mirror, as ``verify`` does."""
-    states, damage = _states(mirror)
-    named = _named(states, damage)
-    total, size = _objects(mirror, named, damage, reporter)
+    damage: list[Damage] = []
+    read: list[Path] = []
+    named = sorted_lines(_named(mirror, read, damage))
+    total, size, wrong = hashed(mirror.objects, named, reporter)
+    for name, message in wrong:
+        path = str(mirror.objects.path(name).relative_to(mirror.root))
+        damage.append(Damage(kind="object", path=path, message=message, sha256=name))
+    states = Catalogues(mirror, read)
     broken = {one.sha256 for one in damage if one.sha256}
     files = 0
     with reporter.step("look at public files", total=len(states)) as step:
         for count, (state, catalogue) in enumerate(states.items()):
             step.progress(count, len(states))
-            expected = _Counted(files_of(state, catalogue))
-            damage += _files(mirror, state, expected, broken)
-            files += expected.count
+            looked = _Counted(_looked(mirror, state, catalogue))
+            damage += _files(state, looked, broken)
+            files += looked.count
     damage += _links(mirror)
     shown = mirror.shown()
     damage += _signatures(mirror, states, shown)
@@ -130,24 +150,21 @@ def survey(mirror: Mirror, reporter: Reporter) -> Survey:
     return Survey(found=found, catalogues=states)
 
 
-def _states(mirror: Mirror) -> tuple[dict[Path, Catalogue], list[Damage]]:
-    """Return the catalogue of every state, and those that cannot be read."""
-    folder = mirror.root / STATES
-    found: dict[Path, Catalogue] = {}
-    damage = []
-    for state in sorted(folder.glob("[!.]*")):  # those with a dot are half removed
+def _states(mirror: Mirror, damage: list[Damage]) -> Iterator[tuple[Path, Catalogue]]:
+    """Yield the catalogue of every state; tell those that cannot be read."""
+    for state in sorted((mirror.root / STATES).glob("[!.]*")):  # those with a dot are half removed
         if not state.name.isdigit():
             damage.append(Damage(kind="state", path=f"{STATES}/{state.name}", message="is no state"))
             continue
         try:
-            found[state] = mirror.catalogue(state)
+            found = mirror.catalogue(state)
         except ToolkitError as error:
             damage.append(_unreadable(state, error))
             continue
-        if found[state].serial != int(state.name):
-            message = f"its catalogue has the serial {found[state].serial}"
+        if found.serial != int(state.name):
+            message = f"its catalogue has the serial {found.serial}"
             damage.append(Damage(kind="state", path=f"{STATES}/{state.name}", message=message))
-    return found, damage
+        yield state, found
 
 
 def _unreadable(state: Path, error: ToolkitError) -> Damage:
@@ -155,100 +172,39 @@ def _unreadable(state: Path, error: ToolkitError) -> Damage:
     return Damage(kind="state", path=f"{STATES}/{state.name}", message=message)
 
 
-def _named(states: dict[Path, Catalogue], damage: list[Damage]) -> dict[str, tuple[int, str]]:
-    """Return the size of each object that a state names, and the md5 of packages.
+def _named(mirror: Mirror, read: list[Path], damage: list[Damage]) -> Iterator[bytes]:
+    """Yield each object that a state names: a line with its hash, its size and for packages the md5.
 
-    A state with an entry that cannot be read is taken out. What two states have in common is read once.
+    ``read`` takes the states whose entries all can be read. What two states have in common is read once.
     """
-    named: dict[str, tuple[int, str]] = {}
     before = EMPTY
-    for state, catalogue in list(states.items()):
+    for state, catalogue in _states(mirror, damage):
         try:
             for branch, entries in catalogue.branches.items():
-                for name in (
-                    Entries.of(entries).differing(Entries.of(before.entries(branch))) & entries.keys()
-                ):
-                    entry = entries[name]
-                    named |= {blob.sha256: (blob.size, "") for blob in entry.files.values()}
-                    named[entry.sha256] = (entry.size, entry.md5)
+                yield from _named_in(Entries.of(entries), Entries.of(before.entries(branch)))
         except ToolkitError as error:
-            del states[state]
             damage.append(_unreadable(state, error))
             continue
         for blob in (*catalogue.extra.values(), *catalogue.indexes.values()):
-            named.setdefault(blob.sha256, (blob.size, ""))
+            yield promise(blob)
+        read.append(state)
         before = catalogue
-    return named
 
 
-def _objects(
-    mirror: Mirror, named: dict[str, tuple[int, str]], damage: list[Damage], reporter: Reporter
-) -> tuple[int, int]:
-    """Hash objects in as many threads as there are processors; return how many there are, and their bytes.
-
-    Objects are taken out of ``named``: what is left when all were looked at is missing.
-    """
-    found = []
-    size = 0
-    names = sorted(path.parent.name + path.name for path in (mirror.root / "objects").glob("??/*"))
-    with (
-        reporter.step("hash objects", total=len(names)) as step,
-        ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
-    ):
-        for start in range(0, len(names), _BATCH):
-            step.progress(start, len(names))
-            batch = names[start : start + _BATCH]
-            jobs = [(mirror.objects.path(name), bool(named.get(name, (0, ""))[1])) for name in batch]
-            for name, sums in zip(batch, pool.map(_sums, jobs), strict=True):
-                if sums is None:
-                    continue
-                size += sums.size
-                # One that no catalogue names is a leftover, whatever it holds: gc removes it.
-                promised = named.pop(name, None)
-                message = "" if promised is None else _wrong(name, sums, *promised)
-                if message:
-                    found.append((name, message))
-    found += [(name, "is missing or cannot be read") for name in named]
-    for name, message in sorted(found):
-        path = str(mirror.objects.path(name).relative_to(mirror.root))
-        damage.append(Damage(kind="object", path=path, message=message, sha256=name))
-    return len(names), size
-
-
-def _wrong(name: str, sums: _Sums, size: int, md5: str) -> str:
-    if sums.sha256 != name:
-        return f"has {sums.size} bytes that are not those of its name"
-    if sums.size != size:
-        return f"has {sums.size} bytes, a catalogue says {size}"
-    return f"has the md5 {sums.md5}, a catalogue says {md5}" if sums.md5 != md5 else ""
-
-
-def _sums(job: tuple[Path, bool]) -> _Sums | None:
-    path, both = job
-    sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
-    try:
-        with path.open("rb", buffering=0) as file:
-            while data := file.read(_BLOCK):
-                size += len(data)
-                sha256.update(data)
-                if both:
-                    md5.update(data)
-    except OSError:
-        return None
-    return _Sums(size, sha256.hexdigest(), md5.hexdigest() if both else "")
-
-
-def own_texts(catalogue: Catalogue) -> dict[str, bytes]:
-    """Return the files of a catalogue itself, by path."""
-    lists = {branch: catalogues.list_bytes(entries) for branch, entries in catalogue.branches.items()}
-    texts = {catalogues.list_path(branch): data for branch, data in lists.items()}
-    return texts | {catalogues.ROOT: catalogues.root_bytes(catalogue, lists)}
+def _named_in(entries: Entries, before: Entries) -> Iterator[bytes]:
+    for name, line, _ in entries.differences(before):
+        if line is not None:
+            entry = entries[name]
+            for suffix, blob in entry.files.items():
+                yield promise(blob, "" if suffix else entry.md5)
 
 
 def files_of(state: Path, catalogue: Catalogue) -> Iterator[tuple[str, Blob]]:
     """Yield every file of a state as it must be, those of the catalogue itself among them."""
     yield from catalogue.files()
-    texts = own_texts(catalogue)
+    lists = {branch: Entries.of(entries).blob() for branch, entries in catalogue.branches.items()}
+    yield from ((catalogues.list_path(branch), blob) for branch, blob in lists.items())
+    texts = {catalogues.ROOT: catalogues.root_bytes(catalogue, lists)}
     signature = state / catalogues.SIGNATURE
     if signature.is_file():
         texts[catalogues.SIGNATURE] = signature.read_bytes()
@@ -256,75 +212,82 @@ def files_of(state: Path, catalogue: Catalogue) -> Iterator[tuple[str, Blob]]:
         yield path, Blob(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
 
 
-def expected_files(state: Path, catalogue: Catalogue) -> dict[str, Blob]:
-    """Return every file of a state as it must be, by path."""
-    return dict(files_of(state, catalogue))
-
-
-def wrong_files(
-    mirror: Mirror, state: Path, expected: Iterable[tuple[str, Blob]]
-) -> Iterator[tuple[str, Blob | None]]:
+def wrong_files(mirror: Mirror, state: Path, catalogue: Catalogue) -> Iterator[tuple[str, Blob | None]]:
     """Yield the files of a state that are missing or other than they should be, and those too many."""
-    there = dict(_walk(str(state), len(str(state)) + 1))
-    for path, blob in expected:
-        inode = there.pop(path, None)
-        if inode is None:
-            yield path, blob
-        elif inode != mirror.objects.inode(blob):
-            sums = _sums((state / path, False))
-            if sums is None or sums.sha256 != blob.sha256:
-                yield path, blob
-    yield from ((path, None) for path in sorted(there))
+    return ((path, blob) for path, blob, right in _looked(mirror, state, catalogue) if not right)
+
+
+def _looked(mirror: Mirror, state: Path, catalogue: Catalogue) -> Iterator[tuple[str, Blob | None, bool]]:
+    """Yield every file of a state, what it must be (``None``: not there), and whether it is.
+
+    One that is an object itself was hashed as such.
+    """
+    there = 0
+    for path, blob in files_of(state, catalogue):
+        inode = _inode(f"{state}/{path}")
+        right = inode is not None and inode == mirror.objects.inode(blob)
+        if inode is not None and not right:
+            found = sums(state / path)
+            right = found is not None and found.sha256 == blob.sha256
+        there += inode is not None
+        yield path, blob, right
+    if there != sum(1 for _ in _walk(str(state))):
+        start = len(str(state)) + 1
+        present = sorted_lines(_line(path[start:]) for path in _walk(str(state)))
+        expected = sorted_lines(_line(path) for path, _ in files_of(state, catalogue))
+        for line in without(present, expected):
+            yield os.fsdecode(line[:-1]).replace("\0", "\n"), None, False
+
+
+def _line(path: str) -> bytes:
+    return os.fsencode(path.replace("\n", "\0")) + b"\n"
+
+
+def _inode(path: str) -> int | None:
+    """Return which file is there; 0, which is none, for what is no file, and ``None`` for nothing."""
+    try:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_ino if stat.S_ISREG(found.st_mode) else 0
 
 
 class _Counted:
-    """Counts what is taken of it."""
+    """Counts files that are looked at, as far as they belong there."""
 
-    def __init__(self, files: Iterator[tuple[str, Blob]]) -> None:
+    def __init__(self, files: Iterator[tuple[str, Blob | None, bool]]) -> None:
         self._files = files
         self.count = 0
 
-    def __iter__(self) -> Iterator[tuple[str, Blob]]:
+    def __iter__(self) -> Iterator[tuple[str, Blob | None, bool]]:
         for one in self._files:
-            self.count += 1
+            self.count += one[1] is not None
             yield one
 
 
 def _files(
-    mirror: Mirror, state: Path, expected: Iterable[tuple[str, Blob]], broken: set[str]
+    state: Path, looked: Iterable[tuple[str, Blob | None, bool]], broken: Container[str]
 ) -> Iterator[Damage]:
-    """Compare a state's files with what they should be; one that is an object itself was hashed as such."""
-    prefix = f"{STATES}/{state.name}"
-    message = "shows an object that is damaged"
-    shown = []
-
-    def looked() -> Iterator[tuple[str, Blob]]:
-        for path, blob in expected:
-            if blob.sha256 in broken:
-                shown.append(
-                    Damage(kind="file", path=f"{prefix}/{path}", message=message, sha256=blob.sha256)
-                )
-            yield path, blob
-
-    found = []
-    for path, blob in wrong_files(mirror, state, looked()):
-        message, sha256 = "is in no catalogue", ""
-        if blob is not None:
-            message, sha256 = "is missing, or not the file that the catalogue names", blob.sha256
-        found.append(Damage(kind="file", path=f"{prefix}/{path}", message=message, sha256=sha256))
-    wrong = {one.path for one in found}
-    yield from found
-    yield from (one for one in shown if one.path not in wrong)
+    """Tell which files of a state are not what they should be."""
+    for path, blob, right in looked:
+        at = f"{STATES}/{state.name}/{path}"
+        if blob is None:
+            yield Damage(kind="file", path=at, message="is in no catalogue")
+        elif not right:
+            message = "is missing, or not the file that the catalogue names"
+            yield Damage(kind="file", path=at, message=message, sha256=blob.sha256)
+        elif blob.sha256 in broken:
+            yield Damage(kind="file", path=at, message="shows an object that is damaged", sha256=blob.sha256)
 
 
-def _walk(folder: str, start: int) -> Iterator[tuple[str, int]]:
-    """Yield the paths of regular files with their inodes; of all else with 0, which is none."""
+def _walk(folder: str) -> Iterator[str]:
+    """Yield the paths of all that is below a folder and is none itself."""
     with os.scandir(folder) as found:
         for entry in found:
             if entry.is_dir(follow_symlinks=False):
-                yield from _walk(entry.path, start)
+                yield from _walk(entry.path)
             else:
-                yield entry.path[start:], entry.inode() if entry.is_file(follow_symlinks=False) else 0
+                yield entry.path
 
 
 def _links(mirror: Mirror) -> Iterator[Damage]:
@@ -373,12 +336,12 @@ def _indexes(mirror: Mirror, catalogue: Catalogue) -> Iterator[Damage]:
             message = "is not what follows from the packages"
             yield Damage(kind="index", path=f"{PUBLIC}/{path}", message=message)
     for branch, entries in catalogue.branches.items():
-        trees = Entries.of(made.entries(branch)).differing(Entries.of(entries))
+        at = f"{PUBLIC}/{branch.folder}"
+        for name, *_ in Entries.of(made.entries(branch)).differences(Entries.of(entries)):
+            path = f"{at}/{file_name(name)}.tree"
+            yield Damage(kind="index", path=path, message="is not what follows from the packages")
         for name, entry in entries.items():
-            at = f"{PUBLIC}/{branch.folder}/{file_name(name)}"
-            if name in trees:
-                yield Damage(kind="index", path=f"{at}.tree", message="is not what follows from the packages")
-            yield from _companions(at, name, entry)
+            yield from _companions(f"{at}/{file_name(name)}", name, entry)
 
 
 def _companions(at: str, name: str, entry: Entry) -> Iterator[Damage]:

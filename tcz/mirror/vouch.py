@@ -23,6 +23,7 @@ from tcz.names import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import BinaryIO
 
     from tcz.mirror.model import Blob, Catalogue
     from tcz.mirror.place import Place
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tcz.mirror.trust import Checked, Seen
 
 _ROUNDS: Final = 3
+_BLOCK: Final = 1 << 20
 _KEY_FILES_MAX: Final = 200
 _KEY_FILE = re.compile(rf"{KEYS}/[A-Za-z0-9][A-Za-z0-9._-]{{0,80}}\Z")
 
@@ -81,6 +83,23 @@ class Sealed:
         data = self._place.read(path)
         refuse_other(data, blob, f"{self.where}/{path}")
         return data
+
+    def open(self, path: str) -> BinaryIO | None:
+        """See ``Place``, and ``read``."""
+        blob = self.named(path)
+        if blob is None:
+            return None
+        file = self._place.open(path)
+        if file is None:
+            refuse_other(None, blob, f"{self.where}/{path}")
+            return None
+        digest = hashlib.sha256()
+        while data := file.read(_BLOCK):
+            digest.update(data)
+        file.seek(0)
+        if digest.hexdigest() != blob.sha256:
+            refuse_other(file.read(), blob, f"{self.where}/{path}")
+        return file
 
     def below(self, path: str) -> Sealed:
         """See ``Place``."""
@@ -159,18 +178,11 @@ def _vouched(
             hint="get the mirror's new key by a way of its own",
         )
     checked = trust.check(root, signature, believed, seen.last(believed))
-    catalogue = catalogues.parse(root, lambda path, _: _list(place, path))
+    catalogue = catalogues.parse(root, lambda path: catalogues.list_at(place, path))
     seen.note(checked)
     for key in keys:
         seen.adopt(key, trust.grown([key], files, gone))
     return Vouched(catalogue=catalogue, checked=checked, place=Sealed(place, catalogue))
-
-
-def _list(place: Place, path: str) -> bytes:
-    data = place.read(path)
-    if data is None:
-        raise VerifyError("a list that the catalogue names is missing", where=path)
-    return data
 
 
 def _key_files(place: Place, root: bytes) -> dict[str, bytes]:

@@ -62,8 +62,8 @@ def like_tiny_core(root: Tree) -> Tree:
         ("etc/os-release", standins.os_release("16.1")),
     ):
         nodes[path] = regular(data, mode=nodes[path].mode & 0o7777, mtime=standins.EPOCH)
-    for path in ("etc/init.d/services", "etc/init.d/service-functions"):
-        del nodes[path]
+    for name in ("services", "service-functions", "service-supervisor"):
+        del nodes[f"etc/init.d/{name}"]
     return Tree(nodes)
 
 

@@ -5,9 +5,12 @@ The tests of one machine build on each other, in the order in which they stand.
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,10 +18,10 @@ import requests
 
 from tests.boot import configured
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT, free_port, media
+from tests.unit.test_data_disk import userdata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from remaster.vm import Machine
     from tests.boot.conftest import HostServer
@@ -31,6 +34,7 @@ everywhere = pytest.mark.parametrize("host", MODES, indirect=True, scope="module
 once = pytest.mark.parametrize("host", MODES[:1], indirect=True, scope="module")
 
 MEMORY_MIB = 512
+DISK_MIB = 512
 #: Generous: other machines may run beside this one. That nothing was killed is checked for itself.
 POWER_OFF_SECONDS = 60
 LIMIT_KILLED = 137
@@ -52,12 +56,36 @@ class Host:
         return output
 
 
+@pytest.fixture(scope="session")
+def empty_disk(tmp_path_factory: pytest.TempPathFactory, other_key: Path) -> Path:
+    """A disk as docker-machine makes it: it asks to be formatted, and brings a key."""
+    disk = tmp_path_factory.mktemp("disk") / "data.img"
+    with disk.open("wb") as file:
+        file.write(userdata("boot2docker, please format-me", Path(f"{other_key}.pub").read_bytes()))
+        file.truncate(DISK_MIB << 20)
+    return disk
+
+
+@pytest.fixture(scope="session")
+def other_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    key = tmp_path_factory.mktemp("ssh") / "other"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "other", "-f", key], check=True)
+    return key
+
+
 @pytest.fixture(scope="module")
-def host(request: pytest.FixtureRequest, docker_iso: Path, boot: Callable[..., Machine]) -> Host:
+def host(
+    request: pytest.FixtureRequest, docker_iso: Path, boot: Callable[..., Machine], empty_disk: Path
+) -> Host:
+    """The first one with a data disk, the others without."""
     mode = str(request.param)
     ssh_port, web_port = free_port(), free_port()
     machine = boot(
-        memory_mib=MEMORY_MIB, cpus=2, forwards=((ssh_port, 22), (web_port, 8080)), **media(mode, docker_iso)
+        memory_mib=MEMORY_MIB,
+        cpus=2,
+        forwards=((ssh_port, 22), (web_port, 8080)),
+        extra_disks=(empty_disk,) if mode == MODES[0] else (),
+        **media(mode, docker_iso),
     )
     machine.console.expect(PROMPT, BOOT_TIMEOUT, never="Kernel panic|SELF-TEST FAILED")
     return Host(machine=machine, mode=mode, ssh_port=ssh_port, web_port=web_port)
@@ -100,6 +128,43 @@ def test_the_service_tells_its_status(host: Host) -> None:
     host.sh("sudo /usr/local/etc/init.d/docker status")
     host.sh("id -nG | grep -qw docker")
     assert "max-size" in host.sh("cat /etc/docker/daemon.json")
+
+
+@everywhere
+def test_the_machine_tells_how_it_is(host: Host) -> None:
+    """All services run, nothing went wrong, every package of the image is known by its hash."""
+    told = json.loads(host.sh("status --json"))
+    states = {one["name"]: one["state"] for one in told["services"]}
+    running = dict.fromkeys(("acpid", "sshd", "containerd", "docker", "ntpd", "crond"), "running")
+    assert states == {"data-disk": "done", **running}
+    assert told["problems"] == []
+    assert told["variant"] == "docker"
+    found = {one["name"]: one for one in told["packages"]}
+    assert found["docker-engine"]["state"] == "loaded"
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", found["docker-engine"]["hash"])
+    assert told["data-disk"]["state"] == ("mounted" if host.mode == MODES[0] else "none")
+    assert "docker running" in host.sh("status | tr -s ' '")
+
+
+@once
+def test_a_disk_that_asked_for_it_keeps_what_is_docker_s(host: Host) -> None:
+    mounts = host.sh("cat /proc/mounts")
+    for path in ("/var/lib/docker", "/var/lib/containerd", "/var/lib/boot2docker", "/var/log"):
+        assert f"/dev/vda {path} ext4 rw" in mounts
+    # The image's own settings show through, and changes go to the disk.
+    assert "overlay /etc/docker overlay" in mounts
+    host.sh("sudo touch /etc/docker/mine && sudo ls /mnt/data/etc/docker | grep -qx mine")
+    host.sh("sudo test -s /var/lib/boot2docker/userdata.tar -a -s /mnt/data/etc/machine-id")
+
+
+@once
+def test_a_daemon_that_was_killed_is_started_again(host: Host) -> None:
+    host.sh("sudo sh -c 'kill -9 $(cat /var/run/docker.pid)'")
+    host.sh("n=60; until [ -s /run/floe/services/docker/state ] && docker version >/dev/null 2>&1; do "
+            "n=$((n-1)); [ $n -gt 0 ] || break; sleep 1; done; docker version >/dev/null")  # fmt: skip
+    (docker,) = [one for one in json.loads(host.sh("sudo services status --json")) if one["name"] == "docker"]
+    assert docker["restarts"] == 1
+    assert docker["note"].startswith("signal 9 after ")
 
 
 @everywhere
@@ -155,7 +220,8 @@ def test_a_published_port_is_reached_from_the_host(host: Host, image: str) -> No
 
 
 @once
-def test_ssh_takes_the_key_and_nothing_else(host: Host, ssh_key: Path) -> None:
+def test_ssh_takes_the_keys_and_nothing_else(host: Host, ssh_key: Path, other_key: Path) -> None:
+    """The image's key, and the one that came with the data disk."""
     base = [
         "ssh",
         "-p",
@@ -172,6 +238,10 @@ def test_ssh_takes_the_key_and_nothing_else(host: Host, ssh_key: Path) -> None:
     )  # fmt: skip
     assert good.returncode == 0, good.stderr
     assert good.stdout.strip()
+    brought = subprocess.run(
+        [*base, "-i", str(other_key), "tc@127.0.0.1", "true"], check=False, timeout=240
+    )  # fmt: skip
+    assert brought.returncode == 0
     bad = subprocess.run(
         [*base, "-o", "PubkeyAuthentication=no", "-v", "tc@127.0.0.1", "true"],
         capture_output=True, text=True, check=False, timeout=240,

@@ -223,10 +223,20 @@ def test_containers_are_back_after_a_reboot(host: Host) -> None:
     for sudo in ("sudo ", ""):
         host.sh(f"{sudo}podman run -d -q --init --restart=always --name kept tiny sleep 100000")
         host.sh(f"{sudo}podman run -d -q --init --name gone tiny sleep 100000")
+    host.sh("sudo sh -c 'echo mine >/etc/containers/mine; echo keeper >/mnt/data/etc/hostname'")
+    marks = "sudo sh -c 'cat /etc/machine-id; md5sum /usr/local/etc/dropbear/*'"
+    before = host.sh(marks)
     console = host.machine.console
     console.send("sudo reboot")
+    # Whatever needs something is stopped before it.
+    console.expect("podman: stopped(?s:.*)sshd: stopped(?s:.*)Stopping data-disk", BOOT_TIMEOUT)
     console.expect("^Booting floe", BOOT_TIMEOUT)
     console.expect(PROMPT, BOOT_TIMEOUT, never=NEVER)
+    assert host.sh(marks) == before
+    assert "dropbear" in before
+    assert host.sh("hostname; sudo cat /etc/containers/mine").split() == ["keeper", "mine"]
+    # It was unmounted: there was nothing to recover.
+    assert ": clean, " in host.sh("cat /run/floe/data-disk.check")
     for sudo, there in (("sudo ", {"kept", "web"}), ("", {"kept"})):
         assert set(host.sh(f"{sudo}podman ps --format '{{{{.Names}}}}'").split()) == there
 

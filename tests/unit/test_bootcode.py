@@ -25,6 +25,9 @@ noutc nortc ntpserver host nodhcp nfsmount tftplist httplist nbd aoe syslog rsys
 nozswap noswap swapfile resume nofstab showapps pause
 """
 
+#: Those of container-host's data disk.
+OURS = "data dataformat datafs datarepair dataswap"
+
 
 def complaints(line: str, base: str = "floe") -> list[str]:
     with pytest.raises(ConfigError) as caught:
@@ -32,8 +35,15 @@ def complaints(line: str, base: str = "floe") -> list[str]:
     return [f"{p.where}: {p.message}" for p in caught.value.problems]
 
 
-def test_every_tiny_core_code_is_described() -> None:
-    assert CODES.names() == tuple(sorted(TINY_CORE.split()))
+def test_every_code_is_described() -> None:
+    assert CODES.names() == tuple(sorted([*TINY_CORE.split(), *OURS.split()]))
+
+
+def test_the_data_disk_looks_for_what_is_described() -> None:
+    script = Path(__file__).parents[2] / "recipes/container-host/files/usr/local/lib/container-host/data-disk"
+    asked = set(re.findall(r"\bcode (data\w*)", script.read_text()))
+    assert asked == set(OURS.split())
+    assert {CODES.get(name).handler for name in asked} == {"data-disk"}
 
 
 @pytest.mark.parametrize("code", CODES.all(), ids=lambda code: code.name)
@@ -156,7 +166,8 @@ def test_floe_acts_on_what_is_said_of_it() -> None:
     listed = re.findall(r'^BOOTCODES="(?:\$BOOTCODES)?([^"]*)"', functions.read_text(), re.MULTILINE)
     known = set(" ".join(listed).split())
     # Two that it recognises only to do nothing.
-    assert {name for name in CODES.names() if CODES.get(name).floe} == known - {"laptop", "protect"}
+    ours = {name for name in CODES.names() if CODES.get(name).handler == "data-disk"}
+    assert {name for name in CODES.names() if CODES.get(name).floe} - ours == known - {"laptop", "protect"}
 
 
 #: As tc-config has them, and tc-restore.sh.

@@ -128,7 +128,14 @@ def test_an_edit_is_the_same_when_it_is_made_twice(rows: list[str], place: edit.
     assert text in once
 
 
-def test_floe_and_other_bases_share_what_service_scripts_read() -> None:
+@pytest.mark.parametrize(
+    ("ours", "floes"),
+    [
+        ("service-functions", "service-functions"),
+        ("service-supervisor", "service-supervisor"),
+        ("image-services", "services"),
+    ],
+)
+def test_floe_and_other_bases_share_how_services_are_run(ours: str, floes: str) -> None:
     recipes = Path(__file__).parents[2] / "recipes/floe-base/files"
-    ours = (edit.SHIPPED / "files/service-functions").read_bytes()
-    assert ours == (recipes / "etc/init.d/service-functions").read_bytes()
+    assert (edit.SHIPPED / "files" / ours).read_bytes() == (recipes / "etc/init.d" / floes).read_bytes()

@@ -227,6 +227,7 @@ DAMAGE: dict[str, Callable[[Mirror], object]] = {
     "an index": lambda m: flipped(file(m, "md5.db")),
     "a packed index gone": lambda m: file(m, "provides.db.gz").unlink(),
     "a file too many": lambda m: file(m, "evil.tcz").write_bytes(b"evil"),
+    "a file too many, of a strange name": lambda m: file(m, "e\nvil").write_bytes(b"evil"),
     "an object gone": lambda m: m.objects.path(m.catalogue().entries(BRANCH)["a"].sha256).unlink(),
     "a list of the catalogue": lambda m: flipped(m.public / "catalogue/17.x-x86_64.jsonl"),
     "the catalogue": lambda m: flipped(m.public / "catalogue/catalogue.json"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tcz import zsync
-from tcz.mirror import provided
+from tcz.mirror import edits, provided
 from tcz.mirror.compose import compose, state_files
 from tcz.mirror.entries import Entries
 from tcz.mirror.model import EMPTY, Branch, Catalogue, Entry
@@ -38,7 +38,7 @@ def tmp_path() -> Iterator[Path]:
 def _small_members(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a handful of packages fill several members, and their blocks several reads."""
     monkeypatch.setattr(provided, "_MEMBER", 3)
-    monkeypatch.setattr(provided, "_BLOCK", 501)
+    monkeypatch.setattr(edits, "_BLOCK", 501)
 
 
 def entry(objects: Objects, name: str, rng: Random, names: list[str]) -> Entry:

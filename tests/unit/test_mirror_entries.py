@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,7 @@ from tcz.mirror.entries import Entries, differing
 from tcz.mirror.model import Blob, Branch, Catalogue, Entry
 from tcz.mirror.verify import verify
 from tests.unit.mirror_made import QUIET, added, begun, package, quick_folder
-from tests.unit.test_mirror_catalogue import entries
+from tests.unit.test_mirror_catalogue import entries, list_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,10 +33,12 @@ some = st.lists(entries, max_size=5).map(lambda found: {one.name: one for one in
 @given(value=some)
 @settings(deadline=None, max_examples=50)
 def test_they_are_what_was_written(value: dict[str, Entry]) -> None:
-    read = Entries.read(catalogues.list_bytes(value))
+    read = Entries.read(BytesIO(list_bytes(value)))
     assert read == Entries.of(value) == value
-    assert dict(read) == catalogues.parse_list(read.data()) == value
-    assert read.graph() == {name: entry.needs for name, entry in value.items()}
+    assert dict(read) == dict(read.items()) == {one.name: one for one in read.values()} == value
+    assert list(read) == sorted(value)
+    assert dict(read.graph()) == {name: entry.needs for name, entry in value.items()}
+    assert read.blob() == Entries.of(value).blob()
     assert read.needs("no-such-package") is None
 
 
@@ -44,8 +47,13 @@ def test_they_are_what_was_written(value: dict[str, Entry]) -> None:
 def test_what_differs(before: dict[str, Entry], after: dict[str, Entry]) -> None:
     old, new = Entries.of(before), Entries.of(after)
     changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
-    assert new.differing(old) == old.differing(new) == changed
-    assert old.changed(after.values(), gone=before.keys() - after.keys()) == new
+    for a in (new, Entries.read(BytesIO(list_bytes(after)))):
+        for b in (old, Entries.read(BytesIO(list_bytes(before)))):
+            assert [name for name, *_ in a.differences(b)] == sorted(changed)
+            assert [(name, one, two) for name, two, one in b.differences(a)] == list(a.differences(b))
+            made = b.changed(after.values(), gone=before.keys() - after.keys())
+            assert (made, len(made), list(made)) == (a, len(after), sorted(after))
+            assert made.blob() == a.blob()
     files = [
         dict(Catalogue(serial=1, branches={BRANCH: found}, extra={"x": extra}).files())
         for found, extra in ((old, Blob(sha256="0" * 64, size=1)), (new, Blob(sha256="1" * 64, size=1)))
@@ -68,7 +76,7 @@ def test_what_differs(before: dict[str, Entry], after: dict[str, Entry]) -> None
 )
 def test_a_line_without_a_name_is_no_list(data: bytes) -> None:
     with pytest.raises(ValueError, match="without a package's name"):
-        Entries.read(data)
+        Entries.read(BytesIO(data))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +90,7 @@ def test_a_line_without_a_name_is_no_list(data: bytes) -> None:
     ],
 )
 def test_a_damaged_line_is_told_when_it_is_asked_for(end: bytes) -> None:
-    found = Entries.read(b'{"name":"a",' + end + b"\n")
+    found = Entries.read(BytesIO(b'{"name":"a",' + end + b"\n"))
     with pytest.raises(VerifyError):
         found["a"]
 
@@ -93,7 +101,7 @@ def test_hostile_needs_are_refused(needs: list[object]) -> None:
     for separators in ((",", ":"), (",", ": ")):
         line = json.dumps(value, separators=separators).encode().replace(b'"name": ', b'"name":')
         with pytest.raises(VerifyError):
-            Entries.read(line + b"\n").needs("a")
+            Entries.read(BytesIO(line + b"\n")).needs("a")
 
 
 def test_needs_are_not_looked_for_in_texts() -> None:

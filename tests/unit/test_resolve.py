@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcz.resolve import closure, plain_name, tree_lines
+from tcz.resolve import Orders, closure, plain_name, tree_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,6 +52,25 @@ def test_order_is_that_of_tce_load(graph: Graph, wanted: list[str]) -> None:
     found = closure(wanted, graph.get)
     assert list(found.order) == loaded_by_tce_load(graph, wanted)
     assert found.missing == found.cycles == ()
+
+
+@given(graph=any_graph, wanted=st.permutations(NAMES))
+def test_many_orders_are_those_of_each(graph: Graph, wanted: list[str]) -> None:
+    orders = Orders(graph.get)
+    found = {name: closure([name], graph.get) for name in wanted}
+    assert {name: orders.order(name) for name in wanted} == {name: one.order for name, one in found.items()}
+    missing = {one.name for each in found.values() for one in each.missing}
+    assert orders.missing.keys() == missing
+    assert all(name in graph[by] for name, by in orders.missing.items() if by != name)
+    assert bool(orders.cycles) == any(one.cycles for one in found.values())
+
+
+def test_many_orders_of_long_chains_and_kernels() -> None:
+    graph: Graph = {f"p{n}": (f"p{n + 1}.tcz", "m-KERNEL") for n in range(3000)}
+    graph |= {"p3000": (), "m-6.1-tinycore": ("p3000",)}
+    orders = Orders(graph.get, "6.1-tinycore")
+    assert orders.order("p0.tcz") == closure(["p0"], graph.get, "6.1-tinycore").order
+    assert orders.order("m-KERNEL") == ("p3000", "m-6.1-tinycore")
 
 
 @given(graph=any_graph, wanted=targets)

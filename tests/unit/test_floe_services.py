@@ -1,0 +1,320 @@
+"""The base's services under BusyBox: their order, how they are started again, their logs, their table."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INIT = Path(__file__).parents[2] / "recipes/floe-base/files/etc/init.d"
+BUSYBOX = shutil.which("busybox")
+PATIENCE = 20.0
+
+pytestmark = pytest.mark.skipif(BUSYBOX is None, reason="needs busybox (package busybox-static)")
+
+#: What a service's file begins with.
+HEAD = """#!/bin/sh
+{header}NAME={name} PROGRAM={name}-daemon
+PIDFILE=$FLOE_RUN/{name}.pid LOG=$FLOE_RUN/{name}.log
+"""
+DAEMON = "#!{busybox} sh\ntrap 'echo bye; exit 0' TERM\necho up\nwhile :; do sleep 0.1; done\n"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A folder that stands for a machine's services."""
+
+    root: Path
+
+    def add(self, name: str, header: str = "", body: str | None = None, daemon: str = DAEMON) -> None:
+        """Ship a service: one file, and its daemon."""
+        program = self.root / f"{name}-daemon"
+        program.write_text(daemon.format(busybox=BUSYBOX, run=self.root / "run"))
+        program.chmod(0o755)
+        script = self.root / "scripts" / name
+        body = f"COMMAND={program}\n" if body is None else body
+        lib = f". {self.root}/init.d/service-functions\n"
+        script.write_text(f'{HEAD.format(name=name, header=header)}{lib}{body}service "$@"\n')
+        script.chmod(0o755)
+
+    def run(self, *words: str, status: int | None = 0, **env: str) -> str:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "FLOE_RUN": str(self.root / "run"),
+            "SERVICES_LIST": str(self.root / "list"),
+            "SERVICE_SCRIPTS": str(self.root / "scripts"),
+            "SERVICE_SUPERVISOR": str(self.root / "init.d/service-supervisor"),
+            "SERVICES_ANYBODY": "1",
+            **env,
+        }
+        done = subprocess.run(
+            [str(BUSYBOX), "sh", *words],
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+        assert status is None or done.returncode == status, done.stdout
+        return done.stdout
+
+    def service(self, name: str, action: str, status: int | None = 0) -> str:
+        return self.run(str(self.root / "scripts" / name), action, status=status)
+
+    def services(self, *words: str, status: int | None = 0, **env: str) -> str:
+        return self.run(str(self.root / "init.d/services"), *words, status=status, **env)
+
+    def order(self, *listed: str) -> list[str]:
+        (self.root / "list").write_text("".join(f"{name}\n" for name in listed))
+        return self.services("order").splitlines()
+
+    def table(self) -> dict[str, dict[str, object]]:
+        return {one["name"]: one for one in json.loads(self.services("status", "--json"))}
+
+    def until(self, what: str, where: str) -> str:
+        """Wait for a text in a file of the machine's run folder."""
+        file = self.root / "run" / where
+        end = time.monotonic() + PATIENCE
+        while not (file.is_file() and what in file.read_text()):
+            assert time.monotonic() < end, file.read_text() if file.is_file() else f"no {file}"
+            time.sleep(0.05)
+        return file.read_text()
+
+    def gone(self, where: str) -> None:
+        """Wait for a file of the machine's run folder to go."""
+        end = time.monotonic() + PATIENCE
+        while (self.root / "run" / where).exists():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    for name in ("run", "scripts", "init.d"):
+        (tmp_path / name).mkdir()
+    for name in ("services", "service-functions", "service-supervisor"):
+        # What is tested is BusyBox; its sh is this one here, and no test has time to wait.
+        text = (INIT / name).read_text().replace("#!/bin/sh", f"#!{BUSYBOX} sh")
+        text = text.replace("FIRST=1\nLONGEST=60", "FIRST=0.1\nLONGEST=1").replace(
+            "delay=$((delay * 2))", "delay=1"
+        )
+        (tmp_path / "init.d" / name).write_text(
+            text.replace("PATH=/usr/local", f"PATH={tmp_path}/bin:/usr/local")
+        )
+        (tmp_path / "init.d" / name).chmod(0o755)
+    (tmp_path / "bin").mkdir()
+    for applet in ("setsid", "usleep", "stat", "realpath", "awk", "sed", "grep", "cmp", "tail", "sleep"):
+        (tmp_path / "bin" / applet).symlink_to(str(BUSYBOX))
+    made = Machine(tmp_path)
+    (tmp_path / "list").touch()
+    yield made
+    (tmp_path / "run/stopping").touch()
+    for script in (tmp_path / "scripts").iterdir():
+        made.service(script.name, "stop", status=None)
+
+
+# -- order -----------------------------------------------------------------------------------------
+
+NAMES = st.sampled_from("abcdef")
+
+
+def test_needs_are_pulled_in_and_come_first(machine: Machine) -> None:
+    machine.add("docker", "# needs: containerd\n# after: net\n")
+    for name in ("containerd", "net", "sshd"):
+        machine.add(name)
+    machine.add("disk", "# boot: always\n# before: *\n")
+    assert machine.order("sshd", "docker") == ["disk", "sshd", "containerd", "docker containerd"]
+    assert machine.order("docker", "net") == ["disk", "containerd", "net", "docker containerd"]
+
+
+def test_what_is_missing_and_what_goes_round_is_told(machine: Machine) -> None:
+    machine.add("a", "# needs: b\n")
+    machine.add("b", "# needs: c gone\n")
+    machine.add("c", "# after: a\n")
+    order = machine.order("a", "absent")
+    assert "! absent: there is no such service" in order
+    assert "! gone: there is no such service, and b needs it" in order
+    assert any("services need each other: a -> b -> c -> a" in line for line in order)
+    assert [line.split()[0] for line in order if line[0] != "!"] == ["c", "b", "a"]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    needs=st.dictionaries(NAMES, st.lists(NAMES, max_size=3)), listed=st.lists(NAMES, max_size=4, unique=True)
+)
+def test_every_order_keeps_what_was_declared(
+    machine: Machine, needs: dict[str, list[str]], listed: list[str]
+) -> None:
+    for script in (machine.root / "scripts").iterdir():
+        script.unlink()
+    # Only what comes earlier in the alphabet: no circles.
+    kept = {name: [need for need in needs.get(name, ()) if need < name] for name in "abcdef"}
+    for name, those in kept.items():
+        script = machine.root / "scripts" / name
+        script.write_text(f"#!/bin/sh\n# needs: {' '.join(those)}\n")
+        script.chmod(0o755)
+    order = [line.split()[0] for line in machine.order(*listed)]
+    assert len(order) == len(set(order))
+    assert set(listed) <= set(order)
+    for name in order:
+        assert all(order.index(need) < order.index(name) for need in kept[name])
+    wanted = set(listed)
+    for _ in order:
+        wanted |= {need for name in wanted for need in kept[name]}
+    assert set(order) == wanted
+
+
+# -- one service -----------------------------------------------------------------------------------
+
+
+def test_start_status_reload_stop(machine: Machine) -> None:
+    machine.add(
+        "web",
+        body=f"COMMAND={machine.root}/web-daemon RELOAD=USR1\n",
+        daemon=DAEMON.replace("echo up", "trap 'echo again' USR1; echo up"),
+    )
+    assert machine.service("web", "status", status=3) == "web: stopped\n"
+    assert machine.service("web", "start") == "web: started\n"
+    assert machine.service("web", "start") == "web: runs already\n"
+    assert machine.service("web", "status").startswith("web: running, pid ")
+    machine.service("web", "reload")
+    machine.until("again", "web.log")
+    assert machine.service("web", "stop") == "web: stopped\n"
+    # It was asked to end and had the time to say so.
+    assert (machine.root / "run/web.log").read_text().splitlines()[-1] == "bye"
+    assert not (machine.root / "run/web.pid").exists()
+    assert machine.service("web", "stop") == "web: does not run\n"
+
+
+def test_a_daemon_that_ends_is_started_again_after_what_prepares_it(machine: Machine) -> None:
+    machine.add(
+        "web",
+        body=f"COMMAND={machine.root}/web-daemon\n"
+        "prepare() { echo prepared; }\nstarted() { echo ready; }\n",
+    )
+    machine.service("web", "start")
+    pid = (machine.root / "run/web.pid").read_text()
+    os.kill(int(pid), 9)
+    log = machine.until("ready", "web.log")
+    assert "supervisor: the daemon ended: signal 9" in log
+    assert log.index("prepared") < log.rindex("up") < log.index("ready")
+    assert (machine.root / "run/web.pid").read_text() != pid
+    assert machine.service("web", "status").startswith("web: running")
+    told = machine.table()["web"]
+    assert told["restarts"] == 1
+    assert str(told["note"]).startswith("signal 9 after ")
+    machine.service("web", "stop")
+
+
+def test_a_daemon_that_cannot_start_is_told_and_tried_again(machine: Machine) -> None:
+    machine.add("bad", daemon="#!{busybox} sh\necho no memory\nexit 7\n")
+    said = machine.service("bad", "start", status=1)
+    assert "it ended at once (status 7 after 0 s); the last lines of" in said
+    assert "no memory" in said
+    machine.until("waiting", "services/bad/state")
+    assert "failing: status 7" in machine.service("bad", "status", status=1)
+    # Restarting it in the meantime is no second supervisor.
+    machine.service("bad", "restart", status=1)
+    machine.service("bad", "stop")
+    assert machine.service("bad", "status", status=3) == "bad: stopped\n"
+
+
+def test_a_daemon_that_will_not_end_is_told_and_left_alone(machine: Machine) -> None:
+    machine.add(
+        "deaf",
+        body=f"COMMAND={machine.root}/deaf-daemon STOP_WAIT=1\n",
+        daemon="#!{busybox} sh\ntrap '' TERM\nwhile [ ! -e {run}/end ]; do sleep 0.1; done\n",
+    )
+    machine.service("deaf", "start")
+    assert "did not stop within 1 s" in machine.service("deaf", "stop", status=1)
+    assert machine.service("deaf", "status").startswith("deaf: running")
+    (machine.root / "run/end").touch()
+    # Its supervisor knows that it was to stop: it is not started again.
+    machine.gone("services/deaf/supervisor")
+    assert machine.service("deaf", "stop") in {"deaf: stopped\n", "deaf: does not run\n"}
+    assert machine.service("deaf", "status", status=3) == "deaf: stopped\n"
+
+
+def test_one_that_may_end(machine: Machine) -> None:
+    machine.add(
+        "job",
+        body=f"COMMAND={machine.root}/job-daemon RESTART=failure\n",
+        daemon="#!{busybox} sh\nsleep 0.6\nexit 0\n",
+    )
+    machine.service("job", "start")
+    machine.until("ended", "services/job/state")
+    assert machine.service("job", "status", status=3) == "job: ended\n"
+
+
+# -- all of them -----------------------------------------------------------------------------------
+
+
+def test_all_are_started_shown_and_stopped_in_order(machine: Machine) -> None:
+    machine.add("net")
+    machine.add("eng", "# needs: net\n")
+    machine.add("bad", daemon="#!{busybox} sh\nexit 1\n")
+    machine.add("top", "# needs: bad\n")
+    (machine.root / "list").write_text("eng # the engine\n\ntop\n")
+    once = "KIND=once\nstart() { touch $FLOE_RUN/mounted; }\nstop() { rm $FLOE_RUN/mounted; }\n"
+    machine.add("disk", "# boot: always\n# before: *\n", body=once)
+    machine.add("hand")
+    said = machine.services("start", LOG_PAUSE="0.1")
+    assert [line.split()[1] for line in said.splitlines() if line.startswith("Starting ")] == [
+        *("disk", "net", "eng", "bad"),
+    ]
+    assert "Service top: not started, for it needs bad, which was not" in said
+    machine.service("hand", "start")
+    found = machine.table()
+    assert {name: one["state"] for name, one in found.items() if name != "bad"} == {
+        "disk": "done",
+        "net": "running",
+        "eng": "running",
+        "top": "blocked",
+        "hand": "running",
+    }
+    assert found["bad"]["state"] in {"waiting", "starting"}
+    assert found["eng"]["pid"] == int((machine.root / "run/eng.pid").read_text())
+    assert found["bad"]["note"].startswith("status 1 after")  # type: ignore[union-attr]
+    rows = [line.split() for line in machine.services("status").splitlines()]
+    assert ["net", "running", str(found["net"]["pid"])] in [row[:3] for row in rows]
+    problems = (machine.root / "run/problems").read_text()
+    assert "Service bad: did not start\n" in problems
+    stopped = [line.split()[1] for line in machine.services("stop").splitlines() if "Stopping" in line]
+    # What was not started is asked, too; where it stands does not matter.
+    assert [name for name in stopped if name != "top"] == ["hand", "bad", "eng", "net", "disk"]
+    assert not (machine.root / "run/mounted").exists()
+    assert {one["state"] for one in machine.table().values()} <= {"stopped", "blocked"}
+
+
+def test_logs_are_put_away_while_the_daemon_writes(machine: Machine) -> None:
+    machine.add(
+        "chatty",
+        daemon="#!{busybox} sh\nn=0\nwhile :; do n=$((n+1)); echo line $n of many; sleep 0.01; done\n",
+    )
+    (machine.root / "list").write_text("chatty\n")
+    machine.services("start", LOG_PAUSE="0.1", LOG_LIMIT="500")
+    machine.until("line", "chatty.log.3")
+    for number in (1, 2, 3):
+        assert (machine.root / f"run/chatty.log.{number}").stat().st_size > 500
+    assert not (machine.root / "run/chatty.log.4").exists()
+    # No holes: the daemon goes on at the beginning of the file that was emptied.
+    machine.until("line", "chatty.log")
+    assert b"\0" not in (machine.root / "run/chatty.log").read_bytes()
+    machine.services("stop")
+
+
+def test_names_that_end_up_in_json(machine: Machine) -> None:
+    machine.add("a.b-c")
+    (machine.root / "list").write_text("a.b-c\n")
+    machine.service("a.b-c", "start")
+    state = machine.root / "run/services/a.b-c/state"
+    state.write_text(f'{state.read_text().strip()} a "quoted\\ note\n')
+    assert machine.table()["a.b-c"]["note"] == 'a "quoted\\ note'

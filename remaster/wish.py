@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remaster import base as bases
-from remaster import bootcode, foreign, formats, image, packing, sshkey, variant
+from remaster import bootcode, compressors, foreign, formats, image, sshkey, variant
 from remaster.asked import Options
 from remaster.kernels import choice as kernels
 from remaster.suppliers import mirrors_of, package_names, supplier
@@ -95,7 +95,8 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
             base=choice.name,
             output=output_path(wish, asked, choice),
             keys=keys,
-            compressor=wish.compressor or (packing.OWN if given is None else kernels.compressor_for(given)),
+            compressor=wish.compressor
+            or (compressors.OWN if given is None else kernels.compressor_for(given)),
             level=wish.level,
             given=given,
             mode=wish.initrd_mode,
@@ -118,7 +119,7 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
         base=found.name,
         output=output_path(wish, asked, choice),
         keys=keys,
-        compressor=packing.compressor_for(found, kernel, wish.compressor)
+        compressor=compressors.compressor_for(found, kernel, wish.compressor)
         if given is None
         else wish.compressor or kernels.compressor_for(given),
         level=wish.level,

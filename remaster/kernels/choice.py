@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from remaster import base as bases
-from remaster import kconfig
+from remaster import compressors, kconfig
 from remaster.kernels import given as opening
 from remaster.kernels import packing, placing, supply
 from remaster.supply import FileSupplier, local, named
@@ -109,10 +109,7 @@ def config_of(kernel: Given) -> kconfig.KernelConfig | None:
 def compressor_for(kernel: Given) -> Compression:
     """Return the compressor for an initrd that packs smallest of those that a kernel is known to read."""
     config = config_of(kernel)
-    if config is None:
-        return "gzip"
-    known: tuple[Compression, ...] = ("zstd", "xz", "gzip")
-    return next((one for one in known if config.value(f"RD_{one.upper()}") == "y"), "gzip")
+    return compressors.USUAL if config is None else compressors.smallest(config)
 
 
 def supplier(

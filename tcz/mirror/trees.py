@@ -29,8 +29,8 @@ _INDENT: Final = b"   "
 _LARGEST: Final = 4 << 20
 _DEEPEST: Final = 64
 #: Trees of fewer bytes are kept to be put into those above them, some of them at a time.
-_SMALL: Final = 64 << 10
-_KEPT: Final = 4 << 20
+_SMALL: Final = 16 << 10
+_KEPT: Final = 6 << 20
 #: In the place of a tree's size: not known yet, and shortened.
 _UNKNOWN: Final = 0
 _SHORT: Final = -1

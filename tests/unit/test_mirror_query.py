@@ -49,6 +49,9 @@ def test_asking(ours: Path) -> None:
     mirror = ("--mirror", ours)
     assert tcz("list", *mirror) == "app\nlib\n"
     assert tcz("deps", "app", *mirror) == "lib\napp\n"
+    assert tcz("deps", "--all", *mirror) == "app: lib\nlib:\n"
+    assert json.loads(tcz("deps", "--all", "--json", *mirror))[0] == {"name": "app", "order": ["lib", "app"]}
+    assert "goes with none" in tcz("deps", "--all", "app", *mirror, code=2)
     assert tcz("rdeps", "lib", *mirror) == "app\n"
     assert tcz("provides", "local/app$", *mirror) == "app\n"
     assert tcz("search", "-t", "test", "ap", *mirror) == "app\n"

@@ -97,6 +97,17 @@ def test_all_closures_of_a_real_repository(real: Path, tmp_path: Path) -> None:
     assert digest(Shelf((Indexed(Folder(tmp_path)),)), graph) == REAL
 
 
+def test_all_orders_of_a_real_repository_at_once(real: Path) -> None:
+    shelf = Shelf((Indexed(Folder(real)),))
+    graph = dict(shelf.graph())
+    found = query_commands.Everything(graph, None)
+    assert {one.name: one.order for one in found} == {
+        name: resolve.closure([name], graph.get).order for name in graph
+    }
+    gone = {need for needs in graph.values() for need in needs} - graph.keys()
+    assert len([line for line in found.warnings() if line.startswith("not to be had")]) == len(gone)
+
+
 @pytest.mark.skipif(shutil.which("busybox") is None, reason="busybox is not installed")
 def test_order_is_that_of_tce_load(real: Path, tmp_path: Path) -> None:
     graph = real_needs()

@@ -12,7 +12,10 @@ from remaster import kconfig
 from tcz.errors import ConfigError, VerifyError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from remaster.foreign import Foreign
+    from remaster.kconfig import KernelConfig
     from tcz.compress import Compression
 
 #: Those that pack smallest first, each with the symbol of the kernel's configuration.
@@ -24,7 +27,8 @@ _SMALLEST: Final[tuple[tuple[Compression, str], ...]] = (
 )
 #: Our own kernels read all of them: a little larger than xz, and unpacked in a tenth of its time.
 OWN: Final = "zstd"
-_USUAL: Final = "gzip"
+#: Every kernel of Tiny Core reads it.
+USUAL: Final = "gzip"
 
 
 def compressor_for(foreign: Foreign, kernel: str, asked: Compression | None) -> Compression:
@@ -46,8 +50,21 @@ def compressor_for(foreign: Foreign, kernel: str, asked: Compression | None) -> 
         return asked
     proved = {member.compressor for file in foreign.examined.survey.initrds for member in file.members}
     readable = proved if said is None else proved | set(said)
-    usual: Compression = "none" if said == ("none",) else _USUAL
+    return _smallest_of(readable)
+
+
+def smallest(config: KernelConfig) -> Compression:
+    """Return the compressor that packs smallest of those that a kernel so configured unpacks."""
+    return _smallest_of(_read_by(config))
+
+
+def _smallest_of(readable: Collection[str]) -> Compression:
+    usual: Compression = "none" if tuple(readable) == ("none",) else USUAL
     return next((name for name, _ in _SMALLEST if name in readable), usual)
+
+
+def _read_by(config: KernelConfig) -> tuple[Compression, ...]:
+    return (*(name for name, symbol in _SMALLEST if config.value(symbol) == "y"), "none")
 
 
 def _said(foreign: Foreign) -> tuple[Compression, ...] | None:
@@ -56,7 +73,6 @@ def _said(foreign: Foreign) -> tuple[Compression, ...] | None:
     if node is None or not node.is_file:
         return None
     try:
-        config = kconfig.find(node.read())
+        return _read_by(kconfig.find(node.read()))
     except VerifyError:
         return None
-    return (*(name for name, symbol in _SMALLEST if config.value(symbol) == "y"), "none")

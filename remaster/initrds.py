@@ -108,7 +108,8 @@ def _layered(job: Job, content: plan.Content, folder: Path) -> Path:
     if request.mode == "layers" or before is None:
         before, after = base.root.with_mtime(job.facts.epoch), after.with_mtime(job.facts.epoch)
         layers = tuple(part.package.sha256 for part in job.facts.parts if part.role == "layer")
-        parts, wanted = [], [(before, layers)]
+        found = () if request.foreign is None else (request.foreign.identity,)
+        parts, wanted = [], [(before, (*found, *layers))]
     with Pipeline[Path](None) as pipeline:
         for tree, sources in (*wanted, *_packages(job, before, after)):
             pipeline.put(partial(_member, folder, tree, request, sources), parts.append)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from remaster import compressors, foreign, hooks, image, initrds, wish
+from remaster import compressors, extract, foreign, hooks, image, initrds, wish
 from tcz import compress, cpio
 from tcz.errors import ConfigError
 from tcz.paths import Dirs
@@ -138,6 +138,23 @@ def test_what_is_kept_and_damaged_is_packed_again(tmp_path: Path, packed: Packin
         path.write_bytes(path.read_bytes()[:-1] + b"x")
     assert made(tmp_path, shelf, "layers") == first
     assert len(packed_by_us(packed)) == 5
+
+
+@standins.needs_tools
+def test_a_base_in_a_folder_that_changed(tmp_path: Path) -> None:
+    """Its files are not in memory: what is kept of it must not outlive a change that keeps sizes."""
+    shelf = stocked(tmp_path / "shelf", CORE)
+    extract.extract(standins.official_iso(tmp_path, "cde"), None, tmp_path / "base")
+
+    def init() -> bytes:
+        found = foreign.open_foreign(str(tmp_path / "base"))
+        more = {"foreign": found, "spec": foreign.spec_for(found, ""), "compressor": "gzip", "level": 1}
+        return cpio.read(made(tmp_path, shelf, "layers", places=(), **more))["opt/bootsync.sh"].read()
+
+    before = init()
+    file = tmp_path / "base/root/opt/bootsync.sh"
+    file.write_bytes(bytes(reversed(before)))
+    assert init() == bytes(reversed(before)) != before
 
 
 # -- what a base's kernel reads -------------------------------------------------------------------

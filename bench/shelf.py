@@ -1,22 +1,23 @@
-"""Stand-in packages for an image: a base in layers, a kernel, loaders of this machine, real .tcz files."""
+"""Stand-ins for what an image is made of: a base, a kernel, loaders of this machine, real .tcz files."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import shutil
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench.data import program, root_tree
 from bench.harness import Skipped, shell
-from tcz import cpio, tar
+from tcz import cpio
 from tcz.model import Built, BuiltPackage, ResolvedSource
 from tcz.store import sha256_file
-from tcz.tree import Tree, regular
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tcz.model import Form
 
@@ -26,9 +27,13 @@ LOADERS: Final = {
     "ldlinux.c32": Path("/usr/lib/syslinux/modules/bios/ldlinux.c32"),
 }
 EXTENSIONS: Final = ("engine", "daemon", "runtime", "client")
-_BASE: Final = 8 << 20
-_EXTENSION: Final = 10 << 20
-_KERNEL: Final = 4 << 20
+LOADER_PACKAGES: Final = ("syslinux", "grub-efi")
+_BASE: Final = 16 << 20
+_EXTENSION: Final = 20 << 20
+_PROGRAMS: Final = (Path("/usr/bin"), Path("/usr/lib/x86_64-linux-gnu"))
+_LARGE: Final = 300_000
+_KERNEL: Final = 6 << 20
+_SUMS: Final = "SHA256SUMS"
 
 
 def need_loaders() -> None:
@@ -51,12 +56,14 @@ class Shelf:
 
     def __init__(self) -> None:
         """Nothing is on it."""
-        self._stands: list[Stand] = []
+        self._stands: dict[str, Stand] = {}
 
     def put(self, name: str, form: Form, path: Path) -> None:
-        """Add a package that needs no other."""
-        files = [path] if path.is_file() else sorted(one for one in path.iterdir())
-        digest = hashlib.sha256("".join(map(sha256_file, files)).encode()).hexdigest()
+        """Add a package that needs no other, or put it in the place of one of its name."""
+        files = [path] if path.is_file() else sorted(one for one in path.iterdir() if one.name != _SUMS)
+        if form == "files":
+            (path / _SUMS).write_text("".join(f"{sha256_file(one)}  {one.name}\n" for one in files))
+        digest = sha256_file(path / _SUMS if form == "files" else path)
         size = sum(one.stat().st_size for one in files)
         package = BuiltPackage(
             name=name, form=form, path=path, sha256=digest, size=size, installed=2 * size, needs=()
@@ -77,63 +84,105 @@ class Shelf:
             homepage="https://example.net",
             summary=name,
         )
-        self._stands.append(Stand(package=package, built=built))
+        self._stands[name] = Stand(package=package, built=built)
 
     def packages(self, names: Sequence[str]) -> tuple[BuiltPackage, ...]:
         """See ``image.Supplier``."""
-        return tuple(one.package for one in self._stands if one.package.name in names)
+        return tuple(one.package for name, one in self._stands.items() if name in names)
 
     def built(self, package: str) -> Built:
         """See ``image.Supplier``."""
-        return next(one.built for one in self._stands if one.package.name == package)
+        return self._stands[package].built
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stock:
     """The shelf, and the same content in the form that peers start from."""
 
+    folder: Path
     shelf: Shelf
     base: Path
     kernel: Path
     extensions: tuple[Path, ...]
+
+    def change(self, number: int) -> None:
+        """Put one of the two versions of the last extension there."""
+        path = self.extensions[-1]
+        shutil.copyfile(path.with_suffix(f".{number % 2}"), path)
+        self.shelf.put(path.stem, "extension", path)
 
 
 def stock(folder: Path) -> Stock:
     """Make all packages below ``folder``; needs mksquashfs. Raises ``Skipped`` without ISOLINUX."""
     need_loaders()
     folder.mkdir(parents=True)
-    shelf = Shelf()
     base = root_tree(_BASE, 6)
-    layers = {"floe-base": base, "kernel-base": Tree({"lib/modules/6.1/modules.dep": regular(b"")})}
-    layers |= {name: Tree({f"lib/{name}": regular(name.encode())}) for name in ("glibc", "busybox", "sudo")}
-    for name, tree in layers.items():
-        tar.write(tree, folder / f"{name}.tar")
-        shelf.put(name, "layer", folder / f"{name}.tar")
-    for name in ("kernel", "syslinux", "grub-efi"):
+    (folder / "core.gz").write_bytes(cpio.compress(cpio.dumps(base), "gzip", 9))
+    (folder / "vmlinuz").write_bytes(_kernel())
+    for name in LOADER_PACKAGES:
         (folder / name).mkdir()
-    (folder / "kernel/vmlinuz").write_bytes(program(_KERNEL, 7))
     (folder / "grub-efi/efiboot.img").write_bytes(bytes(1 << 20))
     for name, path in LOADERS.items():
         shutil.copyfile(path, folder / "syslinux" / name)
-    for name in ("kernel", "syslinux", "grub-efi"):
-        shelf.put(name, "files", folder / name)
     for number, name in enumerate(EXTENSIONS):
-        _extension(folder, name, number)
+        _extension(folder / f"{name}.tcz", name, number)
+    last = folder / f"{EXTENSIONS[-1]}.tcz"
+    shutil.copyfile(last, last.with_suffix(".0"))
+    _extension(last.with_suffix(".1"), EXTENSIONS[-1], len(EXTENSIONS))
+    return stocked(folder)
+
+
+def stocked(folder: Path) -> Stock:
+    """Return what ``stock`` made."""
+    shelf = Shelf()
+    for name in LOADER_PACKAGES:
+        shelf.put(name, "files", folder / name)
+    for name in EXTENSIONS:
         shelf.put(name, "extension", folder / f"{name}.tcz")
-    (folder / "core.gz").write_bytes(cpio.compress(cpio.dumps(base), "gzip", 9))
     return Stock(
+        folder=folder,
         shelf=shelf,
         base=folder / "core.gz",
-        kernel=folder / "kernel/vmlinuz",
+        kernel=folder / "vmlinuz",
         extensions=tuple(folder / f"{name}.tcz" for name in EXTENSIONS),
     )
 
 
-def _extension(folder: Path, name: str, number: int) -> None:
-    tree, tcz = folder / f"{name}.tree", folder / f"{name}.tcz"
+def _kernel() -> bytes:
+    """Return what has a kernel's header (the boot protocol of Linux/x86), with content like a program's."""
+    made = bytearray(program(_KERNEL, 7))
+    made[510:512], made[0x202:0x206] = b"\x55\xaa", b"HdrS"
+    struct.pack_into("<HIHH", made, 0x206, 0x20F, 0, 0, 0x600)
+    struct.pack_into("<H", made, 0x236, 1)
+    text = b"6.12.0-bench (b@b) #1\0"
+    made[0x800 : 0x800 + len(text)] = text
+    return bytes(made)
+
+
+def _extension(tcz: Path, name: str, number: int) -> None:
+    tree = tcz.with_suffix(".tree")
     (tree / "usr/local/bin").mkdir(parents=True)
-    (tree / "usr/local/bin" / name).write_bytes(program(_EXTENSION, 20 + number))
+    for program_name, data in _programs(name, number):
+        (tree / "usr/local/bin" / program_name).write_bytes(data)
     options = "-comp gzip -no-xattrs -all-root -noappend -no-progress -quiet"
     shell(f'mksquashfs "$1" "$2" {options}; rm -r "$1"', tree, tcz)
     digest = hashlib.md5(tcz.read_bytes()).hexdigest()  # noqa: S324 - Tiny Core's own check
     Path(f"{tcz}.md5.txt").write_text(f"{digest}  {tcz.name}\n")
+
+
+def _programs(name: str, number: int) -> Iterator[tuple[str, bytes]]:
+    """Give programs and libraries of this machine, other ones for each number, and what is like them."""
+    left = _EXTENSION
+    for path in _large()[number :: len(EXTENSIONS) + 1]:
+        data = path.read_bytes()
+        if data.startswith(b"\x7fELF") and len(data) <= left:
+            yield path.name, data
+            left -= len(data)
+    yield name, program(left, 20 + number)
+
+
+@functools.cache
+def _large() -> tuple[Path, ...]:
+    files = [path for folder in _PROGRAMS for path in folder.glob("*") if path.is_file()]
+    sizes = {path.resolve(): path.stat().st_size for path in files}
+    return tuple(sorted((path for path, size in sizes.items() if size > _LARGE), key=lambda p: -sizes[p]))

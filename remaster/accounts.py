@@ -132,8 +132,12 @@ def _new(accounts: _Accounts, user: User) -> list[str]:
     gid = user.gid
     if gid is None:
         gid = _own_group(accounts, user, uid)
-    elif gid not in _numbers(accounts.group):
-        _make_group(accounts, user.name, gid)
+    elif str(gid) not in {row[2] for row in accounts.group.values()}:
+        if user.name in accounts.group:
+            has = accounts.group[user.name][2]
+            _refuse(accounts, user, f"there is no group {gid}, and the group {user.name} has gid {has}")
+        else:
+            _make_group(accounts, user.name, gid)
     row = [user.name, "x", str(uid), str(gid), user.name, f"/home/{user.name}", user.shell or "/bin/sh"]
     accounts.passwd[user.name] = row
     return row

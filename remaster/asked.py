@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from remaster.variant import FileSpec, Variant
 
 #: Fields that decide no byte: remarks, and where something was read.
-_SILENT: Final = ("where", "origin", "summary", "extends")
+_SILENT: Final = ("where", "origin", "summary", "extends", "needed")
 _FOR_ALL: Final = 0o004
 _SCRYPT: Final = {"n": 1 << 14, "r": 8, "p": 1, "dklen": 32}
 
@@ -73,6 +74,7 @@ class Asked:
     settings: str
 
 
+@lru_cache(maxsize=64)
 def hash_of(content: bytes, mode: int, path: str) -> str:
     """Return ``sha256:...``, or ``scrypt:...`` for what not everybody on the machine may read."""
     if mode & _FOR_ALL:
@@ -100,12 +102,16 @@ def settings(
     """Return every setting as ``key: value``, in order; lists keep theirs. Empty values are not told."""
     lines: list[str] = []
     for field in fields(variant):
-        if field.name != "files" and field.name not in _SILENT:
+        if field.name != "files" and not _silent(field.name):
             lines += _lines(_key(field.name), getattr(variant, field.name))
     for key, value in more:
         lines += _lines(key, value)
     lines += [f"file /{one.path}: {one.mode:o} {one.owner} {one.hash}" for one in files]
     return tuple(dict.fromkeys(sorted(lines, key=_key_of)))
+
+
+def _silent(name: str) -> bool:
+    return name in _SILENT or name.endswith("_where")
 
 
 def _key_of(line: str) -> str:
@@ -129,7 +135,7 @@ def _lines(key: str, value: object) -> Iterator[str]:
             return
         case _ if is_dataclass(value):
             for field in fields(value):
-                if field.name not in _SILENT:
+                if not _silent(field.name):
                     yield from _lines(f"{key}.{_key(field.name)}", getattr(value, field.name))
         case _:
             yield f"{key}: {value}"

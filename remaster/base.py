@@ -204,6 +204,12 @@ def kernel_image(package: BuiltPackage) -> Path:
     return _file(package, "vmlinuz", "vmlinuz64", "bzImage")
 
 
+def release_in(package: BuiltPackage) -> str:
+    """Return the release that a kernel's package tells, or an empty text."""
+    file = package.path / "release"
+    return file.read_text().strip() if file.is_file() else ""
+
+
 def loaders(bios: BuiltPackage, uefi: BuiltPackage) -> Loaders:
     """Return the boot loaders' files."""
     isolinux, ldlinux, mbr = bios_files(bios)

@@ -12,6 +12,7 @@ same everywhere. gone.words.toml lists words that old documents name and no scri
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -123,8 +124,16 @@ class BootCodes:
 
     @classmethod
     def load(cls, folder: Path | None = None) -> BootCodes:
-        """Read every file of ``folder`` (the shipped one when ``None``); ``ConfigError`` for mistakes."""
-        place = folder or shipped(Path(__file__).parent, "boot-codes")
+        """Read every file of ``folder`` (the shipped one, once, when ``None``); raises ``ConfigError``."""
+        return cls._shipped() if folder is None else cls._read(folder)
+
+    @classmethod
+    @functools.cache
+    def _shipped(cls) -> BootCodes:
+        return cls._read(shipped(Path(__file__).parent, "boot-codes"))
+
+    @classmethod
+    def _read(cls, place: Path) -> BootCodes:
         codes: list[BootCode] = []
         for file in sorted(place.glob("*.toml")):
             several = file.name in (_WORDS_FILE, _GONE_FILE)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from remaster import base as bases
 from remaster import folders, formats, iso, manifest, plan, unpacked
 from remaster.bootcode import BootCodes
-from remaster.initrds import root
+from remaster.initrds import root, sum_of
 from tcz.squashfs import image as squashfs
-from tcz.store import sha256_file
 from tcz.tree import Tree, regular
 
 if TYPE_CHECKING:
@@ -31,10 +30,10 @@ def _menu(job: Job) -> Menu:
     return plan.menu_for(title, variant, facts.boot_codes, codes, job.base.starts)
 
 
-def medium_files(job: Job, initrd: Path) -> tuple[MediumFile, ...]:
+def medium_files(job: Job, initrd: Path, menu: Menu | None = None) -> tuple[MediumFile, ...]:
     """Return every file of the medium, sorted by path."""
     facts, base = job.facts, job.base
-    boot = plan.boot_files(_menu(job), base.loaders, base.kernel, initrd)
+    boot = plan.boot_files(menu or _menu(job), base.loaders, base.kernel, initrd)
     taken = {file.path for file in boot}
     kept = tuple(file for file in base.keep if file.path not in taken)
     files = (
@@ -66,18 +65,19 @@ def _whole(job: Job) -> Tree:
 def content(job: Job, initrd: Path, runner: Runner) -> ImageContent:
     """Return what the writers of formats are given."""
     variant, facts, loaders = job.request.variant, job.facts, job.base.loaders
+    menu = _menu(job)
     # The manifest holds the hash of every package.
-    identity = manifest.document(facts) + sha256_file(initrd).encode()
+    identity = manifest.document(facts) + sum_of(initrd).encode()
     medium = iso.IsoPlan(
         volume_id=plan.volume_id(variant.volume_id, name=variant.name, version=facts.version),
-        files=tuple((file.path, file.content) for file in medium_files(job, initrd)),
+        files=tuple((file.path, file.content) for file in medium_files(job, initrd, menu)),
         mbr_code=None if loaders.mbr is None else plan.bytes_of(loaders.mbr),
         epoch=facts.epoch,
         identity=identity,
     )
     return formats.ImageContent(
         iso=medium,
-        menu=_menu(job),
+        menu=menu,
         root=lambda: root(job),
         whole=lambda: _whole(job),
         identity=identity,

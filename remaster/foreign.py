@@ -15,21 +15,23 @@ from typing import TYPE_CHECKING, Final
 
 from remaster import base as bases
 from remaster import edit, plan
+from remaster.kernels.choice import check_libc, check_modules
 from remaster.menu import NORMAL, STANDARD, serial_line
 from remaster.survey import look
 from remaster.survey.medium import of_files, open_medium
+from tcz import metadata
 from tcz.errors import ConfigError, VerifyError
+from tcz.names import KERNEL, follows_kernel
 from tcz.squashfs.options import SquashOptions
 from tcz.tree import FileRef, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from remaster.plan import MediumFile, Source
     from remaster.survey.look import Examined
     from remaster.survey.model import Loader
     from remaster.variant import Variant
-    from tcz.compress import Compression
     from tcz.model import BuiltPackage
     from tcz.tree import Node
 
@@ -123,8 +125,10 @@ def open_foreign(origin: str, files: dict[str, Path] | None = None) -> Foreign:
 
 
 def _identity(examined: Examined) -> str:
-    digest = hashlib.sha256()
-    for tree in (examined.medium.files, examined.root):
+    """Return the hash of all that is given; a root that comes out of initrds follows from these."""
+    digest, medium = hashlib.sha256(), examined.medium
+    unpacked = medium.root is not None and medium.loaded is None
+    for tree in (medium.files, examined.root) if unpacked else (medium.files,):
         digest.update(b"tree\n")
         for path, node in tree.items():
             digest.update(repr((path, node.mode, node.uid, node.gid, node.rdev, node.link)).encode())
@@ -219,8 +223,10 @@ def make(
     image: Source
     if spec.kernel:
         package = part(spec.kernel)
-        image, release = bases.kernel_image(package), _release_of(package)
-        root = _with_modules(root, bases.assemble(part(layer) for layer in spec.layers))
+        image, release = bases.kernel_image(package), bases.release_in(package)
+        layers = bases.assemble(part(layer) for layer in spec.layers)
+        check_modules(root, layers, spec.kernel)
+        root = _with_modules(root, layers)
         notes += _stale(foreign)
     else:
         image = _source(examined.medium.files[kernel])
@@ -249,23 +255,6 @@ def edits(
     return edit.apply(root, wanted, release=foreign.release, values=values, epoch=plan.EPOCH)
 
 
-def compressor_for(foreign: Foreign, kernel: str) -> Compression:
-    """Return the compressor that packs smallest of those that the kernel is known to read.
-
-    Our kernels read zstd. Every kernel of Tiny Core reads gzip, and a base's own whatever its initrds
-    are packed with.
-    """
-    if kernel:
-        return "zstd"
-    known = {member.compressor for file in foreign.examined.survey.initrds for member in file.members}
-    return "xz" if "xz" in known else "zstd" if "zstd" in known else "gzip"
-
-
-def _release_of(package: BuiltPackage) -> str:
-    file = package.path / "release"
-    return file.read_text().strip() if file.is_file() else ""
-
-
 def _with_modules(root: Tree, layers: Tree) -> Tree:
     """Replace the base's modules by those of another kernel."""
     nodes = {path: node for path, node in root.items() if not path.startswith("lib/modules/")}
@@ -279,14 +268,34 @@ def _stale(foreign: Foreign) -> Iterator[str]:
         yield f"packages for the base's kernel {old} are of no use with another one: {', '.join(names)}"
 
 
+def unresolved(foreign: Foreign, release: str, names: Iterable[str]) -> Iterator[str]:
+    """Tell what packages of the base's own need for its kernel, and is not there for another release.
+
+    ``names`` are the packages that the image gets.
+    """
+    old, extensions = foreign.kernel, foreign.examined.survey.extensions
+    there = {one.name for one in extensions} | set(names)
+    for one in extensions:
+        path = f"{one.where}/{one.name}.tcz.dep"
+        node = foreign.examined.medium.files.get(path) or foreign.examined.root.get(path)
+        if one.name.endswith(f"-{old}") or node is None or not node.is_file:
+            continue
+        for need in _needs(node):
+            stem = need.removesuffix(KERNEL) if follows_kernel(need) else need.removesuffix(f"-{old}")
+            if stem != need and f"{stem}-{release}" not in there:
+                yield f"package {one.name} of the base needs {need}, and there is no {stem}-{release}"
+
+
+def _needs(node: Node) -> tuple[str, ...]:
+    try:
+        return metadata.parse_dep(metadata.decode(node.read()))
+    except ConfigError:
+        return ()  # nothing that Tiny Core's loader may be given
+
+
 def check_kernel(foreign: Foreign, release: str) -> None:
     """Raise ``ConfigError`` where the base's libc wants a newer kernel than ``release``."""
-    oldest = foreign.examined.survey.libc_kernel
-    if oldest is not None and release and look.too_old(release, oldest.value):
-        raise ConfigError(
-            f"the base's libc wants Linux {oldest.value} or newer, and the kernel is {release}",
-            hint="give another one with --kernel",
-        )
+    check_libc(foreign.examined.root, release)
 
 
 def _is_own(foreign: Foreign) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import tcz
@@ -27,7 +28,8 @@ from remaster import (
     plan,
 )
 from remaster.asked import Options
-from remaster.initrds import make_initrd, own_code
+from remaster.initrds import make_initrd, own_code, sum_of
+from remaster.kernels.choice import check_libc
 from remaster.manifest import Artefact, Facts, Origin, Part
 from remaster.outputs import Outputs, Records, sums_text
 from remaster.variant import PLACES, override
@@ -35,16 +37,18 @@ from tcz import record
 from tcz.errors import ConfigError, VerifyError
 from tcz.paths import need_space
 from tcz.run import HostRunner
+from tcz.squashfs.pipeline import Pipeline
 from tcz.store import Store, sha256_file, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from remaster.base import Base, BaseSpec
     from remaster.estimate import Estimate
     from remaster.foreign import Foreign
     from remaster.formats import Format
+    from remaster.kernels.given import Given
     from remaster.placement import Arrangement
     from remaster.sshkey import PublicKey
     from remaster.variant import Variant
@@ -55,7 +59,7 @@ if TYPE_CHECKING:
     from tcz.run import Runner
     from tcz.tree import Tree
 
-InitrdMode = Literal["repack", "append"]
+InitrdMode = Literal["layers", "repack", "append"]
 
 
 class Supplier(Protocol):
@@ -83,8 +87,11 @@ class Request:
     #: What the base is where it is not one of ours, and which packages it still needs.
     foreign: Foreign | None = None
     spec: BaseSpec | None = None
-    #: ``repack`` writes one archive; ``append`` leaves the base's bytes alone and puts another behind.
-    mode: InitrdMode = "repack"
+    #: The kernel that the user brings, where it is none of a recipe's.
+    given: Given | None = None
+    #: ``layers`` packs base, packages and the image's own each for itself; ``repack`` writes one archive;
+    #: ``append`` leaves the base's bytes alone and puts others behind.
+    mode: InitrdMode = "layers"
     formats: tuple[Format, ...] = formats.named(())
     #: Formats that the image was written in at another time: the packages that these need are in it, too.
     other_formats: tuple[Format, ...] = ()
@@ -105,8 +112,8 @@ class Request:
 class Job:
     """A request with all its packages at hand: everything is known, nothing is written yet.
 
-    ``root`` is the base's root with the packages in it that do not lie on the medium; ``lists`` are the
-    names of the lists of what is loaded at boot.
+    ``root`` is the base's root with the packages in it that do not lie on the medium, ``owners`` tells whose
+    a path is that came out of one; ``lists`` are the names of the lists of what is loaded at boot.
     """
 
     request: Request
@@ -117,6 +124,7 @@ class Job:
     root: Tree
     arrangement: Arrangement
     lists: tuple[str, ...]
+    owners: Mapping[str, str]
     notes: tuple[str, ...] = ()
 
     def part(self, name: str) -> BuiltPackage:
@@ -174,7 +182,9 @@ def prepare(request: Request, supplier: Supplier) -> Job:
         asked=imagelock.asked(request),
     )
     if request.foreign is None:
-        return _placed(request, spec, facts, bases.floe(spec, by_name.__getitem__), ())
+        base = bases.floe(spec, by_name.__getitem__)
+        check_libc(base.root, bases.release_in(by_name[spec.kernel]))
+        return _placed(request, spec, facts, base, ())
     made = foreign.make(request.foreign, spec, variant, by_name.__getitem__)
     libc = request.foreign.examined.survey.libc
     libccheck.check("" if libc is None else libc.value, request.foreign.architecture, others)
@@ -183,7 +193,10 @@ def prepare(request: Request, supplier: Supplier) -> Job:
         boot_codes=override(made.base.starts.words, variant.boot_codes),
         origin=_origin(request.foreign, made),
     )
-    return _placed(request, spec, facts, made.base, (*made.notes, *_left(request)))
+    notes = (*made.notes, *_left(request))
+    if spec.kernel:
+        notes += tuple(foreign.unresolved(request.foreign, made.kernel, (one.name for one in others)))
+    return _placed(request, spec, facts, made.base, notes)
 
 
 def _placed(request: Request, spec: BaseSpec, facts: Facts, base: Base, notes: tuple[str, ...]) -> Job:
@@ -214,6 +227,7 @@ def _placed(request: Request, spec: BaseSpec, facts: Facts, base: Base, notes: t
         key=_key(request, facts),
         base=base,
         root=injected.root,
+        owners=injected.owners,
         arrangement=arrangement,
         lists=lists,
         notes=(*notes, *injected.notes),
@@ -303,16 +317,21 @@ def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None)
     if sha256 is not None:
         return Finished(outputs=outputs, sha256=sha256, size=outputs.image.stat().st_size, changed=False)
     # A cache may be damaged without a change of sizes; what goes into an image is looked at again.
-    for built in manifest.builds(job.facts.parts):
-        record.check(built)
+    with Pipeline[None](None) as pipeline:
+        for built in manifest.builds(job.facts.parts):
+            pipeline.put(partial(record.check, built), lambda _: None)
+        pipeline.finish()
     with reporter.step("initrd"):
         initrd, unpacked = make_initrd(job, dirs)
-    locked.kept(job.request.variant.files, job.facts.parts, Store(dirs.cache / "store"))
     finished = _write(job, outputs, initrd, unpacked, reporter, runner or HostRunner())
     try:
         records.remember(outputs, job.key, finished.sha256)
     except OSError as error:
         reporter.warn(f"the image is there, but will be made again next time: {error}")
+    try:
+        locked.kept(job.request.variant.files, job.facts.parts, Store(dirs.cache / "store"))
+    except OSError as error:
+        reporter.warn(f"files that were given are not kept for the lock, keep them yourself: {error}")
     return finished
 
 
@@ -329,13 +348,18 @@ def _write(
             with reporter.step(one.title):
                 one.write(content, left[: len(paths)])
             left = left[len(paths) :]
+        digests: list[str] = []
+        with Pipeline[str](None) as pipeline:
+            for path in new.images:
+                pipeline.put(partial(sha256_file, path), digests.append)
+            pipeline.finish()
         artefacts = tuple(
-            Artefact(name=final.name, size=path.stat().st_size, sha256=sha256_file(path))
-            for path, final in zip(new.images, outputs.images, strict=True)
+            Artefact(name=final.name, size=path.stat().st_size, sha256=digest)
+            for path, final, digest in zip(new.images, outputs.images, digests, strict=True)
         )
         _within(job, found, next((path for path in new.images if path.name.endswith(".iso")), None))
         new.lock.write_text(imagelock.dumps(job.request, facts))
-        packed = Artefact(name="initrd", size=initrd.stat().st_size, sha256=sha256_file(initrd))
+        packed = Artefact(name="initrd", size=initrd.stat().st_size, sha256=sum_of(initrd))
         new.manifest.write_bytes(manifest.document_beside(facts, (*artefacts, packed)))
         _write_sizes(job, new.sizes, initrd, unpacked)
         named = ((new.lock, outputs.lock), (new.manifest, outputs.manifest), (new.sizes, outputs.sizes))

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import remaster
 import tcz
-from remaster import manifest, plan
+from remaster import folders, manifest, plan
 from remaster.variant import DATA_LABEL
 from tcz import cpio
 from tcz.paths import need_space
+from tcz.squashfs.pipeline import Pipeline
 from tcz.store import replacing, sha256_file, sweep
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from remaster.image import Job, Request
+    from tcz.compress import Compression
     from tcz.paths import Dirs
     from tcz.tree import Tree
 
 
+@functools.cache
 def own_code() -> str:
     """Return the hash of this program: another version may write other bytes."""
     digest = hashlib.sha256()
@@ -57,9 +64,20 @@ def make_initrd(job: Job, dirs: Dirs) -> tuple[Path, int]:
     unpacked = plan.unpacked_size(tree)
     folder = dirs.cache_folder("initrds")
     sweep(folder)
-    if request.mode == "append":
-        return _appended(job, content, folder), unpacked
-    return _packed(folder / job.key, tree, request, unpacked), unpacked
+    if request.mode == "repack":
+        return _packed(folder / job.key, tree, request, unpacked), unpacked
+    return _layered(job, content, folder), unpacked
+
+
+def sum_of(initrd: Path) -> str:
+    """Return the sha256 of an initrd, which several ask for while an image is made."""
+    status = initrd.stat()
+    return _sum(initrd, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=8)
+def _sum(initrd: Path, *_: int) -> str:
+    return sha256_file(initrd)
 
 
 def _packed(place: Path, tree: Tree, request: Request, unpacked: int) -> Path:
@@ -72,42 +90,80 @@ def _packed(place: Path, tree: Tree, request: Request, unpacked: int) -> Path:
         with replacing(place) as temporary:
             temporary.write_bytes(cpio.compress(buffer.getvalue(), request.compressor, request.level))
         with replacing(sums) as temporary:
-            temporary.write_text(sha256_file(place))
+            temporary.write_text(sum_of(place))
     return place
 
 
-def _appended(job: Job, content: plan.Content, folder: Path) -> Path:
-    """Return the base's initrds as they are and our own archive behind them, as one file.
+def _layered(job: Job, content: plan.Content, folder: Path) -> Path:
+    """Return the initrd as members that come one after the other: what did not change is not packed again.
 
-    Our own base's layers are packed once, and kept by the hash of what they are made from.
+    First the base, packed once and kept, or with ``append`` its initrds as they are; then each package that
+    is unpacked in the root, kept as well; then those in /tmp/builtin, which are packed already; and in the
+    end what the image itself adds.
     """
     request, base = job.request, job.base
-    parts = base.initrds
-    before = base.unpacked
-    if before is None:
-        before = base.root.with_mtime(job.facts.epoch)
-        inputs = [part.package.sha256 for part in job.facts.parts if part.role == "layer"]
-        found = request.foreign.identity if request.foreign is not None else ""
-        told = repr((own_code(), request.compressor, request.level, inputs, found))
-        key = hashlib.sha256(told.encode()).hexdigest()
-        parts = (_packed(folder / f"base-{key}", before, request, plan.unpacked_size(before)),)
-    after = plan.laid_over(job.root, content)
-    if base.unpacked is None:
-        after = after.with_mtime(job.facts.epoch)
-    segment = cpio.dumps(plan.segment(before, after))
+    parts: list[plan.Source] = list(base.initrds)
+    before, after = base.unpacked, plan.laid_over(job.root, content)
+    wanted: list[tuple[Tree, tuple[str, ...]]] = []
+    if request.mode == "layers" or before is None:
+        before, after = base.root.with_mtime(job.facts.epoch), after.with_mtime(job.facts.epoch)
+        layers = tuple(part.package.sha256 for part in job.facts.parts if part.role == "layer")
+        parts, wanted = [], [(before, layers)]
+    with Pipeline[Path](None) as pipeline:
+        for tree, sources in (*wanted, *_packages(job, before, after)):
+            pipeline.put(partial(_member, folder, tree, request, sources), parts.append)
+        pipeline.finish()
     place = folder / f"whole-{job.key}"
     with replacing(place) as temporary, temporary.open("wb") as file:
         for part in parts:
-            file.write(bytes(-file.tell() % 4))
+            # A lz4 member has no end of its own: a block of no bytes tells that there is no more of it.
+            file.write(bytes(-file.tell() % 4 + 4) if file.tell() else b"")
             file.write(plan.bytes_of(part))
-        # A lz4 member has no end of its own: a block of no bytes tells that there is no more of it.
-        file.write(bytes(-file.tell() % 4 + 4))
-        file.write(cpio.compress(segment, request.compressor, request.level))
+        for tree, compressor in _own(job, before, after):
+            file.write(bytes(-file.tell() % 4 + 4))
+            file.write(cpio.compress(cpio.dumps(tree), compressor, request.level))
     return place
+
+
+def _packages(job: Job, before: Tree, after: Tree) -> Iterator[tuple[Tree, tuple[str, ...]]]:
+    """Give each package that is unpacked in the root, with its hash."""
+    for part in job.facts.parts:
+        if part.place == "root":
+            paths = {path for path, owner in job.owners.items() if owner == part.package.name}
+            tree = plan.segment(before, after, paths.__contains__)
+            if len(tree) > 1:
+                yield tree, (part.package.sha256,)
+
+
+def _own(job: Job, before: Tree, after: Tree) -> Iterator[tuple[Tree, Compression]]:
+    """Give the packages in /tmp/builtin, and the rest."""
+
+    def is_builtin(path: str) -> bool:
+        return path.startswith(f"{folders.BUILTIN}/") and path not in job.base.root
+
+    packed = plan.segment(before, after, is_builtin)
+    if len(packed) > 1:
+        yield packed, "none"
+    own = plan.segment(before, after, lambda path: path not in job.owners and not is_builtin(path))
+    yield own, job.request.compressor
+
+
+def _member(folder: Path, tree: Tree, request: Request, sources: tuple[str, ...]) -> Path:
+    """Return a tree as a packed archive, which is kept by what it is made of.
+
+    ``sources`` are hashes of what contents come from that are not in memory.
+    """
+    digest = hashlib.sha256(repr((own_code(), request.compressor, request.level, sources)).encode())
+    for path, node in tree.items():
+        told = (path, node.mode, node.uid, node.gid, node.mtime, node.rdev, node.link, node.size)
+        digest.update(repr(told).encode())
+        if isinstance(node.data, bytes):
+            digest.update(node.data)
+    return _packed(folder / f"member-{digest.hexdigest()}", tree, request, plan.unpacked_size(tree))
 
 
 def _is_as_written(file: Path, sums: Path) -> bool:
     try:
-        return sums.read_bytes() == sha256_file(file).encode()
+        return sums.read_bytes() == sum_of(file).encode()
     except OSError:
         return False

@@ -10,7 +10,7 @@ from tcz.squashfs import image as squashfs
 from tcz.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from remaster.placement import Arrangement
     from remaster.plan import MediumFile
@@ -22,9 +22,10 @@ _MEDIUM = "cde/optional/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Injected:
-    """The base's root with packages in it, and what the user should know."""
+    """The base's root with packages in it, whose each path of them is, and what the user should know."""
 
     root: Tree
+    owners: Mapping[str, str]
     notes: tuple[str, ...] = ()
 
 
@@ -52,4 +53,5 @@ def inject(root: Tree, arrangement: Arrangement, lists: Sequence[str], epoch: in
     tree = root.overlay(laid.nodes) if rooted else root
     nodes = folders.builtin_nodes(arrangement, tree, epoch, lists)
     nodes |= folders.ondemand_nodes(arrangement, epoch)
-    return Injected(root=tree.overlay(Tree(nodes)) if nodes else tree, notes=laid.notes)
+    root = tree.overlay(Tree(nodes)) if nodes else tree
+    return Injected(root=root, owners=laid.owners, notes=laid.notes)

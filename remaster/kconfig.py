@@ -7,21 +7,18 @@ kernel lies (the kernel's Documentation/arch/x86/boot.rst, payload_offset, from 
 
 from __future__ import annotations
 
-import re
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tcz.compress import expand, kind, most
 from tcz.errors import VerifyError
+from tcz.kconfig import dotconfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_LINE: Final = re.compile(r"CONFIG_(\w+)=(.*)")
-_OFF: Final = re.compile(r"# CONFIG_(\w+) is not set")
-_RELEASE: Final = re.compile(r"# Linux/\S+ (\d[\w.+-]*) Kernel Configuration")
 _BEGIN, _END = b"IKCFG_ST", b"IKCFG_ED"
 _LONGEST_TEXT: Final = 16 << 20
 _LARGEST_KERNEL: Final = 1 << 30
@@ -65,22 +62,7 @@ def find(data: bytes) -> KernelConfig:
 def parse(data: bytes) -> KernelConfig:
     """Read the text; raises ``VerifyError`` where it is none, or says two things of one symbol."""
     text = data.decode(errors="replace")
-    symbols: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        found = _LINE.fullmatch(line.strip()) or _OFF.fullmatch(line.strip())
-        if found is None:
-            continue
-        name = found[1]
-        value = found[2].strip() if found.re is _LINE else "n"
-        if symbols.setdefault(name, value) != value:
-            raise VerifyError(
-                f"line {number}: CONFIG_{name} is {value} here and {symbols[name]} before",
-                hint="let the kernel's own `make olddefconfig` write it",
-            )
-    if not symbols:
-        raise VerifyError("this is no kernel configuration", hint="a file such as /boot/config-6.12.0")
-    release = _RELEASE.search(text)
-    return KernelConfig(release=release[1] if release else "", symbols=symbols)
+    return KernelConfig(release=dotconfig.release(text), symbols=dotconfig.values(text))
 
 
 def _kernel_within(image: bytes) -> bytes:

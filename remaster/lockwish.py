@@ -185,7 +185,7 @@ class Again:
             files=wanted.files or self._files(asked.files, absent),
             compressor=wanted.compressor or asked.compressor,  # type: ignore[arg-type]
             level=asked.level if wanted.level is None else wanted.level,
-            initrd_mode=asked.mode if wanted.initrd_mode == "repack" else wanted.initrd_mode,  # type: ignore[arg-type]
+            initrd_mode=asked.mode if wanted.initrd_mode == "layers" else wanted.initrd_mode,  # type: ignore[arg-type]
         )
         more = {name: values for name, values in options.more if not getattr(wanted, name, ())}
         unknown = [name for name in more if name not in wish.TOLD or not hasattr(wanted, name)]
@@ -201,6 +201,11 @@ class Again:
         """Return how to ask for the variant: by name where it ships, else by its file, if that lies near."""
         own = asked.variant_files[0] if asked.variant_files else None
         near = None if own is None else self._near(own.name, own.sha256)
+        if near is None and own is not None:
+            # One that was changed: what differs is told later, setting by setting.
+            near = next(
+                (folder / own.name for folder in (self.near, Path()) if (folder / own.name).is_file()), None
+            )
         shipped = self.told.variant in variant.names()
         if near is not None and not (shipped and asked.variant_files[0].name == f"{self.told.variant}.toml"):
             return f"{near.parent}/{near.name}"

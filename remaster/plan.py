@@ -28,7 +28,7 @@ from tcz.errors import ConfigError, Problem
 from tcz.tree import FileRef, Node, Tree, directory, regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from remaster.bootcode import BootCode
@@ -228,13 +228,15 @@ def laid_over(base: Tree, content: Content) -> Tree:
     return tree
 
 
-def segment(before: Tree, after: Tree) -> Tree:
+def segment(before: Tree, after: Tree, wanted: Callable[[str], bool] = lambda _: True) -> Tree:
     """Return what must be laid over ``before`` to make it ``after``, as an archive of its own.
+
+    With ``wanted`` it is only that of the paths that are wanted.
 
     Folders on the way are repeated as they are, for an entry of a folder sets owner and mode. What is
     gone from ``after`` stays: an archive cannot take anything away.
     """
-    nodes = {path: node for path, node in after.items() if path and before.get(path) != node}
+    nodes = {path: node for path, node in after.items() if path and before.get(path) != node and wanted(path)}
     for path, node in list(nodes.items()):
         if node.link is not None and node.link not in nodes:
             shared = after[node.link]

@@ -27,7 +27,7 @@ _BUILD_ID: Final = re.compile(r"[0-9a-f]{32,128}")
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FILE_NAME: Final = re.compile(r"[^/\x00-\x1f]{1,255}")
 _COMPRESSORS: Final = ("gzip", "zstd", "xz", "lz4", "none")
-_MODES: Final = ("repack", "append")
+_MODES: Final = ("layers", "repack", "append")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

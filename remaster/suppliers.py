@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remaster import plan, preloading
-from remaster.supply import FileSupplier, MirrorSupplier, WorkshopSupplier, named
+from remaster.kernels import choice as kernels
+from remaster.supply import MirrorSupplier, WorkshopSupplier, named
 from tcz import commands
 
 if TYPE_CHECKING:
     from remaster.image import Request
+    from remaster.supply import Own
     from remaster.wish import Wish
     from tcz.build import Settings
     from tcz.mirror.known import Chosen
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from tcz.reporting import Reporter
     from tcz.run import Runner
 
-    Supplier = WorkshopSupplier | FileSupplier | MirrorSupplier
+    Supplier = Own | MirrorSupplier
 
 
 def package_files(wish: Wish) -> dict[str, Path]:
@@ -70,7 +72,9 @@ def supplier(wish: Wish, asked: Request, dirs: Dirs, runner: Runner, reporter: R
     )
     images = preloading.package(asked.variant, dirs, reporter, asked.needs().squashfs, plan.EPOCH)
     files = package_files(wish) | ({} if images is None else {named(images): images})
-    own = _with_files(files, asked, WorkshopSupplier(workshop), alone=not mirrors)
+    own = kernels.supplier(
+        asked, WorkshopSupplier(workshop), dirs, reporter.warn, files=files, alone=not mirrors
+    )
     return MirrorSupplier(own, Parcels(mirrors, branch, dirs, runner, reporter)) if mirrors else own
 
 
@@ -80,19 +84,3 @@ def branch_of(wish: Wish, asked: Request) -> str:
     major = "" if found is None else found.release.partition(".")[0]
     machine = "x86" if found is not None and found.architecture == "386" else "x86_64"
     return wish.mirror_branch or f"{major if major.isdecimal() else 17}.x/{machine}"
-
-
-def _with_files(
-    files: dict[str, Path], asked: Request, own: WorkshopSupplier, *, alone: bool
-) -> WorkshopSupplier | FileSupplier:
-    """Let packages that are files come first. Without any, on our own base, nothing else has a say."""
-    found = asked.foreign
-    if found is None:
-        return FileSupplier(own, files, kernel="", present=frozenset(), alone=alone) if files else own
-    return FileSupplier(
-        own,
-        files,
-        kernel="" if asked.needs().kernel else found.kernel,
-        present=frozenset(one.name for one in found.examined.survey.extensions),
-        alone=alone,
-    )

@@ -49,6 +49,16 @@ class WorkshopSupplier:
         """Tell whether a recipe makes a package."""
         return self._workshop.recipes.find_package(name) is not None
 
+    def prefer(self, kernel: str) -> None:
+        """Let the recipe of a kernel's package make what follows the kernel."""
+        recipe = self._workshop.recipes.find_package(kernel)
+        if recipe is not None:
+            self._workshop.recipes.prefer(recipe.name)
+
+    def take_kernel(self, release: str) -> None:
+        """Leave out what follows the kernel, which is of this release and of no recipe."""
+        self._workshop.take_kernel(release)
+
     def kernel(self) -> str | None:
         """Return the release of the kernel among the packages of earlier answers."""
         for built in dict.fromkeys(self._built.values()):
@@ -128,6 +138,7 @@ class FileSupplier:
         recipes = [name for name in names if name not in self._files]
         todo = [name for name in names if name in self._files]
         made |= {one.name: one for one in self._own.packages(recipes)} if recipes else {}
+        todo += self._wanted(made)
         absent = []
         while todo:
             name = plain_name(todo.pop(0), self.kernel())
@@ -140,6 +151,7 @@ class FileSupplier:
             elif self._own.makes(name):
                 recipes.append(name)
                 made |= {one.name: one for one in self._own.packages(recipes)}
+                todo += self._wanted(made)
             elif self._alone and name not in self._present:
                 absent.append(Problem(where=f"package {name}", message="no recipe makes it"))
         if absent:
@@ -151,6 +163,11 @@ class FileSupplier:
 
         order = resolve.closure(names, needs, self.kernel()).order
         return tuple(made[name] for name in order if name in made)
+
+    def _wanted(self, made: Mapping[str, BuiltPackage]) -> list[str]:
+        """Return the files that packages of recipes need."""
+        needs = (plain_name(need, self.kernel()) for one in made.values() for need in one.needs)
+        return [need for need in needs if need in self._files and need not in made]
 
 
 def named(path: Path) -> str:

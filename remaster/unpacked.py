@@ -23,7 +23,7 @@ from tcz.stage import base_folder
 from tcz.tree import Node, Tree, directory, regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 SETUP: Final = "tmp/setup.lst"
 _MARKS: Final = "usr/local/tce.installed"
@@ -40,9 +40,10 @@ _BASE: Final = "the base"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unpacked:
-    """What is laid over the base, and what the user should know."""
+    """What is laid over the base, whose each path is, and what the user should know."""
 
     nodes: Tree
+    owners: Mapping[str, str]
     notes: tuple[str, ...]
 
 
@@ -178,7 +179,7 @@ def unpack(base: Tree, packages: Iterable[tuple[str, Tree]], epoch: int) -> Unpa
     known = _covered(base)
     if any(name not in known for name in laying.with_modules):
         nodes[_NEW_MODULES] = regular(b"", mtime=epoch)
-    return Unpacked(nodes=Tree(nodes), notes=laying.notes())
+    return Unpacked(nodes=Tree(nodes), owners=laying.owners, notes=laying.notes())
 
 
 def _covered(base: Tree) -> set[str]:

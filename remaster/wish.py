@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remaster import base as bases
-from remaster import bootcode, foreign, formats, image, sshkey, variant
+from remaster import bootcode, compressors, foreign, formats, image, sshkey, variant
 from remaster.asked import Options
+from remaster.kernels import choice as kernels
 from remaster.suppliers import mirrors_of, package_names, supplier
 from tcz import commands
 from tcz.clikit import size_text
-from tcz.errors import ConfigError
 from tcz.paths import check_writable
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Wish:
     update: bool = False
     lock: Path | None = None
     kernel: str | None = None
-    initrd_mode: InitrdMode = "repack"
+    initrd_mode: InitrdMode = "layers"
     mirrors: tuple[str, ...] = ()
     mirror_keys: tuple[Path, ...] = ()
     mirror_branch: str | None = None
@@ -80,30 +80,38 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
         base=known,
     )
     keys = sshkey.load(wish.ssh_keys)
+    given = kernels.given(wish.kernel, dirs)
+    option = wish.kernel if given is None else given.name
     # A format may be a folder of files, which is there already when it is made again.
     for _, paths in formats.targets(output_path(wish, asked, choice), formats.named(wish.formats)):
         check_writable(paths[0])
     if known == choice.name:
-        asked = asked if wish.kernel is None else replace(asked, kernel=_own_kernel(wish.kernel))
+        asked = asked if option is None else replace(asked, kernel=kernels.own_kernel(option))
+        if given is not None:
+            kernels.check_given(given, "x86_64", bases.load(choice.name, given.name).squashfs)
         reporter.note(f"variant {asked.name} on the base {choice.name}, {choice.why}")
         return image.Request(
             variant=asked,
             base=choice.name,
             output=output_path(wish, asked, choice),
             keys=keys,
-            compressor=wish.compressor or "zstd",
+            compressor=wish.compressor
+            or (compressors.OWN if given is None else kernels.compressor_for(given)),
             level=wish.level,
+            given=given,
             mode=wish.initrd_mode,
             formats=formats.named(wish.formats),
-            options=options_of(wish),
+            options=options_of(wish, option),
         )
     found = _foreign(wish, choice, dirs, reporter)
-    kernel = foreign.kernel_package(found, asked, wish.kernel)
+    kernel = foreign.kernel_package(found, asked, option)
     spec = foreign.spec_for(found, kernel)
     # Known before anything is built: whether its scripts are what edits expect, whether its kernel will do.
     foreign.edits(found, found.examined.root, spec, asked)
-    if not kernel:
-        foreign.check_kernel(found, found.kernel)
+    if given is not None:
+        kernels.check_given(given, found.architecture, spec.squashfs)
+    if given is not None or not kernel:
+        foreign.check_kernel(found, found.kernel if given is None else given.release)
     told = f"its kernel {found.kernel}" if not kernel else f"the kernel of the package {kernel}"
     reporter.note(f"variant {asked.name} on {found.name} ({found.origin}, {choice.why}) with {told}")
     return image.Request(
@@ -111,31 +119,28 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
         base=found.name,
         output=output_path(wish, asked, choice),
         keys=keys,
-        compressor=wish.compressor or foreign.compressor_for(found, kernel),
+        compressor=compressors.compressor_for(found, kernel, wish.compressor)
+        if given is None
+        else wish.compressor or kernels.compressor_for(given),
         level=wish.level,
+        given=given,
         foreign=found,
         spec=spec,
         mode=wish.initrd_mode,
         formats=formats.named(wish.formats),
-        options=options_of(wish),
+        options=options_of(wish, option),
     )
 
 
-def options_of(wish: Wish) -> Options:
-    """Return what a manifest tells of the command line."""
+def options_of(wish: Wish, kernel: str | None) -> Options:
+    """Return what a manifest tells of the command line; ``kernel`` is a package, whatever it came from."""
     return Options(
         packages=package_names(wish),
         boot_codes=wish.boot_codes,
         files=tuple(variant.file_option(text).path for text in wish.files),
-        kernel=wish.kernel,
+        kernel=kernel,
         more=tuple((name, given) for name in TOLD if (given := getattr(wish, name, ()))),
     )
-
-
-def _own_kernel(option: str) -> str:
-    if option == "base":
-        raise ConfigError("--kernel base is for bases that bring a kernel; floe has none of its own")
-    return option
 
 
 def _foreign(wish: Wish, choice: bases.Choice, dirs: Dirs, reporter: Reporter) -> Foreign:

@@ -118,10 +118,13 @@ def _checked_mirrors(given: Sequence[str]) -> tuple[str, ...]:
 def recipes_named(recipes: Recipes, names: Sequence[str], *, everything: bool = False) -> tuple[str, ...]:
     """Return the recipes a user means: recipes by name, or packages by theirs.
 
-    Raises one ``ConfigError`` for all names that are neither, and when nothing is named.
+    ``everything`` leaves out those that are built on request only, unless they are named too; see
+    ``on_request``. Raises one ``ConfigError`` for all names that are neither, and when nothing is named.
     """
     if everything:
-        return recipes.names()
+        left = {recipe.name for recipe in on_request(recipes)}
+        named = recipes_named(recipes, names) if names else ()
+        return tuple(name for name in recipes.names() if name not in left or name in named)
     if not names:
         raise ConfigError("nothing was named", hint="name recipes, or give --all; tcz recipe list shows them")
     found: list[str] = []
@@ -137,6 +140,11 @@ def recipes_named(recipes: Recipes, names: Sequence[str], *, everything: bool = 
     if problems:
         raise ConfigError("no such recipe or package", problems, hint="tcz recipe list shows all there are")
     return tuple(dict.fromkeys(found))
+
+
+def on_request(recipes: Recipes) -> tuple[Recipe, ...]:
+    """Return the recipes that are built only for who names them; those with mistakes are passed over."""
+    return tuple(recipe for recipe in recipes.readable()[0] if recipe.on_request is not None)
 
 
 def unknown(recipes: Recipes, name: str) -> Problem:

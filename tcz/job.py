@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tcz import tar, uses
+from tcz import buildtools, tar, uses
 from tcz.errors import BuildError
 from tcz.layout import lay_out
 from tcz.limits import ExceededError, Limits, Watch
@@ -187,7 +187,12 @@ class Job:
             Bind(host=self.inputs.recipe.folder, inside="/build/recipe", writable=False),
             *files,
             *unpacked,
+            *self._tools(),
         )
+
+    def _tools(self) -> tuple[Bind, ...]:
+        places = buildtools.places(self.inputs.recipe.build.tools)
+        return tuple(Bind(host=host, inside=inside) for host, inside in places)
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -205,6 +210,7 @@ class Job:
             "LC_ALL": "C",
             "TZ": "UTC",
             **(uses.environment() if self._extensions() else {}),
+            **({"PYTHONPATH": buildtools.INSIDE} if self.inputs.recipe.build.tools else {}),
             **self.env,
         }
 

@@ -224,7 +224,8 @@ class BuildSpec:
     """How a recipe is built: its root, what must be installed in it, recipes it builds upon.
 
     ``split`` takes headers, manuals and translations off the package that holds the rest.
-    ``tinycore`` names extensions that a root of the release ``tinycore_release`` has loaded.
+    ``tinycore`` names extensions that a root of the release ``tinycore_release`` has loaded, ``tools``
+    programs of the toolkit that the script runs (see ``tcz.buildtools``).
     """
 
     root: Literal["debian", "host", "tinycore"] = "debian"
@@ -234,6 +235,7 @@ class BuildSpec:
     split: bool = True
     tinycore: tuple[str, ...] = ()
     tinycore_release: str | None = None
+    tools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +243,8 @@ class Recipe:
     """A recipe as loaded and checked; ``folder`` holds recipe.toml, build.sh, files/ and patches/.
 
     ``version`` may be ``"debian"``: the upstream part of the first Debian package's version.
-    ``irreproducible`` says why two builds differ, where they do.
+    ``irreproducible`` says why two builds differ, where they do; ``on_request`` why it is built only for
+    who names it.
     """
 
     name: str
@@ -255,6 +258,7 @@ class Recipe:
     sources: tuple[Source, ...] = ()
     packages: tuple[PackageSpec, ...] = ()
     irreproducible: str | None = None
+    on_request: str | None = field(default=None, metadata=NOT_IN_IDS)
 
 
 # -- what a build leaves --------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from tcz import buildtools, recipe_packages, recipe_sources, split, toml
 from tcz import recipe_checks as check
-from tcz import recipe_packages, recipe_sources, split, toml
 from tcz.errors import ConfigError, Problem
 from tcz.model import BuildSpec, DebianBinary, DebianSource, Recipe
 from tcz.paths import shipped
@@ -37,6 +37,10 @@ def _load(document: toml.Document, folder: Path) -> Recipe:
         document.fail_elsewhere(str(folder / "build.sh"), "is missing", "it holds the build's commands")
     document.finish(f"recipe {folder.resolve().name}")
     return recipe
+
+
+def _tool(text: str) -> str | None:
+    return None if text in buildtools.TOOLS else f"{text!r} is not one of {', '.join(buildtools.TOOLS)}"
 
 
 class _Loader:
@@ -67,6 +71,7 @@ class _Loader:
             sources=recipe_sources.load(root, self.folder, self.version),
             packages=recipe_packages.load(root, self.folder),
             irreproducible=root.maybe_string("irreproducible", check=check.one_line),
+            on_request=root.maybe_string("on-request", check=check.one_line),
         )
         debian = any(isinstance(source, DebianBinary | DebianSource) for source in recipe.sources)
         if self.version == DEBIAN_VERSION and not debian:
@@ -101,6 +106,7 @@ class _Loader:
             split=table.boolean("split", default=True),
             tinycore=needs.strings("tinycore", (), check=check.package_name),
             tinycore_release=release,
+            tools=table.strings("tools", (), check=_tool),
         )
 
 
@@ -126,6 +132,7 @@ class Recipes:
                 found.setdefault(file.parent.name, file.parent)
         self._found = found
         self._loaded: dict[str, Recipe | ConfigError] = {}
+        self._first = ""
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all recipes, sorted; none of them is read."""
@@ -170,13 +177,21 @@ class Recipes:
                 problems += error.problems or (Problem(where=name, message=error.what),)
         return tuple(recipes), tuple(problems)
 
+    def prefer(self, name: str) -> None:
+        """Let a recipe's packages go before those of the same name that others make.
+
+        That is for kernels: each has its own ``modules-KERNEL``. Raises ``ConfigError`` when unknown.
+        """
+        self.folder(name)
+        self._first = name
+
     def find_package(self, package: str) -> Recipe | None:
         """Return the recipe that makes a package, or ``None``; broken recipes are passed over.
 
         Packages that come of splitting count as made: whether they hold anything shows in the build.
         ``NAME-KERNEL`` is also found by its final name, such as ``NAME-6.12.48-amd64``.
         """
-        recipes, _ = self.readable()
+        recipes = sorted(self.readable()[0], key=lambda recipe: recipe.name != self._first)
         # What a recipe names goes before what another might leave.
         for recipe in recipes:
             if any(spec.name == package for spec in recipe.packages):

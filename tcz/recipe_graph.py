@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tcz import resolve, split, toml
 from tcz.errors import Problem
+from tcz.names import follows_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +68,9 @@ def misfits(recipes: Recipes, among: Sequence[Recipe]) -> tuple[Problem, ...]:
                     message = f"package {spec.name}: no recipe makes {need!r}, which it needs"
                     problems.append(Problem(where=where, message=message, hint=toml.guess(need, known)))
         for spec in split.products(recipe):
+            # Each kernel has its own: the recipe of the kernel that is taken makes them.
+            if follows_kernel(spec.name):
+                continue
             others = [
                 other.name
                 for other in everything

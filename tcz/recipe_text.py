@@ -30,6 +30,8 @@ def _recipe(recipe: Recipe) -> Iterator[str]:
     yield from _pairs(
         release=None if recipe.release == 1 else recipe.release, irreproducible=recipe.irreproducible
     )
+    if recipe.on_request is not None:
+        yield f"on-request = {quote(recipe.on_request)}"
     build = recipe.build
     lines = [
         *_pairs(
@@ -37,6 +39,7 @@ def _recipe(recipe: Recipe) -> Iterator[str]:
             tinycore=build.tinycore_release,
             strip=None if build.strip else False,
             split=None if build.split else False,
+            tools=build.tools,
         ),
         *(
             f"needs.{line}"

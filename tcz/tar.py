@@ -30,6 +30,14 @@ _TYPES = {
     stat.S_IFBLK: tarfile.BLKTYPE,
     stat.S_IFIFO: tarfile.FIFOTYPE,
 }
+_BLOCK = tarfile.BLOCKSIZE
+_ZEROS = bytes(_BLOCK)
+#: Where mode, owner, group, size, time and the sum of a header are, and the numbers of a device.
+_NUMBERS = ((100, 108), (108, 116), (116, 124), (124, 136), (136, 148), (148, 156))
+_DEVICE = (329, 337)
+_LONGER = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+_LONGEST = 1 << 16
+_PLAIN = frozenset((*_TYPES.values(), tarfile.LNKTYPE))
 _MODES = {kind: mode for mode, kind in _TYPES.items()} | {tarfile.AREGTYPE: stat.S_IFREG}
 
 
@@ -106,14 +114,59 @@ def read(path: Path) -> Tree:
     and for hard links to what the archive has not.
     """
     try:
-        with tarfile.open(path, "r:", encoding="utf-8", errors="surrogateescape") as archive:
-            nodes = dict(_nodes(archive, path))
+        nodes = _own(path)
+        if nodes is None:
+            with tarfile.open(path, "r:", encoding="utf-8", errors="surrogateescape") as archive:
+                nodes = dict(_nodes(archive, path))
     except (tarfile.TarError, EOFError) as error:
         raise VerifyError("not a whole tar archive", where=str(path), why=str(error)) from error
     for name, node in nodes.items():
         if node.link is not None and (node.link not in nodes or not nodes[node.link].is_file):
             raise VerifyError(f"hard link {name} to {node.link}, which is not there", where=str(path))
     return Tree(nodes)
+
+
+def _own(path: Path) -> dict[str, Node] | None:
+    """Read an archive such as ``write`` makes in less than half of tarfile's time; ``None`` for any other."""
+    nodes: dict[str, Node] = {}
+    longer: dict[bytes, bytes] = {}
+    with path.open("rb", buffering=0) as file:
+        end, at = os.fstat(file.fileno()).st_size, 0
+        while True:
+            head = os.pread(file.fileno(), _BLOCK, at)
+            if head == _ZEROS:
+                return nodes
+            try:
+                mode, uid, gid, size, mtime, told = (
+                    int(head[a:b].rstrip(b"\0 ") or b"0", 8) for a, b in _NUMBERS
+                )
+                major, minor = (int(head[a : a + 8].rstrip(b"\0 ") or b"0", 8) for a in _DEVICE)
+            except ValueError:
+                return None
+            if head[257:265] != tarfile.GNU_MAGIC or sum(head) - sum(head[148:156]) + 256 != told:
+                return None
+            kind, begin = head[156:157], at + _BLOCK
+            at = begin + (size + _BLOCK - 1) // _BLOCK * _BLOCK
+            if at > end:
+                return None
+            if kind in _LONGER and size <= _LONGEST:
+                longer[kind] = os.pread(file.fileno(), size, begin).rstrip(b"\0")
+                continue
+            if kind not in _PLAIN or (size and kind != tarfile.REGTYPE):
+                return None
+            raw = longer.pop(tarfile.GNUTYPE_LONGNAME, None) or head[:100].partition(b"\0")[0]
+            target = longer.pop(tarfile.GNUTYPE_LONGLINK, None) or head[157:257].partition(b"\0")[0]
+            is_device = kind in (tarfile.CHRTYPE, tarfile.BLKTYPE)
+            is_link, is_shared = kind == tarfile.SYMTYPE, kind == tarfile.LNKTYPE
+            nodes[safe_path(os.fsdecode(raw))] = Node(
+                mode=_MODES.get(kind, stat.S_IFREG) | (0o777 if is_link else stat.S_IMODE(mode)),
+                uid=uid,
+                gid=gid,
+                mtime=mtime,
+                data=target if is_link else FileRef(path, begin, size) if kind == tarfile.REGTYPE else b"",
+                rdev=(major, minor) if is_device else (0, 0),
+                link=safe_path(os.fsdecode(target)) if is_shared else None,
+            )
 
 
 def _nodes(archive: tarfile.TarFile, path: Path) -> Iterator[tuple[str, Node]]:

@@ -6,7 +6,7 @@ Paths are relative, ``/``-separated, without leading ``./`` or trailing slash; t
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tcz.errors import VerifyError
@@ -112,6 +112,19 @@ class Node:
         return stat.S_ISLNK(self.mode)
 
 
+def _at(node: Node, mtime: int) -> Node:
+    # Several times as quick as dataclasses.replace, and done for every file of an image.
+    return Node(
+        mode=node.mode,
+        uid=node.uid,
+        gid=node.gid,
+        mtime=mtime,
+        data=node.data,
+        rdev=node.rdev,
+        link=node.link,
+    )
+
+
 def directory(mode: int = 0o755, uid: int = 0, gid: int = 0, mtime: int = 0) -> Node:
     """Return a directory node."""
     return Node(mode=stat.S_IFDIR | mode, uid=uid, gid=gid, mtime=mtime)
@@ -201,7 +214,7 @@ class Tree:
 
     def with_mtime(self, mtime: int) -> Tree:
         """Return the tree with every time set to ``mtime``."""
-        return Tree({path: replace(node, mtime=mtime) for path, node in self._nodes.items()})
+        return Tree({path: _at(node, mtime) for path, node in self._nodes.items()})
 
     def content_size(self) -> int:
         """Return the bytes of all regular files."""

@@ -64,6 +64,17 @@ class Workshop:
         self.builder = builder
         self._reporter = reporter
         self._known: dict[str, Ready] = {}
+        self._kernel: str | None = None
+
+    def take_kernel(self, release: str) -> None:
+        """Leave out what follows the kernel: it is of this release, and no recipe makes it.
+
+        ``packages`` and ``supply`` then return what is needed beside that.
+        """
+        self._kernel = release
+
+    def _left_out(self, name: str) -> bool:
+        return self._kernel is not None and (follows_kernel(name) or name.endswith(f"-{self._kernel}"))
 
     @classmethod
     def open(  # noqa: PLR0913 - all that a user may choose
@@ -314,17 +325,21 @@ class Workshop:
         """Return the recipes, not built yet, of what packages turned out to need when they were built."""
         done = {built.recipe: built for built in builts}
         made = {package.name: package.needs for built in done.values() for package in built.packages}
-        found = (self.recipes.find_package(one.name) for one in resolve.closure(names, made.get).missing)
+        missing = (one.name for one in resolve.closure(names, made.get).missing)
+        found = (self.recipes.find_package(name) for name in missing if not self._left_out(name))
         more = {recipe.name: recipe for recipe in found if recipe is not None and recipe.name not in done}
         return tuple(more.values())
 
     def _makers(self, names: Sequence[str]) -> tuple[Recipe, ...]:
         found = resolve.closure(names, self._needs_of)
         self._refuse_missing(found)
-        makers = {recipe.name: recipe for recipe in map(self.recipes.providing, found.order)}
+        wanted = (name for name in found.order if not self._left_out(name))
+        makers = {recipe.name: recipe for recipe in map(self.recipes.providing, wanted)}
         return self._ordered(makers.values())
 
     def _needs_of(self, name: str) -> Sequence[str] | None:
+        if self._left_out(name):
+            return ()
         recipe = self.recipes.find_package(name)
         if recipe is None:
             return None
@@ -379,10 +394,14 @@ class Workshop:
                 Problem(where=f"recipe {name}", message=release) for release, name in releases.items()
             ]
             raise ConfigError("packages for more than one kernel were asked for", problems)
-        kernel = next(iter(releases), None)
-        order = resolve.closure(names, lambda name: _needs_in(made, name), kernel)
+        kernel = self._kernel or next(iter(releases), None)
+
+        def needs(name: str) -> Sequence[str] | None:
+            return () if self._left_out(name) else _needs_in(made, name)
+
+        order = resolve.closure(names, needs, kernel)
         self._refuse_missing(order)
-        return tuple(made[name] for name in order.order)
+        return tuple(made[name] for name in order.order if name in made)
 
 
 def _empty(recipe: Recipe) -> str:

@@ -42,9 +42,9 @@ _BUILD_OPTIONS = (
     ),
     click.option(
         "--kernel",
-        metavar="PACKAGE|base",
-        help="The package that brings the kernel; base keeps that of the base.  [default: the variant's "
-        "for containers, else the base's]",
+        metavar="PACKAGE|PATH|base",
+        help="The package that brings the kernel, or a folder, kernel image or archive that holds one; "
+        "base keeps that of the base.  [default: the variant's for containers, else the base's]",
     ),
     click.option(
         "--output",
@@ -110,10 +110,11 @@ _BUILD_OPTIONS = (
     click.option("--initrd-level", "level", type=int, metavar="N", help="How hard it is packed."),
     click.option(
         "--initrd-mode",
-        type=click.Choice(["repack", "append"]),
-        default="repack",
+        type=click.Choice(["layers", "repack", "append"]),
+        default="layers",
         show_default=True,
-        help="Write one archive, or leave the base's as it is and put another one behind it.",
+        help="Pack the base, each package in the root and the image's own each for itself; write one "
+        "archive; or leave the base's as it is and put others behind it.",
     ),
     click.option(
         "--dry-run",

@@ -29,6 +29,7 @@ def kernel() -> None:
         "remaster kernel check --engine podman /boot/config-6.12.0",
         "remaster kernel check --engine k3s vmlinuz64          a kernel that holds its configuration",
         "remaster kernel check --engine docker kernel          a recipe's package",
+        "remaster kernel check out/floe-docker.iso             the kernel of an image",
     ],
 )
 @click.argument("config", metavar="CONFIG|IMAGE|PACKAGE")
@@ -55,8 +56,9 @@ def check(
 ) -> None:
     """Check a kernel's configuration against what container engines need.
 
-    CONFIG is a .config, plain or packed, a kernel image built with IKCONFIG, or a package that holds
-    a file named config. The exit code is 9 when something required is missing.
+    CONFIG is a .config, plain or packed (/proc/config.gz), a kernel image built with IKCONFIG, an ISO
+    image or a folder with a kernel, or a package that holds a file named config. The exit code is 9
+    when something required is missing.
     """
     from remaster import engine
 
@@ -73,14 +75,15 @@ def check(
 
 def _config(named: str, recipe_folders: tuple[Path, ...], progress: Reporter) -> KernelConfig:
     from remaster import kconfig
+    from remaster.kernels import configured
     from tcz import commands
     from tcz.errors import ConfigError
     from tcz.paths import Dirs
     from tcz.run import HostRunner
 
-    if "/" in named or Path(named).is_file():
+    if "/" in named or Path(named).exists():
         try:
-            return kconfig.read(Path(named))
+            return configured.read(Path(named))
         except OSError as error:
             raise ConfigError(f"{named} cannot be read: {error.strerror}") from error
     workshop = commands.open_workshop(Dirs.from_env(), HostRunner(), progress, recipe_folders)

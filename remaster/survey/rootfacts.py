@@ -144,6 +144,11 @@ def _libc(tree: Tree) -> tuple[Fact | None, Fact | None]:
     return None, None
 
 
+def libc_kernel(tree: Tree) -> Fact | None:
+    """Return the oldest kernel that a root's libc starts on, where it says so."""
+    return _libc(tree)[1]
+
+
 def modules(tree: Tree) -> tuple[Fact, ...]:
     """Return the kernel releases that a root has modules for; each says how many there are."""
     counts: dict[str, int] = {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from remaster.variant import secrets
-from remaster.variant.fields import Choice, Many, Pairs, Rule, Shape, Text, Texts, Words
+from remaster.variant.fields import Choice, Flag, Many, Pairs, Rule, Shape, Text, Texts, Words
 from remaster.variant.parts import ENGINES, Effects, FileSpec, Ground
 from remaster.variant.preload import NAME_RULE, engine_for
 
@@ -51,6 +51,7 @@ NETWORK = Text(
     "The network: host, none, or one by name.",
     rule=Rule(r"[A-Za-z0-9][A-Za-z0-9_.:-]*", "a network's name"),
 )
+INIT = Flag("init", "Whether a small init is its first process, which heeds signals and collects children.")
 RESTART = Choice(
     "restart",
     "When the engine starts it again.",
@@ -61,7 +62,7 @@ ENGINE = Choice("engine", "Who runs it, where the variant has several engines.",
 KEY = Many(
     "container",
     "Containers that run from the first boot on.",
-    Shape((NAME, IMAGE, ARGS, ENV, PORTS, VOLUMES, NETWORK, RESTART, ENGINE)),
+    Shape((NAME, IMAGE, ARGS, ENV, PORTS, VOLUMES, NETWORK, INIT, RESTART, ENGINE)),
     example="""\
 [[container]]
 name = "web"
@@ -87,6 +88,7 @@ class Container:
     ports: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     network: str = ""
+    init: bool = False
     restart: str = "always"
     engine: str = ""
     where: str = ""
@@ -104,6 +106,7 @@ def read(table: toml.Table) -> tuple[Container, ...]:
             ports=PORTS.read(inner),
             volumes=VOLUMES.read(inner),
             network=NETWORK.read(inner),
+            init=INIT.read(inner),
             restart=RESTART.read(inner),
             engine=ENGINE.read(inner),
             where=inner.where(),
@@ -134,6 +137,7 @@ def words(given: Container) -> tuple[str, ...]:
     ):
         for value in values:
             found += [option, value]
+    found += ["--init"] if given.init else []
     told = hashlib.sha256("\0".join((*found, given.image, *given.args)).encode()).hexdigest()
     return (*found, "--label", f"{LABEL}={told[:16]}", given.image, *given.args)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tcz.mirror.publish import Sign
     from tcz.mirror_commands import AddWish
     from tcz.model import Built
+    from tcz.recipe import Recipes
     from tcz.reporting import Reporter
     from tcz.squashfs.options import SquashOptions
     from tcz.workshop import Planned, Workshop
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     codes=[4, 5, 6, 7, 8, 9],
 )
 @arguments.names
-@click.option("--all", "everything", is_flag=True, help="Build every recipe there is.")
+@click.option("--all", "everything", is_flag=True, help="Build every recipe but those on request.")
 @click.option("--check", is_flag=True, help="Build each NAME twice from nothing, and compare.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built, in order; build and fetch nothing.")
 @click.option(
@@ -129,6 +130,7 @@ def build(
     wish = _publishing(publish, branch, replacing=replacing, unsigned=unsigned)
     recipes = commands.open_recipes(recipe_folders)
     wanted = commands.recipes_named(recipes, names, everything=everything)
+    _tell_left_out(recipes, wanted, progress, everything=everything)
     locked = lock.read(lock_file) if lock_file else None
     if write_lock is not None:
         check_writable(write_lock)
@@ -177,7 +179,7 @@ def build(
     codes=[4, 5, 6, 7],
 )
 @arguments.names
-@click.option("--all", "everything", is_flag=True, help="Fetch the sources of every recipe.")
+@click.option("--all", "everything", is_flag=True, help="Fetch for every recipe but those on request.")
 @click.option(
     "--update", is_flag=True, help="Take the newest Debian packages instead of those taken last time."
 )
@@ -199,7 +201,9 @@ def fetch(
     from tcz.paths import Dirs
     from tcz.run import HostRunner
 
-    wanted = commands.recipes_named(commands.open_recipes(recipe_folders), names, everything=everything)
+    recipes = commands.open_recipes(recipe_folders)
+    wanted = commands.recipes_named(recipes, names, everything=everything)
+    _tell_left_out(recipes, wanted, progress, everything=everything)
     workshop = commands.open_workshop(
         Dirs.from_env(),
         HostRunner(),
@@ -252,6 +256,14 @@ def log(name: str, count: int, path_only: bool) -> None:
     else:
         click.echo(f"{path}:", err=True)
         clikit.echo_lines(commands.last_lines(path, count))
+
+
+def _tell_left_out(recipes: Recipes, wanted: Sequence[str], progress: Reporter, *, everything: bool) -> None:
+    from tcz import commands
+
+    for recipe in commands.on_request(recipes) if everything else ():
+        if recipe.name not in wanted:
+            progress.note(f"{recipe.name} is left out unless it is named: {recipe.on_request}")
 
 
 def _echo_planned(planned: Sequence[Planned], *, as_json: bool) -> None:

@@ -357,3 +357,49 @@ def test_a_build_that_takes_too_much_is_ended(bench: Any, write_recipe: Any) -> 
     assert caught.value.what == "a 1.0: build.sh was ended"
     assert caught.value.why == "it used more time by the clock than it may: 0.5 s"
     assert not list((at.dirs.cache / "work").iterdir())
+
+
+KERNELS = """
+[build]
+tools = ["kconfig"]
+needs.debian = ["python3"]
+[[package]]
+name = "{name}"
+form = "files"
+files = ["release"]
+[[package]]
+name = "modules-KERNEL"
+files = ["usr/local"]
+"""
+KERNEL_SH = """\
+printf 'config NET\\n\\tbool "Net"\\n' >Kconfig
+echo CONFIG_NET=y >.config
+echo CONFIG_NET=y >net.config
+python3 -m tcz.kconfig net.config
+echo '# CONFIG_NET is not set' >.config
+! python3 -m tcz.kconfig net.config
+mkdir -p "$DEST/usr/local/lib/modules/$VERSION-$NAME/kernel"
+echo "$VERSION-$NAME" >"$DEST/release"
+echo x >"$DEST/usr/local/lib/modules/$VERSION-$NAME/kernel/x.ko"
+"""
+
+
+def test_two_kernels_and_what_follows_them(bench: Any, write_recipe: Any) -> None:
+    """The tool runs in the sandbox; each kernel has its own modules, one that no recipe makes has none."""
+    for name in ("one", "two"):
+        toml = HEAD.format(name=name) + KERNELS.format(name=name)
+        write_recipe(name, toml, {"build.sh": KERNEL_SH})
+    app = '[[package]]\nname = "app"\nfiles = ["usr"]\nneeds = ["modules-KERNEL"]\n'
+    script = 'mkdir -p "$DEST/usr/local"; echo x >"$DEST/usr/local/x"\n'
+    folder = write_recipe("app", HEAD.format(name="app") + app, {"build.sh": script}).parent
+
+    def names(kernel: str, *, taken: str = "") -> list[str]:
+        workshop = bench("one", folder).workshop
+        workshop.recipes.prefer(kernel)
+        if taken:
+            workshop.take_kernel(taken)
+        return [package.name for package in workshop.packages(["app", *([] if taken else [kernel])])]
+
+    assert names("two") == ["modules-1.0-two", "app", "two"]
+    assert names("one") == ["modules-1.0-one", "app", "one"]
+    assert names("one", taken="9.9-mine") == ["app"]

@@ -267,8 +267,15 @@ def test_a_libc_that_wants_a_newer_kernel(maker: Maker, tmp_path: Path) -> None:
 def test_packages_for_the_kernel_that_went_are_told(maker: Maker, tmp_path: Path) -> None:
     made = standins.medium(tmp_path / "m", "cde")
     (made / "cde/optional" / f"wireless-{Release().kernel}.tcz").write_bytes(b"x")
+    (made / "cde/optional/flwm.tcz.dep").write_text(
+        f"wireless-KERNEL.tcz\nmodules-KERNEL.tcz\nusb-{Release().kernel}.tcz\nXvesa.tcz\n"
+    )
+    maker.shelf.all["modules-6.12.117"] = maker.shelf.all["extra"]
     job = maker.job(standins.iso(made, tmp_path / "x.iso"))
     assert "wireless-6.12.11-tinycore64" in job.notes[0]
+    told = [note for note in job.notes if "of the base needs" in note]
+    assert told[0] == ("package flwm of the base needs wireless-KERNEL, and there is no wireless-6.12.117")
+    assert told[-1] == ("package flwm of the base needs usb-6.12.11-tinycore64, and there is no usb-6.12.117")
 
 
 def test_a_release_without_edits(maker: Maker, tmp_path: Path) -> None:

@@ -170,7 +170,9 @@ KEY = PublicKey(line="ssh-ed25519 AAAA me", type="ssh-ed25519", comment="me")
 
 
 def request_for(output: Path, **changes: Any) -> image.Request:
-    return image.Request(variant=replace(VARIANT, **changes), base="floe", output=output, keys=(KEY,))
+    """One archive, for other tools read the first one of several only."""
+    asked = replace(VARIANT, **changes)
+    return image.Request(variant=asked, base="floe", output=output, keys=(KEY,), mode="repack")
 
 
 def make(shelf: Shelf, dirs: Dirs, output: Path, **changes: Any) -> image.Finished:

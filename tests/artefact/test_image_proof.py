@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from remaster import imagelock, lockwish, rebuild
+from remaster import imagelock, lockwish, rebuild, wish
 from remaster.wish import Wish
 from tcz.errors import ConfigError, FetchError, VerifyError
 from tcz.mirror.known import Chosen
@@ -19,6 +20,7 @@ from tcz.run import HostRunner
 from tcz.store import sha256_file
 from tests.artefact import test_image as small
 from tests.artefact.proof_made import MINE, Place, why
+from tests.unit import standins
 from tests.unit.mirror_made import BRANCH
 from tests.unit.repository_made import serving
 from tests.unit.signed_made import theirs
@@ -210,3 +212,52 @@ def test_packages_of_a_mirror_by_hash(place: Place, tmp_path_factory: pytest.Tem
         )
     assert f"package app: no file with sha256 {app.hash.removeprefix('sha256:')}" in why(caught)
     assert "package lib" not in why(caught)
+
+
+@standins.needs_tools
+def test_a_base_of_others_is_asked_for_by_its_hash(place: Place) -> None:
+    iso = standins.official_iso(place.top / "theirs", "cde")
+    first = place.make(base=str(iso), kernel="base", packages=(), files=(), formats=("iso",))
+    lock = shutil.copyfile(first.outputs.lock, place.top / "mine.lock")
+    mine = Wish(variant=str(place.variant))
+    with pytest.raises(FetchError) as caught:
+        rebuild.verify(first.outputs.image, mine, place.here)
+    assert f"--base: {iso.name} with sha256 {sha256_file(iso)}" in why(caught)
+    found = rebuild.verify(first.outputs.image, replace(mine, base=str(iso)), place.here)
+    assert found.outcome == "same", rebuild.lines(found)
+    other = standins.official_iso(place.top / "other", "cde", standins.Release(number="16.2"))
+    with pytest.raises(VerifyError) as caught2:
+        lockwish.fulfil(Wish(variant="", base=str(other), output=place.top / "y.iso"), lock, place.here)
+    assert "base: -tinycore-16.1 +tinycore-16.2" in why(caught2)
+    assert "base: content " in why(caught2)
+    shutil.copyfile(iso, lock.with_name(iso.name))
+    again = lockwish.fulfil(Wish(variant="", output=place.top / "again/y.iso"), lock, place.here)
+    assert again.sha256 == first.sha256
+
+
+RICH = """hostname = "node"
+timezone = "Europe/Berlin"
+keymap = "de"
+ntp = ["time.example"]
+modules = ["overlay"]
+[sysctl]
+"vm.swappiness" = 10
+"""
+
+
+def test_no_setting_tells_where_a_file_lies(place: Place) -> None:
+    """The hash of all settings is in the image: the same variant elsewhere makes the same image."""
+    text = (
+        MINE.replace("services =", f"{RICH.partition('[sysctl]')[0]}services =")
+        + "[sysctl]"
+        + RICH.partition("[sysctl]")[2]
+    )
+    found = []
+    for folder in (place.top / "one", place.top / "two/deeper"):
+        folder.mkdir(parents=True)
+        (folder / "mine.toml").write_text(text)
+        wanted = place.wish(variant=str(folder / "mine.toml"), packages=())
+        found.append(imagelock.settings(wish.request(wanted, place.here.dirs, SilentReporter())))
+    assert found[0] == found[1]
+    assert any("vm.swappiness" in line for line in found[0])
+    assert str(place.top) not in "".join(found[0])

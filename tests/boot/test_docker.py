@@ -136,7 +136,8 @@ def test_the_machine_tells_how_it_is(host: Host) -> None:
     told = json.loads(host.sh("status --json"))
     states = {one["name"]: one["state"] for one in told["services"]}
     running = dict.fromkeys(("acpid", "sshd", "containerd", "docker", "ntpd", "crond"), "running")
-    assert states == {"data-disk": "done", **running}
+    assert states.items() >= {"data-disk": "done", **running}.items()
+    assert set(states.values()) == {"running", "done"}
     assert told["problems"] == []
     assert told["variant"] == "docker"
     found = {one["name"]: one for one in told["packages"]}

@@ -130,7 +130,7 @@ class Stage:
         sys.stdout = sys.stderr = said.open("w")
         for number in (1, 2):
             os.dup2(sys.stdout.fileno(), number)
-        wish._supplier = lambda *_: self.shelf  # type: ignore[assignment]
+        wish.supplier = lambda *_: self.shelf  # type: ignore[assignment]
         # Nobody puts anything on these disks: less to write and to hash.
         disk._SPARE = 1 << 20  # type: ignore[misc]
         if self.blind:
@@ -163,7 +163,8 @@ class Stage:
             str(path.relative_to(self.top))
             for folder in (self.out, self.home.dirs.cache, self.top / "tmp")
             for path in folder.rglob("*")
-            if is_temporary(path.name) or folder.name == "tmp"
+            # A signal may come between a folder's making and its first use: an empty one goes next time.
+            if is_temporary(path.name) or (folder.name == "tmp" and path.is_file())
         ]
 
     def go_on(self) -> None:

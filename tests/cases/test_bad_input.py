@@ -221,6 +221,18 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(home: Home) ->
     assert not home.dirs.cache.exists()
 
 
+def test_kernels_that_are_none(home: Home) -> None:
+    said = failed(home.remaster("--variant", "linux", "--kernel", "./absent"), 2)
+    assert "there is no kernel at absent" in said
+    (home.folder / "empty").mkdir()
+    said = failed(home.remaster("--variant", "linux", "--kernel", "./empty"), 5)
+    assert "there is no kernel image in it" in said
+    (home.folder / "text").write_text("hello")
+    said = failed(home.remaster("--variant", "linux", "--kernel", "./text"), 5)
+    assert "neither an image nor an archive" in said
+    assert not (home.folder / "out").exists()
+
+
 def test_a_cache_that_cannot_be_used(home: Home) -> None:
     home.recipe("some")
     (home.folder / "file").write_text("")

@@ -167,12 +167,14 @@ def recipes(draw: st.DrawFn) -> Recipe:
         folder=Path(FOLDER),
         release=draw(st.integers(1, 99)),
         irreproducible=draw(st.none() | _line),
+        on_request=draw(st.none() | _line),
         build=BuildSpec(
             **draw(_roots),
             debian=draw(_some(_word)),
             recipes=tuple(name for name in draw(_some(_word)) if name != FOLDER),
             strip=draw(st.booleans()),
             split=draw(st.booleans()),
+            tools=draw(st.sampled_from([(), ("kconfig",)])),
         ),
         sources=(*sources, *modules),
         packages=draw(_some_packages()),
@@ -189,6 +191,7 @@ FULL = Recipe(
     folder=Path(FOLDER),
     release=2,
     irreproducible="its tool writes a random number",
+    on_request="it takes a day",
     build=BuildSpec(
         root="tinycore",
         tinycore_release="17.x",
@@ -197,6 +200,7 @@ FULL = Recipe(
         recipes=("zlib",),
         strip=False,
         split=False,
+        tools=("kconfig",),
     ),
     sources=(
         Archive(

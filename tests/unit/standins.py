@@ -53,6 +53,19 @@ def kernel_image(release: str, *, is_64: bool = True) -> bytes:
     return bytes(data)
 
 
+def kernel_with_config(release: str, config: str) -> bytes:
+    """Return the header of a kernel image with a packed kernel behind it that holds its own configuration."""
+    text = f"# Linux/x86 {release} Kernel Configuration\n{config}".encode()
+    held = b"\x7fELF" + bytes(500) + b"IKCFG_ST" + gzip.compress(text, mtime=0) + b"IKCFG_ED"
+    packed = gzip.compress(held, mtime=0)
+    image = bytearray(kernel_image(release)[:36000])
+    image[0x1F1] = 4
+    struct.pack_into("<II", image, 0x248, 0x1000, len(packed))
+    begin = 5 * 512 + 0x1000
+    image[begin : begin + len(packed)] = packed
+    return bytes(image)
+
+
 INITTAB = b"""# What BusyBox init does in this stand-in.
 ::sysinit:/etc/init.d/rcS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from remaster import accounts, plan, variant
@@ -110,6 +110,7 @@ def test_what_is_refused() -> None:
     assert "did you mean 'docker'" in said
     assert "uid 1001 is tc's" in refused(User(name="a", uid=1001))
     assert "has uid 1001, which stays" in refused(User(name="tc", uid=7))
+    assert "the group staff has gid 50" in refused(User(name="staff", gid=7))
     passwd = FileSpec(path="etc/passwd", content=b"")
     with pytest.raises(ConfigError):
         root(User(name="a"), files=(passwd,))
@@ -123,13 +124,18 @@ def test_a_file_may_be_a_users_and_a_homes_file_ones_own() -> None:
 
 
 NAMES = st.lists(
-    st.tuples(st.sampled_from("abcdefg"), st.none() | st.integers(1, 2000), st.none() | st.integers(0, 2000)),
+    st.tuples(
+        st.sampled_from(["a", "b", "c", "staff", "docker", "podman"]),
+        st.none() | st.integers(1, 2000),
+        st.none() | st.integers(0, 2000),
+    ),
     max_size=5,
     unique_by=lambda row: row[0],
 )
 
 
 @given(NAMES)
+@example([("c", None, 102)])
 def test_numbers_and_names_are_there_once(rows: list[tuple[str, int | None, int | None]]) -> None:
     users = tuple(User(name=name, uid=uid, gid=gid) for name, uid, gid in rows)
     nodes, problems = accounts.lay(BASE, users, plan.EPOCH)

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import os
+import shutil
 import struct
+import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
 
 from remaster import differ, isofs, kconfig, owners
+from remaster.formats import qcow2
+from remaster.formats.model import Piece, layout
 from remaster.iso import IsoPlan, write_iso
 from remaster.survey import bootconfig, cde, kernels, look, rootfacts, text
-from tcz import cpio
+from tcz import cpio, tar
 from tcz.metadata import parse_info
 from tcz.rootfs import encoded
 from tcz.squashfs import image as squashfs
@@ -27,6 +32,7 @@ from tcz.tree import Node, Tree, regular, symlink
 from tests.unit import standins
 from tests.unit.mutations import Told, mutated, tried
 from tests.unit.test_cpio import TRAILER, entry
+from tests.unit.test_disks import PATH, disk_of, ext_image, fat_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,6 +227,64 @@ def test_comparing_with_a_damaged_image(isos: list[bytes], tmp_path: Path, count
     told(counted, "ISO images", tried(150 * TIMES, look_at, seed="differ"))
 
 
+def disk_images(folder: Path) -> list[Path]:
+    """Return a disk with a GPT and a FAT, the same as qcow2, and file systems alone."""
+    (folder / "one").mkdir()
+    disk = disk_of(folder)
+    qcow2.write(layout(disk.stat().st_size, (Piece(offset=0, source=disk),)), folder / "disk.qcow2")
+    alone = [fat_image(folder / "one")]
+    if shutil.which("mke2fs", path=PATH):
+        (folder / "two").mkdir()
+        alone.append(ext_image(folder / "two"))
+    return [disk, folder / "disk.qcow2", *alone]
+
+
+def test_disks(tmp_path: Path, counted: Counted) -> None:
+    """Bytes are changed where they lie, in what is not empty, and put back: disks are large."""
+    images = disk_images(tmp_path)
+    used = {
+        path: [at for at in range(0, min(path.stat().st_size, 4 << 20), 512) if any(data[at : at + 512])]
+        for path in images
+        for data in (path.read_bytes()[: 4 << 20],)
+    }
+
+    def look_at(chance: Random) -> None:
+        path = chance.choice(images)
+        with path.open("r+b", buffering=0) as file:
+            at = chance.choice(used[path][: 1 << chance.randint(0, 9)])
+            whole = os.pread(file.fileno(), 512, at)
+            os.pwrite(file.fileno(), mutated(chance, whole).ljust(512, b"\0")[:512], at)
+            try:
+                found = look.examine(path)
+                assert text.lines(found.survey)
+                for _path, node in found.medium.files.items():  # noqa: PERF102 - a tree has no values()
+                    assert node.size > 1 << 21 or len(node.read()) == node.size
+            finally:
+                os.pwrite(file.fileno(), whole, at)
+
+    told(counted, "disks", tried(100 * TIMES, look_at, seed="disks"))
+
+
+def test_tar_archives(tmp_path: Path, counted: Counted) -> None:
+    """Ours, and those of others with records of their own for what GNU's headers cannot hold."""
+    paths = [tmp_path / name for name in ("own.tar", "pax.tar", "damaged.tar")]
+    tar.write(small_tree(), paths[0])
+    with tarfile.open(paths[1], "w", format=tarfile.PAX_FORMAT) as archive:
+        for name in ("init", "é" * 120, "etc/os-release"):
+            member = tarfile.TarInfo(name)
+            member.size, member.mtime, member.uid = 4, 1.5, 1 << 40
+            archive.addfile(member, io.BytesIO(b"data"))
+    wholes = [path.read_bytes() for path in paths[:2]]
+
+    def look_at(chance: Random) -> None:
+        paths[2].write_bytes(mutated(chance, chance.choice(wholes), wholes))
+        found = look.examine(paths[2])
+        assert text.lines(found.survey)
+        owners.dumps(found.root)
+
+    told(counted, "tar archives", tried(400 * TIMES, look_at, seed="tar"))
+
+
 MENUS = {
     "isolinux": b"default core\nprompt 1\ntimeout 300\nappend x\nlabel core\n\tmenu label ^Core\n"
     b"\tkernel /boot/vmlinuz64\n\tinitrd /boot/a.gz,/boot/b.gz\n\tappend loglevel=3 cde\nlabel x\n"
@@ -250,20 +314,13 @@ def test_menus_and_lists(counted: Counted) -> None:
 
 def test_kernels(counted: Counted) -> None:
     """A header, and a kernel that holds its own configuration, packed."""
-    config = b"# Linux/x86 6.12.1 Kernel Configuration\n" + b"".join(
-        b"CONFIG_A%d=y\n" % number for number in range(50)
-    )
-    held = gzip.compress(b"\x7fELF" + bytes(500) + b"IKCFG_ST" + gzip.compress(config) + b"IKCFG_ED")
-    image = bytearray(standins.kernel_image("6.12.11-tinycore64")[:36000])
-    image[0x1F1] = 4
-    struct.pack_into("<II", image, 0x248, 0x1000, len(held))
-    image[5 * 512 + 0x1000 :][: len(held)] = held
-    image[5 * 512 + 0x1000 : 5 * 512 + 0x1000 + len(held)] = held
-    assert kconfig.find(bytes(image)).value("A3") == "y"
+    config = "".join(f"CONFIG_A{number}=y\n" for number in range(50))
+    image = standins.kernel_with_config("6.12.11-tinycore64", config)
+    assert kconfig.find(image).value("A3") == "y"
     begins = (0, 0x1F0, 0x200, 0x236, 0x248, 0x800, 5 * 512 + 0x1000)
 
     def look_at(chance: Random) -> None:
-        data = mutated(chance, bytes(image), (), chance.choice(begins))
+        data = mutated(chance, image, (), chance.choice(begins))
         head = kernels.head_of(data)
         if kernels.is_kernel(head):
             kernels.read("k", len(data), head)

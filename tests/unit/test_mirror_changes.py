@@ -5,7 +5,6 @@ import shutil
 import subprocess
 from dataclasses import replace
 from datetime import date
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,10 +17,11 @@ from tcz.mirror import changes, differences, snapshots
 from tcz.mirror import config as configs
 from tcz.mirror.compose import state_files
 from tcz.mirror.config import Config
+from tcz.mirror.known import Chosen
 from tcz.mirror.model import Branch
 from tcz.mirror.repair import repair
 from tcz.mirror.status import status
-from tcz.mirror.upstream import open_upstream
+from tcz.mirror.upstream import Upstream, open_upstream
 from tcz.mirror.verify import verify
 from tcz.model import Built, BuiltPackage
 from tcz.reporting import SilentReporter
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tcz.mirror.repository import Mirror
+    from tcz.mirror.upstream import Upstream
 
 TODAY = date(2026, 1, 31)
 
@@ -296,7 +297,10 @@ def test_an_upstream_that_is_a_folder_mends(mirror: Mirror, folder: Path) -> Non
 
 def test_mirrors_elsewhere_mend(mirror: Mirror, folder: Path, tmp_path: Path) -> None:
     lost = ("a.tcz", "a.tcz.info", "b.tcz")
-    reach = partial(open_upstream, cache=tmp_path / "cache", runner=HostRunner())
+
+    def reach(address: str, branch: Branch) -> Upstream:
+        return open_upstream(Chosen(address=address), branch, tmp_path / "cache", HostRunner())
+
     with quick_folder() as other, serving(other) as server:
         copied = other / "17.x/x86_64/tcz"
         shutil.copytree(mirror.public / BRANCH.folder, copied)

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from tcz import commands
+from tcz.errors import ConfigError
 from tcz.recipe import Recipes
 from tcz.recipe_graph import misfits, package_closure, packages_named
 
@@ -59,3 +63,30 @@ def test_misfits(tmp_path: Path) -> None:
         "package three is also made by the recipe b",
         "package three is also made by the recipe c",
     ]
+
+
+def test_several_kernels_each_have_their_own(tmp_path: Path) -> None:
+    for name in ("kernel", "linux"):
+        write(tmp_path, name, packages={name: [], "modules-KERNEL": []})
+    write(tmp_path, "app", packages={"app": ["modules-KERNEL"]})
+    recipes = Recipes([tmp_path])
+    assert misfits(recipes, recipes.all()) == ()
+    assert recipes.providing("modules-KERNEL").name == "kernel"
+    recipes.prefer("linux")
+    assert recipes.providing("modules-KERNEL").name == "linux"
+    assert recipes.providing("modules-6.12.0-x").name == "linux"
+    assert recipes.providing("kernel").name == "kernel"
+    with pytest.raises(ConfigError, match="no recipe 'linus'"):
+        recipes.prefer("linus")
+
+
+def test_what_is_built_on_request_is_left_out_of_all(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(tmp_path, name, packages={f"p{name}": []})
+    file = tmp_path / "b/recipe.toml"
+    file.write_text('on-request = "it takes a day"\n' + file.read_text())
+    recipes = Recipes([tmp_path])
+    assert commands.recipes_named(recipes, (), everything=True) == ("a",)
+    assert commands.recipes_named(recipes, ("pb",), everything=True) == ("a", "b")
+    assert commands.recipes_named(recipes, ("b",)) == ("b",)
+    assert [recipe.on_request for recipe in commands.on_request(recipes)] == ["it takes a day"]

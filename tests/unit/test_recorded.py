@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +116,8 @@ def test_anything_in_any_place(place: tuple[Any, ...], value: Any) -> None:
     for key in place[:-1]:
         inner = inner[key]
     inner[place[-1]] = value
-    try:
-        recorded.loads(json.dumps(document), "x")
-    except VerifyError as error:
-        assert error.lines()
+    with suppress(VerifyError):
+        assert recorded.loads(json.dumps(document), "x").text
 
 
 @settings(max_examples=20, deadline=None)

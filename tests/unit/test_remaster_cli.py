@@ -183,7 +183,7 @@ def test_what_is_asked_for_upon_an_official_image(tmp_path: Path) -> None:
     docker = asked(variant="docker")
     assert docker.spec is not None
     assert docker.spec.packages() == ("kernel-base", "kernel", "syslinux", "grub-efi")
-    assert (docker.base, docker.compressor, docker.mode) == ("tinycore-16.1", "zstd", "repack")
+    assert (docker.base, docker.compressor, docker.mode) == ("tinycore-16.1", "zstd", "layers")
     assert docker.variant.volume_id == "tinycore-16-{name}-v{version}"
     linux = asked(variant="linux", initrd_mode="append")
     assert linux.spec is not None

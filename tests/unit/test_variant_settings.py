@@ -386,6 +386,7 @@ args = ["sh", "-c", "a  b", "", "sh"]
 ports = ["127.0.0.1:8080:80/tcp"]
 volumes = ["/srv:/srv:ro"]
 network = "host"
+init = true
 restart = "on-failure"
 env = { A = "b c", B = "" }
 """
@@ -399,7 +400,20 @@ def test_a_container_is_a_file_of_words(tmp_path: Path) -> None:
     assert lines == [
         *("podman", "--detach", "--name", "web", "--restart", "on-failure"),
         *("--publish", "127.0.0.1:8080:80/tcp", "--volume", "/srv:/srv:ro", "--env", "A=b c", "--env", "B="),
-        *("--network", "host", "--label", label, "localhost/web:1", "sh", "-c", "a  b", "", "sh", ""),
+        *(
+            "--network",
+            "host",
+            "--init",
+            "--label",
+            label,
+            "localhost/web:1",
+            "sh",
+            "-c",
+            "a  b",
+            "",
+            "sh",
+            "",
+        ),
     ]
     assert found.services[-1] == "containers"
     other = load(tmp_path, CONTAINER.replace("a  b", "a b"))

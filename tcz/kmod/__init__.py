@@ -1,0 +1,1 @@
+"""Kernel modules: what each says of itself, the indexes that modprobe goes by, and what modprobe can read."""

@@ -1,0 +1,186 @@
+"""Initrds in members of their own: the same root as in one archive, and nothing packed twice."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from remaster import compressors, foreign, hooks, image, initrds, wish
+from tcz import compress, cpio
+from tcz.errors import ConfigError
+from tcz.paths import Dirs
+from tcz.reporting import SilentReporter
+from tcz.squashfs import writer
+from tcz.squashfs.options import SquashOptions
+from tcz.tree import Tree, listing, regular, symlink
+from tests.artefact import test_image as small
+from tests.artefact.test_image_formats import CORE, stocked
+from tests.unit import standins
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = small.pytestmark
+PLACES = (("foo", "root"), ("extra", "builtin"))
+
+
+class Packing:
+    """Remembers how much was packed, and by what."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.packed: list[tuple[str, int]] = []
+
+        def watched(data: bytes, method: Any = "gzip", level: int | None = None) -> bytes:
+            self.packed.append((method, len(data)))
+            return compress.compress(data, method, level)
+
+        monkeypatch.setattr(cpio, "compress", watched)
+
+    def taken(self) -> list[tuple[str, int]]:
+        found, self.packed = self.packed, []
+        return found
+
+
+@pytest.fixture
+def packed(monkeypatch: pytest.MonkeyPatch) -> Packing:
+    return Packing(monkeypatch)
+
+
+def put(shelf: small.Shelf, name: str, text: bytes, *needs: str) -> None:
+    path = shelf.folder / f"{name}.tcz"
+    files = {
+        f"usr/local/bin/{name}": regular(text * 5000, 0o755),
+        f"usr/local/bin/{name}-link": symlink(name),
+        f"usr/local/share/{name}/data": regular(hashlib.sha256(text).digest() * 4000),
+    }
+    writer.write(Tree(files), path, SquashOptions(), epoch=0)
+    shelf.put(name, "extension", path, needs)
+
+
+def made(place: Path, shelf: small.Shelf, mode: image.InitrdMode, **more: Any) -> bytes:
+    """Make an image and return its initrd."""
+    dirs = Dirs(cache=place / "cache", config=place, state=place)
+    places = more.pop("places", PLACES)
+    asked = replace(small.request_for(place / f"{mode}.iso", places=places), mode=mode, **more)
+    job = image.prepare(asked, shelf)
+    return initrds.make_initrd(job, dirs)[0].read_bytes()
+
+
+def shown(initrd: bytes) -> str:
+    """List all but the manifest, which tells how the initrd is made."""
+    tree = cpio.read(initrd)
+    assert hooks.MANIFEST in tree
+    return listing(Tree({path: node for path, node in tree.items() if path != hooks.MANIFEST}))
+
+
+@pytest.mark.parametrize("compressor", ["gzip", "zstd", "xz", "lz4", "none"])
+def test_the_same_root_in_layers_as_in_one_archive(tmp_path: Path, compressor: Any) -> None:
+    shelf = stocked(tmp_path / "shelf", CORE)
+    layers, one, appended = (
+        made(tmp_path, shelf, mode, compressor=compressor) for mode in ("layers", "repack", "append")
+    )
+    assert shown(layers) == shown(one) == shown(appended)
+    # Of our own base, foo with what it needs, those in /tmp/builtin, and the image's own.
+    members = cpio.load(layers).members
+    assert [member.compressor for member in members] == [compressor] * 4 + ["none", compressor]
+    assert len(cpio.load(one).members) == 1
+
+
+def test_a_changed_package_packs_nothing_else_again(tmp_path: Path, packed: Packing) -> None:
+    shelf = stocked(tmp_path / "shelf", CORE)
+    for name in ("libfoo", "extra"):
+        put(shelf, name, name.encode())
+    put(shelf, "foo", b"first", "libfoo")
+    first = made(tmp_path, shelf, "layers")
+    whole = packed.taken()
+    assert sum(size for _, size in whole) > 300_000
+    assert made(tmp_path, shelf, "layers") == first
+    (own,) = packed_by_us(packed)
+    assert own < 20_000
+
+    put(shelf, "extra", b"another")
+    second = made(tmp_path, shelf, "layers")
+    assert second != first
+    assert packed_by_us(packed) == [own]
+
+    put(shelf, "foo", b"second", "libfoo")
+    third = made(tmp_path, shelf, "layers")
+    again = packed_by_us(packed)
+    assert len(again) == 2
+    assert again[0] < 200_000
+    assert again[1] == own
+    assert cpio.read(third)["usr/local/bin/foo"].read() == b"second" * 5000
+    # All others are the same bytes.
+    parts = [[member_bytes(data, member) for member in cpio.load(data).members] for data in (second, third)]
+    assert sum(a != b for a, b in zip(*parts, strict=True)) == 2
+
+
+def packed_by_us(packed: Packing) -> list[int]:
+    """Return how much was packed, but for what was only laid down as it is."""
+    return [size for method, size in packed.taken() if method != "none"]
+
+
+def member_bytes(data: bytes, member: cpio.Member) -> bytes:
+    return data[member.offset : member.offset + member.size]
+
+
+def test_what_is_kept_and_damaged_is_packed_again(tmp_path: Path, packed: Packing) -> None:
+    shelf = stocked(tmp_path / "shelf", CORE)
+    first = made(tmp_path, shelf, "layers")
+    packed.taken()
+    kept = [path for path in (tmp_path / "cache/initrds").glob("member-*") if path.suffix != ".sha256"]
+    assert len(kept) == 4
+    for path in kept:
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert made(tmp_path, shelf, "layers") == first
+    assert len(packed_by_us(packed)) == 5
+
+
+# -- what a base's kernel reads -------------------------------------------------------------------
+
+BOTH = "CONFIG_RD_GZIP=y\nCONFIG_RD_XZ=y\nCONFIG_RD_ZSTD=y\n"
+
+
+@standins.needs_tools
+@pytest.mark.parametrize(
+    ("config", "initrd", "smallest"),
+    [
+        (None, "gzip", "gzip"),
+        (None, "xz", "xz"),
+        (None, "zstd", "zstd"),
+        (BOTH, "gzip", "xz"),
+        (BOTH.replace("CONFIG_RD_XZ=y", "# CONFIG_RD_XZ is not set"), "gzip", "zstd"),
+        ("CONFIG_RD_GZIP=y\n# CONFIG_RD_XZ is not set\n", "gzip", "gzip"),
+        ("CONFIG_RD_LZ4=y\n", "none", "lz4"),
+        ("# CONFIG_RD_GZIP is not set\n", "none", "none"),
+    ],
+)
+def test_the_smallest_that_the_kernel_reads(
+    tmp_path: Path, config: str | None, initrd: Any, smallest: str
+) -> None:
+    kernel = "6.12.11-tinycore64"
+    image_of: Callable[[str], bytes] = standins.kernel_image
+    data = image_of(kernel) if config is None else standins.kernel_with_config(kernel, config)
+    (tmp_path / "vmlinuz64").write_bytes(data)
+    (tmp_path / "core.gz").write_bytes(cpio.compress(cpio.dumps(standins.root_tree()), initrd, 1))
+    found = foreign.open_foreign(f"{tmp_path}/core.gz,{tmp_path}/vmlinuz64")
+    assert compressors.compressor_for(found, "", None) == smallest
+    assert compressors.compressor_for(found, "kernel", None) == "zstd"
+    if config is not None and "RD_XZ=y" not in config:
+        with pytest.raises(ConfigError, match="cannot read initrds that are packed by xz"):
+            compressors.compressor_for(found, "", "xz")
+        assert compressors.compressor_for(found, "kernel", "xz") == "xz"
+    assert compressors.compressor_for(found, "", "none") == "none"
+
+
+def test_our_own_base_is_packed_by_zstd(tmp_path: Path) -> None:
+    asked = wish.request(
+        wish.Wish(variant="linux", output=tmp_path / "x.iso"), Dirs.from_env(), SilentReporter()
+    )
+    assert (asked.compressor, asked.level, asked.mode) == ("zstd", None, "layers")
+    required = (Path(__file__).parents[2] / "recipes/kernel/files/config.required").read_text()
+    assert "RD_ZSTD y" in required.splitlines()

@@ -83,7 +83,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Images:
     return Images(stem=folder / "floe", least_mib=told["least_memory"] >> 20)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def images(made: Images) -> Path:
     return made.stem
 

@@ -54,8 +54,9 @@ def test_a_command_may_be_killed_at_any_time(name: str, counted: Counted) -> Non
 
 def test_commands_that_meet_wait_for_each_other() -> None:
     """All that change one mirror at the same time; none fails, none undoes what another did."""
-    # What is added may need what remove takes away, and what is signed the key that is revoked.
-    apart = ("init", "index", "remove", "keys revoke")
+    # What is added may need what remove takes away, and what is signed the key that is revoked; whoever began
+    # before the mirror was signed is told that it is now.
+    apart = ("init", "index", "remove", "keys revoke", "sign")
     names = [name for name, scene in SCENES.items() if not scene.damaged and name not in apart]
     with staged("index") as stage:
         (stage.top / "www/tc").mkdir()
@@ -69,7 +70,7 @@ def test_commands_that_meet_wait_for_each_other() -> None:
         assert ended == [0] * len(names), said
         assert verify(stage.mirror, QUIET).damage == ()
         catalogue = stage.mirror.catalogue()
-        # add, sync and sign publish a state each.
+        # add, files add and sync publish a state each.
         assert catalogue.serial >= before + 3
         assert {"b", "c", "x", "y"} <= set(catalogue.entries(BRANCH))
         assert list(stage.mirror.snapshots()) == ["new"]

@@ -94,7 +94,17 @@ def programs(folder: Path) -> Programs:
     apt = Apt(dirs, Store(dirs.cache / "store"), runner, reporter)
     debs = [deb for deb in apt.resolve((PACKAGE,)) if _KEPT.fullmatch(deb.name)]
     root = folder / "root"
-    for name in ("usr/bin", "usr/lib", "usr/lib64", "usr/sbin", "dev", "proc", "tmp", DATA.lstrip("/"), "etc"):
+    for name in (
+        "usr/bin",
+        "usr/lib",
+        "usr/lib64",
+        "usr/sbin",
+        "dev",
+        "proc",
+        "tmp",
+        DATA.lstrip("/"),
+        "etc",
+    ):
         (root / name).mkdir(parents=True)
     for name in ("bin", "lib", "lib64", "sbin"):
         (root / name).symlink_to(f"usr/{name}")
@@ -110,6 +120,7 @@ def programs(folder: Path) -> Programs:
     # The server's programs start each other by way of a shell.
     for name in _APPLETS:
         (root / "usr/bin" / name).symlink_to("busybox")
+    (root / "tmp").chmod(0o1777)
     (root / "etc/passwd").write_text(_PASSWD)
     (root / "etc/group").write_text(f"root:x:0:\npostgres:x:{UID}:\n")
     return Programs(root)

@@ -49,8 +49,8 @@ class Machine:
         script.write_text(f'{HEAD.format(name=name, header=header)}{lib}{body}service "$@"\n')
         script.chmod(0o755)
 
-    def run(self, *words: str, status: int | None = 0, **env: str) -> str:
-        environment = {
+    def environment(self, **more: str) -> dict[str, str]:
+        return {
             "PATH": os.environ["PATH"],
             "FLOE_RUN": str(self.root / "run"),
             "SERVICES_LIST": str(self.root / "list"),
@@ -61,11 +61,14 @@ class Machine:
             "SBIN": str(self.root / "bin"),
             "SYSRQ": str(self.root / "run/sysrq"),
             "DISKSTATS": str(self.root / "run/diskstats"),
-            **env,
+            **more,
         }
+
+    def run(self, *words: str, status: int | None = 0, **env: str) -> str:
         done = subprocess.run(
             [str(BUSYBOX), "sh", *words],
-            env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+            env=self.environment(**env),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
         assert status is None or done.returncode == status, done.stdout
         return done.stdout
@@ -296,6 +299,27 @@ def test_all_are_started_shown_and_stopped_in_order(machine: Machine) -> None:
     assert [name for name in stopped if name != "top"] == ["hand", "bad", "eng", "net", "disk"]
     assert not (machine.root / "run/mounted").exists()
     assert {one["state"] for one in machine.table().values()} <= {"stopped", "blocked"}
+
+
+def test_one_that_hangs_at_its_start_does_not_keep_the_others_waiting(machine: Machine) -> None:
+    body = "KIND=once\nstart() { until [ -e $FLOE_RUN/go ]; do sleep 0.1; done; }\nstop() { :; }\n"
+    machine.add("slow", "# before: *\n", body=body)
+    machine.add("user", "# needs: slow\n", body="KIND=once\nstart() { :; }\nstop() { :; }\n")
+    machine.add("other")
+    (machine.root / "list").write_text("slow\nuser\nother\n")
+    # What hangs keeps the console that it was given; here that is a file.
+    with (machine.root / "said").open("w") as said:
+        subprocess.run(
+            [str(machine.root / "init.d/services"), "start"],
+            env=machine.environment(START_LIMIT="1"), stdout=said, stderr=said, check=True,
+        )  # fmt: skip
+    text = (machine.root / "said").read_text()
+    assert "Service slow: still starts after 1 s; the others do not wait for it any longer" in text
+    assert "Service user: not started, for it needs slow, which was not" in text
+    assert "other: started" in text
+    assert (machine.root / "run/services/slow.late").exists()
+    (machine.root / "run/go").touch()
+    machine.until("done", "services/slow/state")
 
 
 # -- the end ---------------------------------------------------------------------------------------

@@ -35,7 +35,13 @@ DATA = "/var/lib/postgresql"
 UID = 999
 #: Of the packages that it needs only these are unpacked: a compiler for queries and Perl are half a gigabyte.
 _KEPT = re.compile(r"postgresql-(client-)?17|zlib1g|lib(?!llvm|perl|z3|python).*")
-_SKIP = ("usr/share/doc/", "usr/share/locale/", "usr/share/man/", "usr/share/postgresql/17/man/", "usr/lib/postgresql/17/lib/bitcode/")  # fmt: skip
+_SKIP = (
+    "usr/share/doc/",
+    "usr/share/locale/",
+    "usr/share/man/",
+    "usr/share/postgresql/17/man/",
+    "usr/lib/postgresql/17/lib/bitcode/",
+)
 _UNUSED = re.compile(r"(llvmjit|plperl|plpython|pltcl).*|libc\.a|gconv|pgxs")
 #: Small files, so that little is copied and written; a checkpoint only where one is asked for or WAL is full.
 _SETTINGS = """\
@@ -65,7 +71,7 @@ class Programs:
     ) -> subprocess.CompletedProcess[str]:
         """Run a program of the server as user postgres, with a folder of this machine for its data."""
         argv: list[str | Path] = ["bwrap", "--bind", self.root, "/", "--dev", "/dev", "--proc", "/proc"]
-        argv += ["--tmpfs", "/tmp", "--bind", data, DATA, "--unshare-all", "--die-with-parent"]  # noqa: S108
+        argv += ["--tmpfs", "/tmp", "--bind", data, DATA, "--unshare-all", "--die-with-parent"]
         argv += ["--uid", str(UID), "--gid", str(UID), "--clearenv", "--setenv", "PATH", f"{BIN}:/usr/bin"]
         argv += ["--setenv", "TZ", "GMT", "--setenv", "LC_ALL", "C", "--", f"{BIN}/{name}", *words]
         done = subprocess.run(
@@ -171,3 +177,9 @@ def take_out(disk: Path, path: str, folder: Path) -> Path:
     for one in (folder, *folder.rglob("*")):
         os.chown(one, os.geteuid(), os.getegid(), follow_symlinks=False)
     return folder / Path(path).name
+
+
+def take_out_file(disk: Path, path: str, to: Path) -> None:
+    """Copy one file out of an ext4 file system that is not mounted."""
+    tools = {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
+    subprocess.run(["debugfs", "-R", f"dump {path} {to}", disk], env=tools, check=True, capture_output=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remaster.vm import Machine, MachineSpec
@@ -14,6 +15,7 @@ from tests.boot import database
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 MEMORY_MIB = 1024
 DISK_MIB = 1024
@@ -36,7 +38,10 @@ PRELOAD = """
 archive = "database.tar"
 engine = "{engine}"
 """
-NOISE = "insert into noise default values; update noise set text = random()::text where id = 1 + (random() * 100)::int;"
+NOISE = """\
+insert into noise default values;
+update noise set text = random()::text where id = 1 + (random() * 100)::int;
+"""
 
 
 def variant(folder: Path) -> Path:
@@ -57,8 +62,8 @@ def run_database(engine: str) -> str:
 
 def make_noise(engine: str) -> str:
     """Return the command that has somebody write all the time, until the database ends."""
-    bench = f"{database.BIN}/pgbench -h /tmp -p {GUEST_PORTS[engine]} -n -c 2 -T 360000 -f /usr/noise.sql postgres"
-    return f"sudo {engine} exec -d database {bench}"
+    words = f"-h /tmp -p {GUEST_PORTS[engine]} -n -c 2 -T 360000 -f /usr/noise.sql postgres"
+    return f"sudo {engine} exec -d database {database.BIN}/pgbench {words}"
 
 
 def new_disk(folder: Path, programs: database.Programs) -> Path:
@@ -67,7 +72,7 @@ def new_disk(folder: Path, programs: database.Programs) -> Path:
     place = files / PLACE
     place.mkdir(parents=True)
     shutil.copytree(programs.root / "usr", place / "usr", symlinks=True)
-    (place / "usr/noise.sql").write_text(f"{NOISE}\n")
+    (place / "usr/noise.sql").write_text(NOISE)
     database.cluster(programs, folder / "cluster")
     for engine in GUEST_PORTS:
         shutil.copytree(folder / "cluster", place / engine)
@@ -123,3 +128,56 @@ def raw(disk: Path, path: Path) -> Path:
     """Return what is on a disk now."""
     subprocess.run(["qemu-img", "convert", "-O", "raw", disk, path], check=True)
     return path
+
+
+#: Ways to have the machine go down.
+WAYS = ("poweroff", "acpi", "ctrl-alt-del", "reboot")
+OFF_SECONDS = 600
+
+
+def go_down(machine: Machine, way: str) -> None:
+    """Tell a running machine to go down; a reboot ends QEMU, too."""
+    if way == "acpi":
+        machine.powerdown()
+    elif way == "ctrl-alt-del":
+        machine.execute(
+            "send-key", keys=[{"type": "qcode", "data": key} for key in ("ctrl", "alt", "delete")]
+        )
+    else:
+        machine.console.send(f"sudo {way}")
+
+
+def power_off(host: Host, disk: Path, way: str, pause: float) -> str:
+    """Go on at the moment, under load; after a while have the machine go down, and return what it said."""
+    with host.machine(disk) as machine:
+        time.sleep(pause)
+        go_down(machine, way)
+        machine.wait(OFF_SECONDS)
+        return machine.console.transcript
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """How a machine left its disk: what its file system says, and how each engine's database ended."""
+
+    clean: bool
+    recovers: bool
+    states: Mapping[str, str]
+
+
+def look(programs: database.Programs, disk: Path, folder: Path) -> Verdict:
+    """Look at a raw disk without writing to it."""
+    said = subprocess.run(["/sbin/dumpe2fs", "-h", disk], capture_output=True, text=True, check=True).stdout
+    shutil.rmtree(folder, ignore_errors=True)
+    states = {}
+    for engine in GUEST_PORTS:
+        # Only what pg_controldata reads.
+        data = folder / engine / "data/global"
+        data.mkdir(parents=True)
+        database.take_out_file(disk, f"/{PLACE}/{engine}/data/global/pg_control", data / "pg_control")
+        states[engine] = programs.state(folder / engine)
+    return Verdict(
+        clean=re.search(r"^Filesystem state: +clean$", said, re.MULTILINE) is not None,
+        recovers="needs_recovery" in said,
+        states=states,
+    )

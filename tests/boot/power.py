@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
+import socket
+import struct
 import subprocess
 import time
 from dataclasses import dataclass
@@ -58,6 +61,22 @@ def run_database(engine: str) -> str:
         f"-v /mnt/data/{PLACE}/usr:/usr:ro -v /mnt/data/{PLACE}/{engine}:{database.DATA} "
         f"{database.NAME} {database.BIN}/postgres -D {database.DATA}/data -p {GUEST_PORTS[engine]}"
     )
+
+
+def _psql(engine: str, question: str) -> str:
+    words = f"-h /tmp -p {GUEST_PORTS[engine]} -qAtc '{question}' postgres"
+    return f"sudo {engine} exec database {database.BIN}/psql {words}"
+
+
+def ready(engine: str) -> str:
+    """Return the command that waits until the database answers."""
+    ask = _psql(engine, "select 1")
+    return f"n=60; until {ask} || [ $n = 0 ]; do n=$((n-1)); sleep 1; done; [ $n != 0 ]"
+
+
+def count_rows(engine: str) -> str:
+    """Return the command that tells how many rows were committed."""
+    return _psql(engine, "select count(*) from kept")
 
 
 def make_noise(engine: str) -> str:
@@ -128,6 +147,57 @@ def raw(disk: Path, path: Path) -> Path:
     """Return what is on a disk now."""
     subprocess.run(["qemu-img", "convert", "-O", "raw", disk, path], check=True)
     return path
+
+
+def keep_moment(machine: Machine) -> None:
+    """Keep all of a running machine, memory and disk, for others to go on from."""
+    machine.execute("stop")
+    said = machine.execute("human-monitor-command", OFF_SECONDS, command_line=f"savevm {MOMENT}")
+    assert not said, said
+
+
+def _message(kind: bytes, body: bytes) -> bytes:
+    return kind + struct.pack("!I", len(body) + 4) + body
+
+
+def commit_rows(port: int) -> int:
+    """Insert 1, 2, 3... each in a transaction of its own, until the server is gone.
+
+    Returns the last one that the server said was committed. The protocol is version 3 of PostgreSQL's
+    (its documentation, "Message Formats").
+    """
+    acknowledged = 0
+    with contextlib.suppress(OSError, EOFError), socket.create_connection(("127.0.0.1", port), 60) as server:
+        server.settimeout(60)
+        server.sendall(_message(b"", struct.pack("!I", 196608) + b"user\0postgres\0database\0postgres\0\0"))
+        _until_ready(server)
+        while True:
+            question = b"insert into kept values (%d)\0" % (acknowledged + 1)
+            server.sendall(_message(b"Q", question))
+            _until_ready(server)
+            acknowledged += 1
+    return acknowledged
+
+
+def _until_ready(server: socket.socket) -> None:
+    while True:
+        kind, length = struct.unpack("!cI", _exactly(server, 5))
+        body = _exactly(server, length - 4)
+        # An error is the server's farewell, too.
+        if kind == b"E":
+            raise EOFError(body)
+        if kind == b"Z":
+            return
+
+
+def _exactly(server: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = server.recv(size - len(data))
+        if not more:
+            raise EOFError
+        data += more
+    return data
 
 
 #: Ways to have the machine go down.

@@ -43,7 +43,7 @@ def test_all_edits_fit_every_release(release: str) -> None:
     assert "while [ ! -e /dev/zram0 ]; do" not in config.replace("# kernel-waits: while", "")
     assert tree["etc/init.d/tc-config"].mode & 0o7777 == 0o755
     stop = tree["etc/init.d/rc.shutdown"].read().decode()
-    assert stop.index("image-services stop") < stop.index("killall5")
+    assert stop.index("image-services shutdown") < stop.index("killall5")
     assert tree["etc/init.d/image-services"].mode & 0o7777 == 0o755
 
 

@@ -28,10 +28,11 @@ from remaster import (
     plan,
 )
 from remaster.asked import Options
-from remaster.initrds import make_initrd, own_code, sum_of
+from remaster.initrds import make_initrd, sum_of
 from remaster.kernels.choice import check_libc
 from remaster.manifest import Artefact, Facts, Origin, Part
 from remaster.outputs import Outputs, Records, sums_text
+from remaster.program import own_code
 from remaster.variant import PLACES, override
 from tcz import record
 from tcz.errors import ConfigError, VerifyError
@@ -249,7 +250,7 @@ def _origin(found: Foreign, made: foreign.Made) -> Origin:
         libc="" if survey.libc is None else survey.libc.value,
         edits=tuple((done.name, done.files) for done in made.done),
         asked=found.origin if bases.release_of(found.origin) else "",
-        files=tuple((name, sha256_file(path)) for name, path in found.files),
+        files=found.sums,
     )
 
 

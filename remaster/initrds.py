@@ -9,9 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import remaster
-import tcz
 from remaster import folders, manifest, plan
+from remaster.program import own_code
 from remaster.variant import DATA_LABEL
 from tcz import cpio
 from tcz.paths import need_space
@@ -25,16 +24,6 @@ if TYPE_CHECKING:
     from tcz.compress import Compression
     from tcz.paths import Dirs
     from tcz.tree import Tree
-
-
-@functools.cache
-def own_code() -> str:
-    """Return the hash of this program: another version may write other bytes."""
-    digest = hashlib.sha256()
-    for package in (remaster, tcz):
-        for file in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def _content(job: Job) -> plan.Content:

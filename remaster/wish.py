@@ -146,12 +146,12 @@ def options_of(wish: Wish, kernel: str | None) -> Options:
 def _foreign(wish: Wish, choice: bases.Choice, dirs: Dirs, reporter: Reporter) -> Foreign:
     release = bases.release_of(choice.name)
     if release is None:
-        return foreign.open_foreign(choice.name)
+        return foreign.open_foreign(choice.name, dirs=dirs)
     from remaster import fetch  # noqa: PLC0415 - few bases are fetched
 
     remotes = commands.remotes(mirrors_of(wish, dirs), dirs)
     files = fetch.distribution(release, remotes, dirs, reporter, update=wish.update)
-    return foreign.open_foreign(choice.name, files)
+    return foreign.open_foreign(choice.name, files, dirs)
 
 
 def _renamed(asked: Variant, name: str) -> Variant:

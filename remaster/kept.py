@@ -1,4 +1,4 @@
-"""Bases that were looked at, kept in the user's cache: finding out what a base is takes most of a build's time.
+"""Bases that were looked at, kept in the user's cache, for finding out what a base is takes long.
 
 What is kept is named by a hash of the base's files, of their names, and of this program, so that it is never
 what another base was, or what another version would find. Two files each: the facts (a pickle of a few
@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle  # noqa: S403 - see _Reader
+import pickle
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path, PosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from remaster.isofs import BootImage, IsoImage
 from remaster.program import own_code
@@ -63,15 +63,19 @@ class Bases:
         """Return those of the user's cache."""
         return cls(dirs.cache_folder(FOLDER), Sums.of_user(dirs))
 
-    def known(
-        self, origin: str, files: Sequence[tuple[str, Path, str]], look: Callable[[], Known]
-    ) -> Known:
+    def known(self, origin: str, files: Sequence[tuple[str, Path, str]], look: Callable[[], Known]) -> Known:
         """Return what ``look`` finds out of a base, or found out at another time.
 
         ``files`` are all that the base is made of: name, path and sha256 of each. The contents of the root's
         files are then in the cache. Raises what ``look`` raises, which is never kept.
         """
-        told = (_FORM, sys.version, own_code(), origin, [(name, str(path), sum_) for name, path, sum_ in files])
+        told = (
+            _FORM,
+            sys.version,
+            own_code(),
+            origin,
+            [(name, str(path), sum_) for name, path, sum_ in files],
+        )
         place = self.folder / hashlib.sha256(repr(told).encode()).hexdigest()
         known = self._read(place)
         if known is not None:
@@ -133,8 +137,7 @@ def _root_rows(tree: Tree, content: Path, file: io.BufferedWriter) -> list[_Row]
     for path, node in tree.items():
         data = node.data
         if node.is_file and node.size:
-            for piece in node.pieces():
-                file.write(piece)
+            file.writelines(node.pieces())
             rows.append(_row(path, node, (str(content), offset, node.size)))
             offset += node.size
         else:
@@ -192,7 +195,7 @@ _NAMED: Final = {(_tree.__module__, _tree.__qualname__): _tree}
 
 
 class _Writer(pickle.Pickler):
-    def reducer_override(self, thing: object) -> object:
+    def reducer_override(self, thing: object) -> Any:  # noqa: ANN401 - as in pickle
         """Write trees as rows."""
         return (_tree, (_rows(thing),)) if isinstance(thing, Tree) else NotImplemented
 

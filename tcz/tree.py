@@ -176,7 +176,7 @@ class Tree:
     def ordered(cls, nodes: dict[str, Node]) -> Tree:
         """Return a tree of all the nodes of another one, in its order."""
         made = cls.__new__(cls)
-        made._nodes = nodes
+        made._nodes = nodes  # noqa: SLF001 - its own
         return made
 
     def __iter__(self) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from remaster import base as bases
-from remaster import extract, fetch, foreign, hooks, image, supply
+from remaster import extract, fetch, foreign, hooks, image, initrds, supply
 from remaster.survey import look
 from tcz import cpio
 from tcz.errors import ConfigError, FetchError, ToolkitError, VerifyError
@@ -201,7 +201,9 @@ def test_floe_in_two_archives(maker: Maker, tmp_path: Path) -> None:
 
     def made(name: str, mode: Any, **changes: Any) -> bytes:
         request = replace(floe.request_for(tmp_path / name, **changes), mode=mode)
-        return image.make_initrd(image.prepare(request, maker.shelf), maker.dirs)[0].read_bytes()
+        job = image.prepare(request, maker.shelf)
+        with initrds.making(job, maker.dirs, initrds.laid(job)) as initrd:
+            return initrd.read_bytes()
 
     whole, first = made("a.iso", "repack"), made("b.iso", "append")
     second = made("c.iso", "append", optional=())

@@ -77,7 +77,7 @@ def estimate(job: Job, initrd: Path, machine: Laid, medium: tuple[MediumFile, ..
         packages=sum(package.size for package in job.extensions),
         kernel=plan.size_of(job.base.kernel),
         initrd=initrd.stat().st_size,
-        root=plan.unpacked_size(tree),
+        root=machine.unpacked if tree is machine.tree else plan.unpacked_size(tree),
         iso=iso_size(medium),
         least_memory=least,
         least_memory_for=reason,

@@ -7,6 +7,7 @@ line; what is not known in it is refused.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -69,6 +70,7 @@ def asked(request: Request) -> asking.Asked:
     )
 
 
+@functools.cache
 def tools() -> tuple[lock.Tool, ...]:
     """Return what decides bytes of an image by its version."""
     from importlib import metadata  # noqa: PLC0415 - slow to import, and only a new image needs it

@@ -45,23 +45,21 @@ def _content(job: Job) -> plan.Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Laid:
-    """The root file system of the machine: with the base's own times, and as the initrd has it."""
+    """The root file system of the machine: with the base's own times, and as the initrd has it.
+
+    ``unpacked`` is what it takes in memory.
+    """
 
     over: Tree
     tree: Tree
-    content: plan.Content
-
-    @property
-    def unpacked(self) -> int:
-        """What it takes in memory."""
-        return plan.unpacked_size(self.tree)
+    unpacked: int
 
 
 def laid(job: Job) -> Laid:
     """Lay what the image adds over the job's root."""
     content = _content(job)
     over = plan.laid_over(job.root, content)
-    return Laid(over=over, tree=over.with_mtime(content.epoch), content=content)
+    return Laid(over=over, tree=over.with_mtime(content.epoch), unpacked=plan.unpacked_size(over))
 
 
 def root(job: Job) -> Tree:

@@ -21,6 +21,7 @@ from remaster.program import own_code
 from remaster.survey import model
 from remaster.survey.look import Examined
 from remaster.survey.medium import Medium
+from tcz.errors import NoSpaceError
 from tcz.paths import need_space
 from tcz.store import replacing, sha256_file, sweep
 from tcz.sums import Sums
@@ -83,7 +84,7 @@ class Bases:
         fresh = look()
         try:
             self._write(place, fresh)
-        except (_NotKept, OSError):
+        except (_NotKept, OSError, NoSpaceError):
             return fresh  # a cache that cannot be written is no fault of the base
         # Whoever finds it there gets the same as who put it there.
         return self._read(place) or fresh

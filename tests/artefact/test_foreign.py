@@ -77,7 +77,7 @@ class Maker:
         self, origin: Path | str, variant: Any = VARIANT, *, kernel: str | None = None, **more: Any
     ) -> Any:
         self.count += 1
-        found = foreign.open_foreign(str(origin))
+        found = foreign.open_foreign(str(origin), dirs=self.dirs)
         spec = foreign.spec_for(found, foreign.kernel_package(found, variant, kernel))
         request = image.Request(
             variant=variant,

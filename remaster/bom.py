@@ -1,4 +1,7 @@
-"""Bills of materials of images: from the manifest, and from what Go programs say of themselves."""
+"""Bills of materials of images: from the manifest, and from what Go programs say of themselves.
+
+Rust programs say nothing: their crates are those that the manifest names.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +82,7 @@ def of_told(told: Recorded, opened: Opened, reporter: Reporter) -> Bill:
             mine = [package for package in told.packages if package.recipe == build.name]
             programs = {one.name: tuple(_modules(one, opened)) for one in mine if one.form == "extension"}
             built = _built(build, mine, roots.get(build.build_root, ()))
-            contents.append(bill.Contents(built=built, programs=programs))
+            contents.append(bill.Contents(built=built, programs=programs, crates=build.libraries))
     names = [package.name for package in told.packages]
     made = bill.make(told.variant, names, names, contents, told.epoch)
     kernels = {one.name for one in told.packages if one.role == _KERNEL}

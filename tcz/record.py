@@ -23,6 +23,8 @@ def write(built: Built) -> None:
     """Write ``build.json`` into the build's folder; paths in it are relative to that folder."""
     fields = asdict(built) | {"format": _VERSION}
     del fields["folder"]
+    if not built.libraries:
+        del fields["libraries"]
     for package, data in zip(built.packages, fields["packages"], strict=True):
         data["path"] = str(package.path.relative_to(built.folder))
     with replacing(built.folder / NAME) as temporary:
@@ -46,6 +48,7 @@ def _built(data: dict[str, Any], folder: Path) -> Built:
         packages=tuple(_package(item, folder) for item in data["packages"]),
         sources=tuple(_source(item) for item in data["sources"]),
         root=tuple(_source(item) for item in data["root"]),
+        libraries=tuple(_source(item) for item in data.get("libraries", ())),
     )
 
 

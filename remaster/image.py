@@ -382,7 +382,7 @@ def _write(
             for path, final, digest in zip(new.images, outputs.images, digests, strict=True)
         )
         _within(job, found, next((path for path in new.images if path.name.endswith(".iso")), None))
-        new.lock.write_text(imagelock.dumps(job.request, facts))
+        new.lock.write_text(imagelock.dumps(job.request, facts, runner))
         packed = Artefact(name="initrd", size=initrd.stat().st_size, sha256=sum_of(initrd))
         new.manifest.write_bytes(manifest.document_beside(facts, (*artefacts, packed)))
         _write_sizes(job, new.sizes, initrd, machine.unpacked, files)

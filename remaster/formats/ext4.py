@@ -7,9 +7,10 @@ say. Times come from E2FSPROGS_FAKE_TIME, which every release knows; UUID and ha
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Final
 
-from tcz.errors import NoSpaceError
+from tcz.errors import NoSpaceError, ToolkitError
 from tcz.run import CommandError
 
 if TYPE_CHECKING:
@@ -24,6 +25,19 @@ _FEATURES: Final = (
     "large_file,huge_file,dir_nlink,extra_isize,metadata_csum"
 )
 _ITSELF: Final = "lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0,nodiscard"
+
+
+_VERSION: Final = re.compile(r"mke2fs (\S+)")
+
+
+def version(runner: Runner) -> str:
+    """Return the version of mke2fs, which decides bytes. Raises as running it does."""
+    made = runner.run(["mke2fs", "-V"])
+    said = (made.stderr + made.stdout).decode(errors="replace").strip()
+    found = _VERSION.search(said)
+    if found is None:
+        raise ToolkitError("mke2fs does not tell its version", why=said or None)
+    return found[1]
 
 
 def make(

@@ -2,8 +2,8 @@
 set -eu
 
 program=$DEST/usr/local/lib/container-host/certificates
-export CGO_ENABLED=0 GOFLAGS="-tags=netgo,osusergo"
-go test -vet=off .
-go build -ldflags "-s -w -buildid=" -o "$program" .
+export CGO_ENABLED=0
+go test -vet=off -tags "netgo osusergo" .
+go build -tags "netgo osusergo" -ldflags "-s -w -buildid=" -o "$program" .
 mkdir -p "$DEST/usr/local/share/doc/docker-tls"
 cp README "$DEST/usr/local/share/doc/docker-tls/"

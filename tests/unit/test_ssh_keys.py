@@ -224,6 +224,26 @@ def test_boot_without_keys_says_so_and_takes_old_ones_away(machine: Machine, key
     assert machine.run("boot") == ""
 
 
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [
+        ("quiet", ["root:*:1:", f"{USER}:$1$x$y:1:", "other:*:1:"]),
+        (f"quiet user={USER}", ["root:*:1:", f"{USER}:*:1:", "other:*:1:"]),
+        (f"user={USER} secure", ["root:*:1:", f"{USER}:$1$x$y:1:", "other:*:1:"]),
+    ],
+)
+def test_boot_locks_passwords_that_everybody_knows(machine: Machine, codes: str, expected: list[str]) -> None:
+    shadow = machine.root / "etc/shadow"
+    if USER == "root":
+        expected = expected[1:]
+    shadow.write_text(("root:*:1:\n" if USER != "root" else "") + f"{USER}:$1$x$y:1:\nother::1:\n")
+    shadow.chmod(0o640)
+    (machine.root / "cmdline").write_text(codes + "\n")
+    machine.run("boot")
+    assert shadow.read_text().splitlines() == expected
+    assert shadow.stat().st_mode & 0o777 == 0o640
+
+
 def test_a_list_that_cannot_be_written_is_told(machine: Machine, keys: dict[str, str]) -> None:
     (machine.root / "home/me/.ssh").write_text("a file\n")
     assert "could not be written" in machine.add(keys["p256"], status=3)

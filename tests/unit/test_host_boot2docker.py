@@ -311,3 +311,32 @@ def test_authorities_of_the_disk_are_added_and_junk_is_told(machine: Machine) ->
     for name in bad:
         assert f"/certs/{name}: " in told
     assert "PRIVATE" not in told
+
+
+# -- what machine programs expect -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["boot2docker", "boot2podman"])
+def test_the_contract_may_be_made_again(tmp_path: Path, name: str) -> None:
+    release = tmp_path / "etc/os-release"
+    release.parent.mkdir()
+    release.write_text('NAME=floe\nID=floe\nID_LIKE=tinycore\nVERSION_ID=17.0\nPRETTY_NAME="floe 17.0"\n')
+    script = RECIPES / f"machine-contract/files/{name}/start"
+    for _ in range(2):
+        subprocess.run(
+            [str(BUSYBOX), "sh", script], env={**os.environ, "CONTRACT_ROOT": str(tmp_path)}, check=True
+        )
+    lines = release.read_text().splitlines()
+    assert sorted(lines) == sorted(
+        [
+            "NAME=floe",
+            "VERSION_ID=17.0",
+            'PRETTY_NAME="floe 17.0"',
+            f"ID={name}",
+            'ID_LIKE="floe tinycore tcl"',
+        ]
+    )
+    engine = name.removeprefix("boot2")
+    assert (tmp_path / f"etc/init.d/{engine}").readlink() == Path(f"/usr/local/etc/init.d/{engine}")
+    assert (tmp_path / f"var/lib/{name}/etc").is_dir()
+    assert (name == "boot2podman") == (tmp_path / "run/podman/io.podman").is_symlink()

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-SOURCES = Path(__file__).parents[2] / "recipes/config-disk/files/src"
+SOURCES = Path(__file__).parents[2] / "recipes/config-disk/src"
 GCC = shutil.which("gcc")
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKpB7QdUJX0mJbH1xP8v5nGkqzqYb1mJ6wq9uZ0wD3Yf anna"
 

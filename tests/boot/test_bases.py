@@ -6,6 +6,7 @@ two gzip members, the names and lines of its scripts that edits take hold of); w
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -116,6 +117,16 @@ def test_a_docker_host_upon_it(
     assert "cgroup2" in sh("mount | grep /sys/fs/cgroup")
     configured.check(sh, "docker")
     sh("tar -cf - -C / bin/busybox lib lib64 | sudo docker import - box")
+    told = json.loads(sh("status --json"))
+    assert "16.1" in told["base"]
+    assert told["kernel"]
+    assert told["problems"] == []
+    assert {one["state"] for one in told["services"]} <= {"running", "done"}
+    assert next(one for one in told["packages"] if one["name"] == "docker-engine")["hash"].startswith(
+        "sha256:"
+    )
+    # Only the image's keys may log in, and a console that was left is logged in again.
+    assert json.loads(sh("sudo audit --json"))["findings"] == []
     assert "from a container" in sh("sudo docker run --rm box /bin/busybox echo from a container")
     console.send("sudo poweroff\n")
     console.expect("Stopping docker", BOOT_TIMEOUT)

@@ -28,6 +28,9 @@ def facts() -> Facts:
         name="foo", form="extension", path=Path("foo.tcz"), sha256=SHA, size=1, installed=2, needs=("lib",)
     )
     source = ResolvedSource(kind="mirror", name="foo", version="1", hash=f"sha256:{SHA}", origin="folder:x")
+    crate = ResolvedSource(
+        kind="crate", name="itoa", version="1.0.2", hash=f"sha256:{SHA}", origin="crate:itoa"
+    )
     root = ResolvedSource(
         kind="debian-binary", name="gcc", version="4:14", hash=f"sha256:{SHA}", origin="gcc"
     )
@@ -43,6 +46,7 @@ def facts() -> Facts:
         license="MIT",
         homepage="https://foo.example",
         summary="Foo",
+        libraries=(crate,),
     )
     asked = Asked(
         variant_files=(VariantFile(name="mine.toml", sha256=SHA),),
@@ -84,6 +88,8 @@ def test_what_is_written_is_read_back() -> None:
     assert (found.variant, found.kernel, found.boot_codes) == ("mine", "6.18", ("cde",))
     assert (found.packages[0].name, found.packages[0].needs) == ("foo", ("lib",))
     assert found.build("foo").sources == facts().parts[0].built.sources
+    assert [one.name for one in found.build("foo").libraries] == ["itoa"]
+    assert found.build("foo").libraries == facts().parts[0].built.libraries
     assert found.edits[0].files == ("etc/inittab",)
     assert found.origin is not None
     assert found.origin.files == (("x.iso", SHA),)

@@ -104,7 +104,7 @@ def check_commands(host: Host, base: Path, tmp_path: Path) -> None:
     inspected = json.loads(told_by("inspect", "--json", host.image))
     assert "chosen" in {entry["label"] for entry in inspected["entries"]}
     explained = ("explain", "--image", host.image)
-    assert "container-host: a package" in told_by(*explained, "/usr/local/bin/status")
+    assert "1. container-host:" in told_by(*explained, "/usr/local/bin/status")
     assert "services: an edit to the base" in told_by(*explained, "/etc/init.d/image-services")
     assert '"e2fsprogs"' in told_by("sbom", host.image)
     differs = subprocess.run(

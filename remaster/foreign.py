@@ -132,15 +132,8 @@ def _identity(examined: Examined) -> str:
         digest.update(b"tree\n")
         for path, node in tree.items():
             digest.update(repr((path, node.mode, node.uid, node.gid, node.rdev, node.link)).encode())
-            digest.update(_digest(node))
+            digest.update(node.sha256())
     return digest.hexdigest()
-
-
-def _digest(node: Node) -> bytes:
-    digest = hashlib.sha256()
-    for piece in node.pieces():
-        digest.update(piece)
-    return digest.digest()
 
 
 # -- what is taken from packages ------------------------------------------------------------------

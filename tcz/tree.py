@@ -5,6 +5,7 @@ Paths are relative, ``/``-separated, without leading ``./`` or trailing slash; t
 
 from __future__ import annotations
 
+import hashlib
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -95,6 +96,13 @@ class Node:
         if isinstance(self.data, bytes):
             return iter((self.data,) if self.data else ())
         return self.data.pieces()
+
+    def sha256(self) -> bytes:
+        """Return the sha256 of the content."""
+        digest = hashlib.sha256()
+        for piece in self.pieces():
+            digest.update(piece)
+        return digest.digest()
 
     @property
     def is_dir(self) -> bool:

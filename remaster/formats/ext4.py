@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from tcz.run import Runner
 
-LABEL_MAX: Final = 16
 #: What every kernel since 4.14 mounts read-write, and what can grow while it is mounted.
 _FEATURES: Final = (
     "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,"

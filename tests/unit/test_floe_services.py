@@ -153,7 +153,7 @@ def test_what_is_missing_and_what_goes_round_is_told(machine: Machine) -> None:
     assert [line.split()[0] for line in order if line[0] != "!"] == ["c", "b", "a"]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     needs=st.dictionaries(NAMES, st.lists(NAMES, max_size=3)), listed=st.lists(NAMES, max_size=4, unique=True)
 )

@@ -234,6 +234,8 @@ BOTH = "CONFIG_RD_GZIP=y\nCONFIG_RD_XZ=y\nCONFIG_RD_ZSTD=y\n"
         (None, "gzip", "gzip"),
         (None, "xz", "xz"),
         (None, "zstd", "zstd"),
+        (None, "none", "gzip"),
+        (None, "lz4", "lz4"),
         (BOTH, "gzip", "xz"),
         (BOTH.replace("CONFIG_RD_XZ=y", "# CONFIG_RD_XZ is not set"), "gzip", "zstd"),
         ("CONFIG_RD_GZIP=y\n# CONFIG_RD_XZ is not set\n", "gzip", "gzip"),

@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Golden = Callable[[str, str], None]
     Counted = Callable[[str, int], None]
+
+#: Nothing fails here because the machine is busy.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 CASES = Path(__file__).parent / "cases"
 #: The files that take longest, the longest first: what is begun last shall be short, for workers end together

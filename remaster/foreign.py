@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from remaster import base as bases
 from remaster import edit, plan
+from remaster.kept import Bases, Known
 from remaster.kernels.choice import check_libc, check_modules
 from remaster.menu import NORMAL, STANDARD, serial_line
 from remaster.survey import look
@@ -23,6 +24,7 @@ from tcz import metadata
 from tcz.errors import ConfigError, VerifyError
 from tcz.names import KERNEL, follows_kernel
 from tcz.squashfs.options import SquashOptions
+from tcz.store import sha256_file
 from tcz.tree import FileRef, Tree
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from remaster.survey.model import Loader
     from remaster.variant import Variant
     from tcz.model import BuiltPackage
+    from tcz.paths import Dirs
     from tcz.tree import Node
 
 #: Official packages have blocks of 4096 bytes and gzip: every kernel that mounts any reads these.
@@ -52,7 +55,7 @@ _ARCHITECTURES: Final = ("x86_64", "386")
 class Foreign:
     """A base that was looked at. ``name`` is made of what was found, ``identity`` is a hash of all of it.
 
-    ``files`` are those that it was made of, by name; a folder has none.
+    ``files`` are those that it was made of, by name, and ``sums`` their sha256; a folder has none.
     """
 
     origin: str
@@ -60,6 +63,7 @@ class Foreign:
     examined: Examined
     identity: str
     files: tuple[tuple[str, Path], ...] = ()
+    sums: tuple[tuple[str, str], ...] = ()
 
     @property
     def release(self) -> str:
@@ -90,16 +94,40 @@ class Made:
     notes: tuple[str, ...]
 
 
-def open_foreign(origin: str, files: dict[str, Path] | None = None) -> Foreign:
+def open_foreign(origin: str, files: dict[str, Path] | None = None, dirs: Dirs | None = None) -> Foreign:
     """Look at a base: a path, several with commas between them, or ``files`` by name.
 
-    Raises ``VerifyError`` for what has no root file system, or one that cannot be read.
+    With ``dirs`` what is found is kept in the user's cache, and not looked for again as long as the files
+    are the same. Raises ``VerifyError`` for what has no root file system, or one that cannot be read.
     """
     if files is None and "," in origin and not Path(origin).exists():
         files = {Path(part).name: Path(part) for part in origin.split(",")}
-    alone = () if files is not None or Path(origin).is_dir() else ((Path(origin).name, Path(origin)),)
-    medium = open_medium(Path(origin)) if files is None else of_files(origin, files)
-    examined = look.examine_medium(medium)
+    medium = None if files is None else of_files(origin, files)
+    if medium is None and not Path(origin).is_file():
+        medium = open_medium(Path(origin))  # a folder, or something that is not there
+    alone = () if medium is not None else ((Path(origin).name, Path(origin)),)
+    given = tuple(alone if files is None else files.items())
+
+    def look_at() -> Known:
+        examined = look.examine_medium(medium or open_medium(Path(origin)))
+        return Known(examined=examined, identity=_identity(examined))
+
+    if dirs is None or not given:
+        sums = tuple((name, sha256_file(path)) for name, path in given)
+        known = look_at()
+    else:
+        kept = Bases.of_user(dirs)
+        sums = tuple((name, kept.sums.of(path)) for name, path in given)
+        known = kept.known(
+            origin, [(*file, sha256) for file, (_, sha256) in zip(given, sums, strict=True)], look_at
+        )
+    return _of_known(origin, known, given, sums)
+
+
+def _of_known(
+    origin: str, known: Known, files: tuple[tuple[str, Path], ...], sums: tuple[tuple[str, str], ...]
+) -> Foreign:
+    examined = known.examined
     found = examined.survey
     if "init" not in examined.root:
         raise VerifyError(
@@ -119,8 +147,9 @@ def open_foreign(origin: str, files: dict[str, Path] | None = None) -> Foreign:
         origin=origin,
         name=name,
         examined=examined,
-        identity=_identity(examined),
-        files=tuple((files or dict(alone)).items()),
+        identity=known.identity,
+        files=files,
+        sums=sums,
     )
 
 
@@ -132,15 +161,8 @@ def _identity(examined: Examined) -> str:
         digest.update(b"tree\n")
         for path, node in tree.items():
             digest.update(repr((path, node.mode, node.uid, node.gid, node.rdev, node.link)).encode())
-            digest.update(_digest(node))
+            digest.update(node.sha256())
     return digest.hexdigest()
-
-
-def _digest(node: Node) -> bytes:
-    digest = hashlib.sha256()
-    for piece in node.pieces():
-        digest.update(piece)
-    return digest.digest()
 
 
 # -- what is taken from packages ------------------------------------------------------------------

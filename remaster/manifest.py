@@ -154,6 +154,7 @@ def _recipe(built: Built) -> _Json:
         "build-id": built.build_id,
         "build-root": root_digest(built.root),
         "sources": [_source(source) for source in built.sources],
+        **({"libraries": [_source(one) for one in built.libraries]} if built.libraries else {}),
     }
 
 

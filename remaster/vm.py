@@ -58,7 +58,7 @@ class MachineSpec:
     virtio disks, ``data_disk`` one that keeps what is written. Disks are raw or qcow2, found by looking.
     ``forwards`` pairs ports of the host's loopback with those of the guest. With ``restrict`` the guest
     reaches nothing beyond those; otherwise 10.0.2.2 is the host's loopback. A reboot of the guest ends
-    the machine unless ``reboot`` is true.
+    the machine unless ``reboot`` is true. ``words`` are added to QEMU's command line as they are.
     """
 
     memory_mib: int = 512
@@ -78,6 +78,7 @@ class MachineSpec:
     accel: Literal["auto", "kvm", "tcg"] = "auto"
     display: str = "none"
     reboot: bool = False
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +206,7 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
         argv += ["-qmp", f"unix:{_option(wiring.qmp)},server=on,wait=off"]
     if not spec.reboot:
         argv += ["-no-reboot"]
-    return argv
+    return [*argv, *spec.words]
 
 
 class _Qmp:

@@ -114,6 +114,7 @@ def run(
 def _spec(image: Path, *, how: How | None, **hardware: Any) -> Any:  # noqa: ANN401 - handed on
     from remaster import started
 
+    started.check(image)
     return started.spec_for(image, started.Hardware(**hardware), how)
 
 

@@ -67,7 +67,8 @@ def made(place: Path, shelf: small.Shelf, mode: image.InitrdMode, **more: Any) -
     places = more.pop("places", PLACES)
     asked = replace(small.request_for(place / f"{mode}.iso", places=places), mode=mode, **more)
     job = image.prepare(asked, shelf)
-    return initrds.make_initrd(job, dirs)[0].read_bytes()
+    with initrds.making(job, dirs, initrds.laid(job)) as initrd:
+        return initrd.read_bytes()
 
 
 def shown(initrd: bytes) -> str:

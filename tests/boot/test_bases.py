@@ -125,6 +125,10 @@ def check_machine(host: Host) -> None:
     assert "cgroup2 /sys/fs/cgroup cgroup2" in sh("cat /proc/mounts")
     told = json.loads(sh("status --json"))
     assert told["problems"] == []
+    assert "16.1" in told["base"]
+    assert told["kernel"]
+    # Only the image's keys may log in, and a console that was left is logged in again.
+    assert json.loads(sh("sudo audit --json"))["findings"] == []
     states = {one["name"]: one["state"] for one in told["services"]}
     assert states.items() >= dict.fromkeys(("acpid", "sshd", "ntpd", "crond", engine), "running").items()
     assert set(states.values()) == {"running", "done"}

@@ -43,7 +43,7 @@ add = ["dataswap=16M"]
 [image]
 timeout = 120
 """
-ALL_EDITS = ("cgroup2", "kernel-waits", "serial-login", "services")
+ALL_EDITS = ("cgroup2", "kernel-waits", "network", "serial-login", "services")
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ POWER_BUTTON = CONTAINER_HOST / "lib/container-host/power-button"
 #: Programs that a script looks for before it calls them, or whose package it loads.
 LOOKED_FOR = {
     "acpid": {"acpid"},
+    "audit": {"sha256sum"},
     # A way to keep a file is called link.
     "data-disk": {"fallocate", "resize2fs", "partx", "sfdisk", "link"},
     "status": {"ip"},

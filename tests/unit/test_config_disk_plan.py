@@ -75,7 +75,21 @@ CHARS = st.characters(
 )
 STRINGS = st.one_of(
     st.text(CHARS, max_size=12),
-    st.sampled_from(["a: b", "- x", "#", "it's", 'say "x"', "x # y", "line\nline\n", "a\n\n  b\nc", " lead", "trail ", "\n"]),
+    st.sampled_from(
+        [
+            "a: b",
+            "- x",
+            "#",
+            "it's",
+            'say "x"',
+            "x # y",
+            "line\nline\n",
+            "a\n\n  b\nc",
+            " lead",
+            "trail ",
+            "\n",
+        ]
+    ),
     st.text(st.sampled_from("ab \n:#-'\"{}[],|>"), max_size=14),
 )
 TREES = st.recursive(
@@ -107,8 +121,45 @@ def test_what_pyyaml_writes_is_read_as_it_was(
 
 
 PIECES = st.sampled_from(
-    ["a", "b", "key", ": ", ":", "- ", "-", "\n", "\n  ", "\n    ", " ", "|", ">", "|-", ">+", "|2", "'", '"', "# x"]
-    + ["[", "]", "{", "}", ",", ", ", "---", "\n---\n", "\n...\n", "\\", "''", "x: y", "\n- ", "\n\n", "?", "\\n"]
+    [
+        "a",
+        "b",
+        "key",
+        ": ",
+        ":",
+        "- ",
+        "-",
+        "\n",
+        "\n  ",
+        "\n    ",
+        " ",
+        "|",
+        ">",
+        "|-",
+        ">+",
+        "|2",
+        "'",
+        '"',
+        "# x",
+    ]
+    + [
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        ", ",
+        "---",
+        "\n---\n",
+        "\n...\n",
+        "\\",
+        "''",
+        "x: y",
+        "\n- ",
+        "\n\n",
+        "?",
+        "\\n",
+    ]
 )
 
 

@@ -101,7 +101,7 @@ def test_a_docker_host_upon_it(
     )
     found = look.survey(image)
     assert found.manifest is not None
-    assert found.manifest.edits == ("cgroup2", "kernel-waits", "serial-login", "services")
+    assert found.manifest.edits == ("cgroup2", "kernel-waits", "network", "serial-login", "services")
     assert not found.contradictions
     machine = boot(memory_mib=MEMORY_MIB, **media("bios-cd", image))
     console = machine.console

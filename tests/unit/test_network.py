@@ -226,7 +226,7 @@ class Lab:
     def server(self, *options: str) -> None:
         """Start a DHCP server at the far end."""
         lines = (
-            "start 10.9.0.20\nend 10.9.0.30\ninterface srv0\nopt subnet 255.255.255.0\nopt router 10.9.0.1\n"
+            "start 10.9.0.20\nend 10.9.0.29\ninterface srv0\nopt subnet 255.255.255.0\nopt router 10.9.0.1\n"
         )
         more = "".join(f"opt {option}\n" for option in options)
         (self.folder / "udhcpd.conf").write_text(

@@ -143,7 +143,13 @@ def test_lint_looks_into_container_images(tmp_path: Path) -> None:
 
 def test_variants() -> None:
     listed = json.loads(run("variant", "list", "--json").stdout)
-    assert [one["name"] for one in listed] == ["docker", "docker-machine", "linux", "podman", "podman-machine"]
+    assert [one["name"] for one in listed] == [
+        "docker",
+        "docker-machine",
+        "linux",
+        "podman",
+        "podman-machine",
+    ]
     assert "/etc/docker/daemon.json" in run("variant", "show", "docker").output
 
 

@@ -54,9 +54,9 @@ class MachineSpec:
     else from ``cdrom`` or ``disk`` (with ``usb`` a USB stick, else virtio). ``extra_disks`` are further raw
     virtio disks, ``data_disk`` one that keeps what is written. Disks are raw or qcow2, found by looking.
     ``config_disk`` is one more that is only read, behind the others. ``second_card`` is the address of a
-    second network card, on a network 10.9.0.0/24 of its own. ``forwards`` pairs ports of the host's loopback with those
-    of the guest. With ``restrict`` the guest reaches nothing beyond those; otherwise 10.0.2.2 is the host's
-    loopback. A reboot of the guest ends the machine unless ``reboot`` is true.
+    second network card, on a network 10.9.0.0/24 of its own. ``forwards`` pairs ports of the host's loopback
+    with those of the guest. With ``restrict`` the guest reaches nothing beyond those; otherwise 10.0.2.2 is
+    the host's loopback. A reboot of the guest ends the machine unless ``reboot`` is true.
     """
 
     memory_mib: int = 512

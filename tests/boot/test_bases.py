@@ -13,7 +13,7 @@ import pytest
 
 from remaster.survey import look
 from tcz.tree import Tree, regular
-from tests.boot import configured
+from tests.boot import clouded, configured
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT, media, remaster
 from tests.unit import standins
 
@@ -103,7 +103,10 @@ def test_a_docker_host_upon_it(
     assert found.manifest is not None
     assert found.manifest.edits == ("cgroup2", "kernel-waits", "network", "serial-login", "services")
     assert not found.contradictions
-    machine = boot(memory_mib=MEMORY_MIB, **media("bios-cd", image))
+    disk = clouded.disk(tmp_path, ssh_key.with_suffix(".pub"))
+    machine = boot(
+        memory_mib=MEMORY_MIB, config_disk=disk, second_card=clouded.CARD, **media("bios-cd", image)
+    )
     console = machine.console
     console.expect(PROMPT, BOOT_TIMEOUT, never="Kernel panic")
 
@@ -116,6 +119,8 @@ def test_a_docker_host_upon_it(
     sh("n=0; until [ -e /run/floe/services.done ]; do sleep 1; n=$((n+1)); [ $n -lt 200 ]; done")
     assert "cgroup2" in sh("mount | grep /sys/fs/cgroup")
     configured.check(sh, "docker")
+    clouded.check(sh)
+    clouded.pull_the_cable(machine, sh)
     sh("tar -cf - -C / bin/busybox lib lib64 | sudo docker import - box")
     told = json.loads(sh("status --json"))
     assert "16.1" in told["base"]

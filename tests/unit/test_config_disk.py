@@ -1,4 +1,4 @@
-"""What a config disk's plan does to a machine, under BusyBox with a folder for the root; and disks made for it."""
+"""What a config disk's plan does to a machine, under BusyBox in a folder; disks made for it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from remaster import configdisk, isofs
 from tcz.errors import ConfigError
 from tests.unit.test_config_disk_plan import KEY, SOURCES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BUSYBOX = shutil.which("busybox")
 GCC = shutil.which("gcc")
@@ -22,15 +25,22 @@ USER, GROUP = os.getuid(), os.getgid()
 
 needs_tools = pytest.mark.skipif(BUSYBOX is None or GCC is None, reason="needs busybox and gcc")
 #: Whoever runs the tests is root here; users, keys and names are written down.
-TOOLS = f"""
-say() {{ echo "$*"; }}
-problem() {{ echo "$*" >>"$FLOE_RUN/problems"; }}
-stat() {{ case "$1 $2" in "-c %u") [ -e "$3.foreign" ] && echo 1001 || echo 0 ;; *) command stat "$@" ;; esac; }}
-adduser() {{ for name; do :; done; echo "adduser $*" >>$BOX/calls; echo "$name:x:1002:1002::/home/$name:/bin/sh" >>$BOX/etc/passwd; echo "$name:!:1::::::" >>$BOX/etc/shadow; }}
-addgroup() {{ echo "addgroup $*" >>$BOX/calls; [ "$1" != -S ] && [ "$1" != -g ] || return 0; sed -i "s/^$2:x:\\([0-9]*\\):.*/&$1/" $BOX/etc/group; }}
-sethostname() {{ echo "$1" >$BOX/name; }}
-hostname() {{ cat $BOX/name; }}
-chown() {{ echo "chown $1" >>$BOX/calls; }}
+TOOLS = """
+say() { echo "$*"; }
+problem() { echo "$*" >>"$FLOE_RUN/problems"; }
+stat() { [ -e "$3.foreign" ] && echo 1001 || echo 0; }
+adduser() {
+    for name; do :; done
+    echo "$name:x:1002:1002::/home/$name:/bin/sh" >>$BOX/etc/passwd
+    echo "$name:!:1::::::" >>$BOX/etc/shadow
+}
+addgroup() {
+    case "$1" in -*) return ;; esac
+    sed -i "s/^$2:x:\\([0-9]*\\):.*/&$1/" $BOX/etc/group
+}
+sethostname() { echo "$1" >$BOX/name; }
+hostname() { cat $BOX/name; }
+chown() { :; }
 """
 
 
@@ -60,10 +70,11 @@ class Box:
             [str(BUSYBOX), "sh", "-c", f"{TOOLS}\n. {APPLY}\n{script}"],
             env={
                 "PATH": os.environ["PATH"], "BOX": str(self.root), "FLOE_RUN": str(self.root / "run"),
-                "CONFIG_ROOT": str(self.root), "CONFIG_PLAN": str(self.plan), "CONFIG_LIB": str(self.root / "lib"),
-                "CONFIG_KEYS": str(self.root / "ssh-keys"), "CONFIG_LOG": str(self.root / "log"),
-                "CONFIG_MEMORY": str(self.root / "data/config-disk"), "CONFIG_MOUNTS": str(self.root / "mounts"),
-                "CONFIG_NETWORK": "0", "CONFIG_CMDLINE": str(self.root / "cmdline"),
+                "CONFIG_ROOT": str(self.root), "CONFIG_PLAN": str(self.plan),
+                "CONFIG_LIB": str(self.root / "lib"), "CONFIG_KEYS": str(self.root / "ssh-keys"),
+                "CONFIG_LOG": str(self.root / "log"), "CONFIG_MOUNTS": str(self.root / "mounts"),
+                "CONFIG_MEMORY": str(self.root / "data/config-disk"),
+                "CONFIG_NETWORK": "0", "CONFIG_NETWORKER": "true", "CONFIG_CMDLINE": str(self.root / "cmdline"),
                 "CONFIG_SYS": str(self.root / "sys"), "CONFIG_DEV": str(self.root / "dev"),
             },
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
@@ -248,7 +259,13 @@ def test_a_disk_is_found_by_its_label_and_by_a_boot_code(box: Box, label: str) -
     for name in ("sda", "sr0", "loop0"):
         (box.root / "sys" / name).mkdir()
         (box.root / "dev" / name).touch()
-    blkid = f'blkid() {{ case "$1" in */sr0 | */loop0) echo "$1: LABEL=\\"{label}\\" TYPE=\\"iso9660\\"" ;; *) echo "$1: LABEL=\\"x\\"" ;; esac; }}\n'
+    blkid = f"""blkid() {{
+        case "$1" in
+            */sr0 | */loop0) echo "$1: LABEL=\\"{label}\\" TYPE=\\"iso9660\\"" ;;
+            *) echo "$1: LABEL=\\"x\\"" ;;
+        esac
+    }}
+"""
     assert box.apply(f"{blkid}find_disk") == "sr0\n"
     # BusyBox's blkid says nothing of disks as small as these.
     source = box.root / "source"

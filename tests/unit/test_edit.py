@@ -63,7 +63,11 @@ def test_scripts_still_parse() -> None:
         pytest.skip("busybox is not installed")
     tree = applied(ROOT)
     for path, node in tree.items():
-        if node.is_file and not path.startswith(("etc/inittab", "etc/securetty")) and not path.endswith(".awk"):
+        if (
+            node.is_file
+            and not path.startswith(("etc/inittab", "etc/securetty"))
+            and not path.endswith(".awk")
+        ):
             done = subprocess.run(["busybox", "ash", "-n", "/dev/stdin"], input=node.read(), check=False)
             assert done.returncode == 0, path
 

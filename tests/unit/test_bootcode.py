@@ -27,6 +27,8 @@ nozswap noswap swapfile resume nofstab showapps pause
 
 #: Those of container-host's data disk.
 OURS = "data dataformat datafs datarepair dataswap"
+#: What acts on them.
+OUR_HANDLERS = ("config-disk", "data-disk", "network", "ssh-keys")
 
 
 def complaints(line: str, base: str = "floe") -> list[str]:
@@ -36,7 +38,7 @@ def complaints(line: str, base: str = "floe") -> list[str]:
 
 
 def test_every_code_is_described() -> None:
-    assert CODES.names() == tuple(sorted([*TINY_CORE.split(), *OURS.split(), "sshkey"]))
+    assert CODES.names() == tuple(sorted([*TINY_CORE.split(), *OURS.split(), "cidata", "net", "sshkey"]))
 
 
 def test_the_data_disk_looks_for_what_is_described() -> None:
@@ -166,7 +168,7 @@ def test_floe_acts_on_what_is_said_of_it() -> None:
     listed = re.findall(r'^BOOTCODES="(?:\$BOOTCODES)?([^"]*)"', functions.read_text(), re.MULTILINE)
     known = set(" ".join(listed).split())
     # Two that it recognises only to do nothing.
-    ours = {name for name in CODES.names() if CODES.get(name).handler in ("data-disk", "ssh-keys")}
+    ours = {name for name in CODES.names() if CODES.get(name).handler in OUR_HANDLERS}
     assert {name for name in CODES.names() if CODES.get(name).floe} - ours == known - {"laptop", "protect"}
 
 

@@ -5,7 +5,8 @@
 VARIANT ?= docker
 OUTPUT  ?= out/floe-$(VARIANT).iso
 ARGS    ?=
-WORKERS ?= 2
+# One more than the two processors of CI's machines: machines that boot wait for something a quarter of their time.
+WORKERS ?= 3
 BIN     := .venv/bin
 
 help: ## list the targets

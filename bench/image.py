@@ -70,7 +70,8 @@ class _Maker:
 
     def run(self) -> int:
         """Make the image, from looking at the base on; return its size."""
-        base = foreign.open_foreign("base", {"core.gz": self.made.base, "vmlinuz64": self.made.kernel})
+        given = {"core.gz": self.made.base, "vmlinuz64": self.made.kernel}
+        base = foreign.open_foreign("base", given, self.dirs)
         request = image.Request(
             variant=self.variant,
             base=base.name,

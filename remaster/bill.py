@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from remaster import bom, image, manifest, recorded, suppliers, wish
+from remaster import bom, image, recorded, suppliers, wish
 from tcz.paths import Dirs
 from tcz.run import HostRunner
 
@@ -33,5 +33,5 @@ def of(what: str, options: Mapping[str, Any], reporter: Reporter) -> Bill:
 
 def of_job(job: Job, reporter: Reporter) -> Bill:
     """Return the bill of an image that could be written now."""
-    told = recorded.loads(manifest.document(job.facts).decode(), "the manifest")
+    told = recorded.loads(job.document.decode(), "the manifest")
     return bom.of_parts(told, {one.name: one.path for one in job.extensions}, reporter)

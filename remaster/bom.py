@@ -1,11 +1,14 @@
-"""Bills of materials of images: from the manifest, and from what Go programs say of themselves."""
+"""Bills of materials of images: from the manifest, and from what Go programs say of themselves.
+
+Rust programs say nothing: their crates are those that the manifest names.
+"""
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
@@ -15,28 +18,18 @@ from tcz import gobuild
 from tcz.errors import VerifyError
 from tcz.model import Built, BuiltPackage, Form, ResolvedSource
 from tcz.sbom import bill, purl
-from tcz.squashfs import image as squashfs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
+    from remaster.packages import Opened
     from remaster.recorded import BuildTold, PackageTold, Recorded
     from tcz.gobuild import CompiledModule
     from tcz.reporting import Reporter
     from tcz.sbom.bill import Bill, Part, Relation
-    from tcz.tree import Tree
 
 _BASE: Final = "base:"
 _KERNEL: Final = "kernel"
-
-
-class Opened(Protocol):
-    """What gives the tree of an extension by name; ``None`` for one that is not at hand."""
-
-    def __call__(self, name: str) -> AbstractContextManager[Tree | None]:
-        """Open it while the context lasts."""
-        ...
 
 
 def of_image(path: Path, reporter: Reporter) -> Bill:
@@ -45,27 +38,13 @@ def of_image(path: Path, reporter: Reporter) -> Bill:
     found = examined.survey.manifest
     if found is None:
         raise VerifyError("this image has no manifest: remaster did not make it", where=str(path))
-    nodes = packages.nodes(examined)
-
-    @contextmanager
-    def opened(name: str) -> Iterator[Tree | None]:
-        if name not in nodes:
-            yield None
-            return
-        with packages.opened(nodes[name], name) as tree:
-            yield tree
-
-    return of_told(recorded.loads(found.text, f"{path}: {found.where}"), opened, reporter)
+    told = recorded.loads(found.text, f"{path}: {found.where}")
+    return of_told(told, packages.opener(examined), reporter)
 
 
 def of_parts(told: Recorded, places: dict[str, Path], reporter: Reporter) -> Bill:
     """Return the bill of an image that is not built: its packages lie at ``places``, by name."""
-
-    @contextmanager
-    def opened(name: str) -> Iterator[Tree | None]:
-        yield squashfs.read(places[name]) if name in places else None
-
-    return of_told(told, opened, reporter)
+    return of_told(told, packages.opener_of_files(places), reporter)
 
 
 def of_told(told: Recorded, opened: Opened, reporter: Reporter) -> Bill:
@@ -79,7 +58,7 @@ def of_told(told: Recorded, opened: Opened, reporter: Reporter) -> Bill:
             mine = [package for package in told.packages if package.recipe == build.name]
             programs = {one.name: tuple(_modules(one, opened)) for one in mine if one.form == "extension"}
             built = _built(build, mine, roots.get(build.build_root, ()))
-            contents.append(bill.Contents(built=built, programs=programs))
+            contents.append(bill.Contents(built=built, programs=programs, crates=build.libraries))
     names = [package.name for package in told.packages]
     made = bill.make(told.variant, names, names, contents, told.epoch)
     kernels = {one.name for one in told.packages if one.role == _KERNEL}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from remaster import base as bases
-from remaster import folders, formats, iso, manifest, plan, unpacked
+from remaster import folders, formats, iso, plan, unpacked
 from remaster.bootcode import BootCodes
 from remaster.initrds import root, sum_of
 from tcz.squashfs import image as squashfs
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from tcz.run import Runner
 
 
-def _menu(job: Job) -> Menu:
+def menu(job: Job) -> Menu:
+    """Return the menu of an image."""
     variant, facts = job.request.variant, job.facts
     title = variant.title.replace("{name}", variant.name).replace("{version}", facts.version)
     own = job.request.foreign is None
@@ -30,10 +31,10 @@ def _menu(job: Job) -> Menu:
     return plan.menu_for(title, variant, facts.boot_codes, codes, job.base.starts)
 
 
-def medium_files(job: Job, initrd: Path, menu: Menu | None = None) -> tuple[MediumFile, ...]:
-    """Return every file of the medium, sorted by path."""
-    facts, base = job.facts, job.base
-    boot = plan.boot_files(menu or _menu(job), base.loaders, base.kernel, initrd)
+def medium_files(job: Job, initrd: Path, shown: Menu) -> tuple[MediumFile, ...]:
+    """Return every file of the medium, with the menu that is shown, sorted by path."""
+    base = job.base
+    boot = plan.boot_files(shown, base.loaders, base.kernel, initrd)
     taken = {file.path for file in boot}
     kept = tuple(file for file in base.keep if file.path not in taken)
     files = (
@@ -42,7 +43,7 @@ def medium_files(job: Job, initrd: Path, menu: Menu | None = None) -> tuple[Medi
             job.arrangement, tuple(file for file in kept if file.path.startswith("cde/")), job.lists
         ),
         *(file for file in kept if not file.path.startswith("cde/")),
-        plan.MediumFile(path="manifest.json", content=manifest.document(facts)),
+        plan.MediumFile(path="manifest.json", content=job.document),
     )
     return tuple(sorted(files, key=lambda file: file.path))
 
@@ -62,22 +63,23 @@ def _whole(job: Job) -> Tree:
     return Tree(kept).with_mtime(job.facts.epoch)
 
 
-def content(job: Job, initrd: Path, runner: Runner) -> ImageContent:
+def content(
+    job: Job, initrd: Path, shown: Menu, files: tuple[MediumFile, ...], runner: Runner
+) -> ImageContent:
     """Return what the writers of formats are given."""
     variant, facts, loaders = job.request.variant, job.facts, job.base.loaders
-    menu = _menu(job)
     # The manifest holds the hash of every package.
-    identity = manifest.document(facts) + sum_of(initrd).encode()
+    identity = job.document + sum_of(initrd).encode()
     medium = iso.IsoPlan(
         volume_id=plan.volume_id(variant.volume_id, name=variant.name, version=facts.version),
-        files=tuple((file.path, file.content) for file in medium_files(job, initrd, menu)),
+        files=tuple((file.path, file.content) for file in files),
         mbr_code=None if loaders.mbr is None else plan.bytes_of(loaders.mbr),
         epoch=facts.epoch,
         identity=identity,
     )
     return formats.ImageContent(
         iso=medium,
-        menu=menu,
+        menu=shown,
         root=lambda: root(job),
         whole=lambda: _whole(job),
         identity=identity,

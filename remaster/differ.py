@@ -5,7 +5,6 @@ Times are not compared: two images are the same when machines that boot them are
 
 from __future__ import annotations
 
-import hashlib
 import stat
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -167,19 +166,12 @@ def _details(before: Node, after: Node) -> Iterator[str]:
         yield f"target {_arrow(_shown(before), _shown(after))}"
     elif before.is_file and before.size != after.size:
         yield f"content, {before.size} -> {after.size} bytes"
-    elif before.is_file and before.data is not after.data and _digest(before) != _digest(after):
+    elif before.is_file and before.data is not after.data and before.sha256() != after.sha256():
         yield f"content, {before.size} bytes both"
 
 
 def _shown(node: Node) -> str:
     return node.read().decode(errors="replace")
-
-
-def _digest(node: Node) -> str:
-    digest = hashlib.sha256()
-    for piece in node.pieces():
-        digest.update(piece)
-    return digest.hexdigest()
 
 
 # -- packages -------------------------------------------------------------------------------------
@@ -198,7 +190,7 @@ def _packages(one: Examined, two: Examined) -> Iterator[Change]:
         old, new = (side.get(name, "") for side in versions)
         details: tuple[str, ...] = (f"version {_arrow(old, new)}",) if old != new else ()
         inside: tuple[Change, ...] = ()
-        if _digest(before[name]) != _digest(after[name]):
+        if before[name].sha256() != after[name].sha256():
             details += tuple(_details(before[name], after[name]))
             inside = _inside(name, before[name], after[name])
         if details:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from remaster import contents, memory, plan
+from remaster import memory, plan
 from remaster.folders import ONBOOT, names_in
-from remaster.initrds import root
 from remaster.memory import MIB, Cost
 from remaster.placement import Placed
 from tcz.clikit import columns, size_text
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from remaster.image import Job
+    from remaster.initrds import Laid
     from remaster.plan import MediumFile, Source
     from remaster.variant import Variant
 
@@ -54,11 +54,14 @@ class Estimate:
     table: tuple[Cost, ...]
 
 
-def estimate(job: Job, initrd: Path) -> Estimate:
-    """Return what an image comes to whose initrd is there; its greediest format decides on memory."""
+def estimate(job: Job, initrd: Path, machine: Laid, medium: tuple[MediumFile, ...]) -> Estimate:
+    """Return what an image comes to whose initrd is there; its greediest format decides on memory.
+
+    ``machine`` is its root, ``medium`` are the files of its medium.
+    """
     in_memory = any(one.in_memory for one in job.request.formats)
     table = _table(job, in_memory=in_memory)
-    tree = _as_unpacked(job)
+    tree = _as_unpacked(job, machine.tree)
     files = sum(memory.pages(node.size) for _, node in tree.items() if node.is_file)
     packed = initrd.stat().st_size
     if in_memory:
@@ -74,8 +77,8 @@ def estimate(job: Job, initrd: Path) -> Estimate:
         packages=sum(package.size for package in job.extensions),
         kernel=plan.size_of(job.base.kernel),
         initrd=initrd.stat().st_size,
-        root=plan.unpacked_size(tree),
-        iso=iso_size(contents.medium_files(job, initrd)),
+        root=machine.unpacked if tree is machine.tree else plan.unpacked_size(tree),
+        iso=iso_size(medium),
         least_memory=least,
         least_memory_for=reason,
         table=table,
@@ -91,10 +94,9 @@ def _head(kernel: Source) -> bytes:
         return file.read(_HEAD)
 
 
-def _as_unpacked(job: Job) -> Tree:
+def _as_unpacked(job: Job, tree: Tree) -> Tree:
     """Return what the kernel unpacks. An archive that is appended takes nothing away."""
     before = job.base.unpacked if job.request.mode == "append" else None
-    tree = root(job)
     if before is None:
         return tree
     gone = {path: node for path, node in before.items() if path not in tree}

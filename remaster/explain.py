@@ -7,12 +7,11 @@ is on the medium is told beside that.
 
 from __future__ import annotations
 
-import hashlib
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal
 
 from remaster import hooks, packages
 from tcz import gobuild, record, tar
@@ -22,9 +21,9 @@ from tcz.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from remaster.packages import Opened
     from remaster.recorded import PackageTold, Recorded
     from remaster.survey.look import Examined
     from tcz.gobuild import CompiledModule
@@ -81,14 +80,6 @@ class Explained:
     notes: tuple[str, ...] = ()
 
 
-class Opened(Protocol):
-    """What gives the tree of a package by name; ``None`` for one that is not at hand."""
-
-    def __call__(self, name: str) -> AbstractContextManager[Tree | None]:
-        """Open it while the context lasts."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
     """What is known of an image: manifest if it has one, root, medium, names of packages in load order."""
@@ -106,15 +97,6 @@ class Ground:
 def of_image(examined: Examined, told: Recorded | None, builds: Path) -> Ground:
     """Return the ground of an image; finished builds in ``builds`` tell which layer a file is of."""
     nodes = packages.nodes(examined)
-
-    @contextmanager
-    def opened(name: str) -> Iterator[Tree | None]:
-        if name not in nodes:
-            yield None
-            return
-        with packages.opened(nodes[name], name) as tree:
-            yield tree
-
     names = [one.name for one in told.packages if one.name in nodes] if told is not None else []
     return Ground(
         title=examined.survey.path,
@@ -122,18 +104,13 @@ def of_image(examined: Examined, told: Recorded | None, builds: Path) -> Ground:
         root=examined.root,
         medium=examined.medium.files if examined.survey.kind != "initrd" else Tree(),
         loaded=tuple(dict.fromkeys((*names, *nodes))),
-        opened=opened,
+        opened=packages.opener(examined),
         layers=_built(told, builds),
     )
 
 
 def of_told(title: str, told: Recorded, root: Tree, places: dict[str, Path], builds: Path) -> Ground:
     """Return the ground of an image that is not written: its extensions lie at ``places``."""
-
-    @contextmanager
-    def opened(name: str) -> Iterator[Tree | None]:
-        yield squashfs.read(places[name]) if name in places else None
-
     over = tuple(one.name for one in told.packages if one.role == "package" and one.place != _UNPACKED)
     return Ground(
         title=title,
@@ -141,7 +118,7 @@ def of_told(title: str, told: Recorded, root: Tree, places: dict[str, Path], bui
         root=root,
         medium=Tree(),
         loaded=over,
-        opened=opened,
+        opened=packages.opener_of_files(places),
         layers=_built(told, builds),
     )
 
@@ -333,15 +310,12 @@ def _seen(owner: Owner, node: Node, tree: Tree, path: str) -> Owner:
         return replace(found, target=node.read().decode(errors="replace"))
     if not held.is_file:
         return found
-    digest, first = hashlib.sha256(), b""
-    for piece in held.pieces():
-        first = first or piece[:4]
-        digest.update(piece)
-    program = gobuild.inspect(held.read()) if first == b"\x7fELF" else None
+    first = next(held.pieces(), b"")
+    program = gobuild.inspect(held.read()) if first.startswith(b"\x7fELF") else None
     return replace(
         found,
         size=held.size,
-        sha256=digest.hexdigest(),
+        sha256=held.sha256().hex(),
         go="" if program is None else program.go,
         modules=() if program is None else program.modules,
     )

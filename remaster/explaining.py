@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from remaster import explain, image, manifest, recorded, suppliers, wish
+from remaster import explain, image, recorded, suppliers, wish
 from remaster.initrds import root
 from remaster.survey import look
 from remaster.survey.text import printable
@@ -42,7 +42,7 @@ def in_variant(path: str, wanted: Wish, dirs: Dirs, runner: Runner, reporter: Re
 
 def in_job(path: str, job: Job, dirs: Dirs) -> Explained:
     """Explain a path of an image that could be written now."""
-    told = recorded.loads(manifest.document(job.facts).decode(), "the manifest")
+    told = recorded.loads(job.document.decode(), "the manifest")
     places = {one.name: one.path for one in job.extensions}
     title = f"the variant {job.facts.variant}"
     return explain.explain(path, explain.of_told(title, told, root(job), places, dirs.cache / "builds"))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from remaster import base as bases
 from remaster import edit, plan
+from remaster.kept import Bases, Known
 from remaster.kernels.choice import check_libc, check_modules
 from remaster.menu import NORMAL, STANDARD, serial_line
 from remaster.survey import look
@@ -23,16 +24,18 @@ from tcz import metadata
 from tcz.errors import ConfigError, VerifyError
 from tcz.names import KERNEL, follows_kernel
 from tcz.squashfs.options import SquashOptions
+from tcz.store import sha256_file
 from tcz.tree import FileRef, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from remaster.plan import MediumFile, Source
     from remaster.survey.look import Examined
     from remaster.survey.model import Loader
     from remaster.variant import Variant
     from tcz.model import BuiltPackage
+    from tcz.paths import Dirs
     from tcz.tree import Node
 
 #: Official packages have blocks of 4096 bytes and gzip: every kernel that mounts any reads these.
@@ -52,7 +55,7 @@ _ARCHITECTURES: Final = ("x86_64", "386")
 class Foreign:
     """A base that was looked at. ``name`` is made of what was found, ``identity`` is a hash of all of it.
 
-    ``files`` are those that it was made of, by name; a folder has none.
+    ``files`` are those that it was made of, by name, and ``sums`` their sha256; a folder has none.
     """
 
     origin: str
@@ -60,6 +63,7 @@ class Foreign:
     examined: Examined
     identity: str
     files: tuple[tuple[str, Path], ...] = ()
+    sums: tuple[tuple[str, str], ...] = ()
 
     @property
     def release(self) -> str:
@@ -90,16 +94,36 @@ class Made:
     notes: tuple[str, ...]
 
 
-def open_foreign(origin: str, files: dict[str, Path] | None = None) -> Foreign:
+def open_foreign(origin: str, files: dict[str, Path] | None = None, dirs: Dirs | None = None) -> Foreign:
     """Look at a base: a path, several with commas between them, or ``files`` by name.
 
-    Raises ``VerifyError`` for what has no root file system, or one that cannot be read.
+    With ``dirs`` what is found is kept in the user's cache, and not looked for again as long as the files
+    are the same. Raises ``VerifyError`` for what has no root file system, or one that cannot be read.
     """
     if files is None and "," in origin and not Path(origin).exists():
         files = {Path(part).name: Path(part) for part in origin.split(",")}
-    alone = () if files is not None or Path(origin).is_dir() else ((Path(origin).name, Path(origin)),)
-    medium = open_medium(Path(origin)) if files is None else of_files(origin, files)
-    examined = look.examine_medium(medium)
+    medium = None if files is None else of_files(origin, files)
+    if medium is None and not Path(origin).is_file():
+        medium = open_medium(Path(origin))  # a folder, or something that is not there
+    alone = () if medium is not None else ((Path(origin).name, Path(origin)),)
+    given = tuple(alone if files is None else files.items())
+
+    def look_at(sums: Mapping[Path, str]) -> Known:
+        examined = look.examine_medium(medium or open_medium(Path(origin)))
+        return Known(examined=examined, identity=_identity(examined, sums))
+
+    if dirs is None or not given:
+        sums = tuple(sha256_file(path) for _, path in given)
+        known = look_at({path: sha256 for (_, path), sha256 in zip(given, sums, strict=True)})
+    else:
+        known, sums = Bases.of_user(dirs).known(origin, given, look_at)
+    return _of_known(origin, known, given, tuple(zip((name for name, _ in given), sums, strict=True)))
+
+
+def _of_known(
+    origin: str, known: Known, files: tuple[tuple[str, Path], ...], sums: tuple[tuple[str, str], ...]
+) -> Foreign:
+    examined = known.examined
     found = examined.survey
     if "init" not in examined.root:
         raise VerifyError(
@@ -119,28 +143,32 @@ def open_foreign(origin: str, files: dict[str, Path] | None = None) -> Foreign:
         origin=origin,
         name=name,
         examined=examined,
-        identity=_identity(examined),
-        files=tuple((files or dict(alone)).items()),
+        identity=known.identity,
+        files=files,
+        sums=sums,
     )
 
 
-def _identity(examined: Examined) -> str:
-    """Return the hash of all that is given; a root that comes out of initrds follows from these."""
+def _identity(examined: Examined, sums: Mapping[Path, str]) -> str:
+    """Return the hash of all that is given; a root that comes out of initrds follows from these.
+
+    ``sums`` are of files that were hashed already.
+    """
     digest, medium = hashlib.sha256(), examined.medium
     unpacked = medium.root is not None and medium.loaded is None
     for tree in (medium.files, examined.root) if unpacked else (medium.files,):
         digest.update(b"tree\n")
         for path, node in tree.items():
             digest.update(repr((path, node.mode, node.uid, node.gid, node.rdev, node.link)).encode())
-            digest.update(_digest(node))
+            digest.update(_known_sha256(node, sums) or node.sha256())
     return digest.hexdigest()
 
 
-def _digest(node: Node) -> bytes:
-    digest = hashlib.sha256()
-    for piece in node.pieces():
-        digest.update(piece)
-    return digest.digest()
+def _known_sha256(node: Node, sums: Mapping[Path, str]) -> bytes | None:
+    data = node.data
+    if not isinstance(data, FileRef) or data.path not in sums or data.offset:
+        return None
+    return bytes.fromhex(sums[data.path]) if data.size == data.path.stat().st_size else None
 
 
 # -- what is taken from packages ------------------------------------------------------------------
@@ -337,12 +365,14 @@ def _starts(foreign: Foreign) -> plan.Starts:
     defaults = [one for one in foreign.examined.survey.entries if one.default]
     chosen = next((one for one in defaults if one.program == "isolinux"), next(iter(defaults), None))
     initrds, kernel = foreign.examined.initrds, foreign.examined.kernel
+    roots = {one.path for one in foreign.examined.survey.initrds if one.root}
+    named = [f"/{path}" for path in sorted(initrds, key=lambda path: path not in roots)]
     usual = plan.Starts()
     label = chosen.label if chosen is not None and re.fullmatch(r"[A-Za-z0-9_-]{1,16}", chosen.label) else ""
     own = {NORMAL, "help", *STANDARD}
     return plan.Starts(
         kernel=f"/{kernel}" if kernel.startswith("boot/") else usual.kernel,
-        initrd=f"/{initrds[0]}" if initrds and initrds[0].startswith("boot/") else "/boot/core.gz",
+        initrd=named[0] if named and named[0].startswith("/boot/") else "/boot/core.gz",
         label=label if label and label not in own else "core",
         words=() if chosen is None else chosen.words,
         serial=_is_own(foreign),

@@ -7,6 +7,7 @@ is the hash of all of them, and an image whose key has not changed is not writte
 from __future__ import annotations
 
 import hashlib
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -15,6 +16,7 @@ import tcz
 from remaster import base as bases
 from remaster import (
     contents,
+    early,
     estimate,
     folders,
     foreign,
@@ -28,10 +30,11 @@ from remaster import (
     plan,
 )
 from remaster.asked import Options
-from remaster.initrds import make_initrd, own_code, sum_of
+from remaster.initrds import laid, making, sum_of
 from remaster.kernels.choice import check_libc
 from remaster.manifest import Artefact, Facts, Origin, Part
 from remaster.outputs import Outputs, Records, sums_text
+from remaster.program import own_code
 from remaster.variant import PLACES, override
 from tcz import record
 from tcz.errors import ConfigError, VerifyError
@@ -39,6 +42,7 @@ from tcz.paths import need_space
 from tcz.run import HostRunner
 from tcz.squashfs.pipeline import Pipeline
 from tcz.store import Store, sha256_file, sweep
+from tcz.sums import Sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -48,8 +52,10 @@ if TYPE_CHECKING:
     from remaster.estimate import Estimate
     from remaster.foreign import Foreign
     from remaster.formats import Format
+    from remaster.initrds import Laid
     from remaster.kernels.given import Given
     from remaster.placement import Arrangement
+    from remaster.plan import MediumFile
     from remaster.sshkey import PublicKey
     from remaster.variant import Variant
     from tcz.compress import Compression
@@ -114,6 +120,7 @@ class Job:
 
     ``root`` is the base's root with the packages in it that do not lie on the medium, ``owners`` tells whose
     a path is that came out of one; ``lists`` are the names of the lists of what is loaded at boot.
+    ``document`` is the manifest, ``short`` the one that the root has.
     """
 
     request: Request
@@ -125,6 +132,8 @@ class Job:
     arrangement: Arrangement
     lists: tuple[str, ...]
     owners: Mapping[str, str]
+    document: bytes
+    short: bytes
     notes: tuple[str, ...] = ()
 
     def part(self, name: str) -> BuiltPackage:
@@ -220,11 +229,16 @@ def _placed(request: Request, spec: BaseSpec, facts: Facts, base: Base, notes: t
             for place in PLACES
             for name, other in placement.also_copied(arrangement, place)
         )
+    given = (file.path.lstrip("/") for file in variant.files)
+    facts = replace(facts, early=early.paths((*early.files(injected.root), *given)))
+    document = manifest.document(facts)
     return Job(
         request=request,
         spec=spec,
         facts=facts,
-        key=_key(request, facts),
+        document=document,
+        short=manifest.document(facts, roots=False),
+        key=_key(request, document),
         base=base,
         root=injected.root,
         owners=injected.owners,
@@ -249,7 +263,7 @@ def _origin(found: Foreign, made: foreign.Made) -> Origin:
         libc="" if survey.libc is None else survey.libc.value,
         edits=tuple((done.name, done.files) for done in made.done),
         asked=found.origin if bases.release_of(found.origin) else "",
-        files=tuple((name, sha256_file(path)) for name, path in found.files),
+        files=found.sums,
     )
 
 
@@ -273,7 +287,7 @@ def _version(variant: Variant, parts: Sequence[Part]) -> str:
     )
 
 
-def _key(request: Request, facts: Facts) -> str:
+def _key(request: Request, document: bytes) -> str:
     """Hash everything that decides the image's bytes; where files came from does not."""
     variant = request.variant
     digest = hashlib.sha256()
@@ -290,7 +304,7 @@ def _key(request: Request, facts: Facts) -> str:
     digest.update(repr((program, chosen, medium, menu, variant.settings.users)).encode())
     for spec in variant.files:
         digest.update(repr((spec.path, spec.mode, spec.owner, spec.content)).encode())
-    digest.update(manifest.document(facts))
+    digest.update(document)
     return digest.hexdigest()
 
 
@@ -317,13 +331,16 @@ def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None)
     if sha256 is not None:
         return Finished(outputs=outputs, sha256=sha256, size=outputs.image.stat().st_size, changed=False)
     # A cache may be damaged without a change of sizes; what goes into an image is looked at again.
+    sums = Sums.of_user(dirs)
     with Pipeline[None](None) as pipeline:
         for built in manifest.builds(job.facts.parts):
-            pipeline.put(partial(record.check, built), lambda _: None)
+            pipeline.put(partial(record.check, built, sums.of), lambda _: None)
         pipeline.finish()
-    with reporter.step("initrd"):
-        initrd, unpacked = make_initrd(job, dirs)
-    finished = _write(job, outputs, initrd, unpacked, reporter, runner or HostRunner())
+    with ExitStack() as stack:
+        with reporter.step("initrd"):
+            machine = laid(job)
+            initrd = stack.enter_context(making(job, dirs, machine))
+        finished = _write(job, outputs, machine, initrd, reporter, runner or HostRunner())
     try:
         records.remember(outputs, job.key, finished.sha256)
     except OSError as error:
@@ -335,11 +352,21 @@ def make(job: Job, dirs: Dirs, reporter: Reporter, runner: Runner | None = None)
     return finished
 
 
+def estimated(job: Job, dirs: Dirs) -> Estimate:
+    """Return what an image comes to, without writing it."""
+    machine = laid(job)
+    with making(job, dirs, machine) as initrd:
+        files = contents.medium_files(job, initrd, contents.menu(job))
+        return estimate.estimate(job, initrd, machine, files)
+
+
 def _write(
-    job: Job, outputs: Outputs, initrd: Path, unpacked: int, reporter: Reporter, runner: Runner
+    job: Job, outputs: Outputs, machine: Laid, initrd: Path, reporter: Reporter, runner: Runner
 ) -> Finished:
-    content, facts = contents.content(job, initrd, runner), job.facts
-    chosen, found = job.request.formats, estimate.estimate(job, initrd)
+    facts, chosen, menu = job.facts, job.request.formats, contents.menu(job)
+    files = contents.medium_files(job, initrd, menu)
+    content = contents.content(job, initrd, menu, files, runner)
+    found = estimate.estimate(job, initrd, machine, files)
     _within(job, found)
     need_space(outputs.image.absolute().parent, formats.space(content, chosen), "the image")
     with outputs.replacing() as new:
@@ -358,10 +385,10 @@ def _write(
             for path, final, digest in zip(new.images, outputs.images, digests, strict=True)
         )
         _within(job, found, next((path for path in new.images if path.name.endswith(".iso")), None))
-        new.lock.write_text(imagelock.dumps(job.request, facts))
+        new.lock.write_text(imagelock.dumps(job.request, facts, runner))
         packed = Artefact(name="initrd", size=initrd.stat().st_size, sha256=sum_of(initrd))
         new.manifest.write_bytes(manifest.document_beside(facts, (*artefacts, packed)))
-        _write_sizes(job, new.sizes, initrd, unpacked)
+        _write_sizes(job, new.sizes, initrd, machine.unpacked, files)
         named = ((new.lock, outputs.lock), (new.manifest, outputs.manifest), (new.sizes, outputs.sizes))
         base = outputs.sums.parent
         sums = (
@@ -389,8 +416,7 @@ def _within(job: Job, found: Estimate, iso: Path | None = None) -> None:
         raise over.error()
 
 
-def _write_sizes(job: Job, target: Path, initrd: Path, unpacked: int) -> None:
-    files = contents.medium_files(job, initrd)
+def _write_sizes(job: Job, target: Path, initrd: Path, unpacked: int, files: tuple[MediumFile, ...]) -> None:
     loader = sum(file.size for file in files if "linux/" in file.path or "efiboot" in file.path)
     kernel = plan.size_of(job.base.kernel)
     rows = manifest.size_rows(job.facts, kernel, initrd.stat().st_size, unpacked, loader)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-import remaster
-import tcz
-from remaster import folders, manifest, plan
+from remaster import early, folders, plan
+from remaster.program import own_code
 from remaster.variant import DATA_LABEL
 from tcz import cpio
 from tcz.paths import need_space
 from tcz.squashfs.pipeline import Pipeline
-from tcz.store import replacing, sha256_file, sweep
+from tcz.store import copy_by_kernel, passing, replacing, sha256_file, sweep
+from tcz.tree import FileRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,23 +29,13 @@ if TYPE_CHECKING:
     from tcz.tree import Tree
 
 
-@functools.cache
-def own_code() -> str:
-    """Return the hash of this program: another version may write other bytes."""
-    digest = hashlib.sha256()
-    for package in (remaster, tcz):
-        for file in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
-
-
 def _content(job: Job) -> plan.Content:
     label = job.request.variant.data_label
     return plan.Content(
         services=job.request.variant.services,
         files=job.request.variant.files,
         keys=job.request.keys,
-        manifest=manifest.document(job.facts, roots=False),
+        manifest=job.short,
         epoch=job.facts.epoch,
         users=job.request.variant.settings.users,
         needed=job.request.variant.needed,
@@ -51,22 +43,51 @@ def _content(job: Job) -> plan.Content:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Laid:
+    """The root file system of the machine: with the base's own times, and as the initrd has it.
+
+    ``unpacked`` is what it takes in memory.
+    """
+
+    over: Tree
+    tree: Tree
+    unpacked: int
+
+
+def laid(job: Job) -> Laid:
+    """Lay what the image adds over the job's root."""
+    content = _content(job)
+    over = plan.laid_over(job.root, content)
+    return Laid(over=over, tree=over.with_mtime(content.epoch), unpacked=plan.unpacked_size(over))
+
+
 def root(job: Job) -> Tree:
     """Return the root file system of the machine as the initrd has it."""
-    return plan.root_tree(job.root, _content(job))
+    return laid(job).tree
 
 
-def make_initrd(job: Job, dirs: Dirs) -> tuple[Path, int]:
-    """Return the initrd, kept in the cache by the hash of its inputs, and its size unpacked."""
-    request = job.request
-    content = _content(job)
-    tree = root(job)
-    unpacked = plan.unpacked_size(tree)
+@contextmanager
+def making(job: Job, dirs: Dirs, machine: Laid) -> Iterator[Path]:
+    """Give the initrd for a while; its members are kept in the cache by what they are made of."""
     folder = dirs.cache_folder("initrds")
     sweep(folder)
-    if request.mode == "repack":
-        return _packed(folder / job.key, tree, request, unpacked), unpacked
-    return _layered(job, content, folder), unpacked
+    if job.request.mode != "repack":
+        with passing(folder / "whole") as place:
+            _layered(job, machine, place)
+            yield place
+        return
+    front, rest = early.split(machine.tree)
+    packed = _packed(folder / job.key, rest, job.request, machine.unpacked)
+    first = early.archive(front)
+    if not first:
+        yield packed
+        return
+    with passing(folder / "whole") as place, place.open("wb") as file:
+        _append(first, file)
+        _append(packed, file)
+        file.flush()
+        yield place
 
 
 def sum_of(initrd: Path) -> str:
@@ -94,36 +115,48 @@ def _packed(place: Path, tree: Tree, request: Request, unpacked: int) -> Path:
     return place
 
 
-def _layered(job: Job, content: plan.Content, folder: Path) -> Path:
-    """Return the initrd as members that come one after the other: what did not change is not packed again.
+def _layered(job: Job, machine: Laid, place: Path) -> None:
+    """Write the initrd as members one after the other: what did not change is not packed again.
 
-    First the base, packed once and kept, or with ``append`` its initrds as they are; then each package that
-    is unpacked in the root, kept as well; then those in /tmp/builtin, which are packed already; and in the
-    end what the image itself adds.
+    First what the kernel takes early, if anything; the base, packed once and kept, or with ``append`` its
+    initrds as they are; then each package that is unpacked in the root, kept as well; then those in
+    /tmp/builtin, which are packed already; and in the end what the image itself adds.
     """
     request, base = job.request, job.base
     parts: list[plan.Source] = list(base.initrds)
-    before, after = base.unpacked, plan.laid_over(job.root, content)
+    before, after = base.unpacked, machine.over
     wanted: list[tuple[Tree, tuple[str, ...]]] = []
     if request.mode == "layers" or before is None:
-        before, after = base.root.with_mtime(job.facts.epoch), after.with_mtime(job.facts.epoch)
+        before, after = base.root.with_mtime(job.facts.epoch), machine.tree
+        front, after = early.split(after)
+        before = early.split(before)[1]
         layers = tuple(part.package.sha256 for part in job.facts.parts if part.role == "layer")
         found = () if request.foreign is None else (request.foreign.identity,)
         parts, wanted = [], [(before, (*found, *layers))]
+    else:
+        # Those of the base come with its own initrds.
+        (had, before), (has, after) = early.split(before), early.split(after)
+        front = plan.segment(had, has)
+    first = early.archive(front)
     with Pipeline[Path](None) as pipeline:
         for tree, sources in (*wanted, *_packages(job, before, after)):
-            pipeline.put(partial(_member, folder, tree, request, sources), parts.append)
+            pipeline.put(partial(_member, place.parent, tree, request, sources), parts.append)
         pipeline.finish()
-    place = folder / f"whole-{job.key}"
-    with replacing(place) as temporary, temporary.open("wb") as file:
-        for part in parts:
+    with place.open("wb") as file:
+        for part in (*((first,) if first else ()), *parts):
             # A lz4 member has no end of its own: a block of no bytes tells that there is no more of it.
             file.write(bytes(-file.tell() % 4 + 4) if file.tell() else b"")
-            file.write(plan.bytes_of(part))
+            _append(part, file)
         for tree, compressor in _own(job, before, after):
             file.write(bytes(-file.tell() % 4 + 4))
             file.write(cpio.compress(cpio.dumps(tree), compressor, request.level))
-    return place
+
+
+def _append(part: plan.Source, file: BinaryIO) -> None:
+    """Write a member; the kernel copies what lies in a file, where it can."""
+    whole = FileRef(part, 0, part.stat().st_size) if isinstance(part, Path) else part
+    if isinstance(whole, bytes) or not copy_by_kernel(whole.path, whole.offset, whole.size, file):
+        file.write(plan.bytes_of(whole))
 
 
 def _packages(job: Job, before: Tree, after: Tree) -> Iterator[tuple[Tree, tuple[str, ...]]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from remaster.asked import hash_of
@@ -122,7 +122,7 @@ class LockedSupplier:
         built = record.read(self._places.dirs.cache / "builds" / build.build_id)
         if built is None or built.build_id != build.build_id or not record.is_whole(built, thorough=True):
             return False
-        return not self._take(built, packages)
+        return not self._take(replace(built, libraries=build.libraries), packages)
 
     def _take(self, built: Built, packages: Iterable[PackageTold]) -> list[str]:
         """Take packages of a build; return what is not as it was."""

@@ -65,7 +65,7 @@ def make(wanted: Wish, output: Path | None, here: Here) -> Made:
     kept(job.request.variant.files, job.facts.parts, Store(here.dirs.cache / "store"))
     path = output or image.outputs_of(asked).lock
     with replacing(path) as new:
-        new.write_text(imagelock.dumps(asked, job.facts))
+        new.write_text(imagelock.dumps(asked, job.facts, here.runner))
     return Made(
         path=path,
         variant=job.facts.variant,
@@ -128,7 +128,10 @@ def prepared(wanted: Wish, path: Path | None, here: Here) -> tuple[Job, ImageLoc
     locked = imagelock.read(path)
     again = Again(told=locked.image, debian=locked.lock, near=path.parent, here=here)
     asked = again.request(replace(wanted, formats=wanted.formats or locked.formats))
-    wrong = [*_tools(locked), *asking.differences(locked.settings, imagelock.settings(asked))]
+    wrong = [
+        *imagelock.other_tools(locked, asked.compressor, asked.formats, here.runner),
+        *asking.differences(locked.settings, imagelock.settings(asked)),
+    ]
     job = again.job(asked, wanted, tuple(wrong), f"this is not what {path} locks")
     return job, locked
 
@@ -141,14 +144,6 @@ def _beside(wanted: Wish, here: Here) -> Path:
     if not path.is_file():
         raise ConfigError(f"there is no lock {path}", hint=f"remaster lock {wanted.variant} -o {path}")
     return path
-
-
-def _tools(locked: ImageLock) -> Iterator[str]:
-    before = {tool.name: tool.version for tool in locked.lock.tools}
-    now = {tool.name: tool.version for tool in imagelock.tools()}
-    for name in sorted({*before, *now}):
-        if before.get(name) != now.get(name):
-            yield f"tool {name}: {before.get(name, 'none')} is locked, {now.get(name, 'none')} is here"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

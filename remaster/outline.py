@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remaster import base as bases
-from remaster import estimate, foreign, image, initrds, suppliers
+from remaster import estimate, foreign, image, suppliers
 from remaster import wish as wishes
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ def outline(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Outli
     if all(one.cached for one in planned):
         job = image.prepare(asked, supplier)
         with reporter.step("initrd"):
-            packed, _ = initrds.make_initrd(job, dirs)
-        sizes, notes = estimate.estimate(job, packed), job.notes
+            sizes, notes = image.estimated(job, dirs), job.notes
         overrun = estimate.overrun(asked.variant, sizes)
     return Outline(
         variant=asked.variant.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tcz.errors import ConfigError
 from tcz.squashfs import image as squashfs
@@ -11,7 +11,9 @@ from tcz.store import scratch
 from tcz.toml import guess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from remaster.survey.look import Examined
     from tcz.tree import Node, Tree
@@ -38,6 +40,39 @@ def node(examined: Examined, name: str) -> Node:
             hint=guess(wanted, tuple(found)) or f"packages: {', '.join(found) or 'none'}",
         )
     return found[wanted]
+
+
+class Opened(Protocol):
+    """What gives the tree of a package by name; ``None`` for one that is not at hand."""
+
+    def __call__(self, name: str) -> AbstractContextManager[Tree | None]:
+        """Open it while the context lasts."""
+        ...
+
+
+def opener(examined: Examined) -> Opened:
+    """Return what opens the packages of an image."""
+    found = nodes(examined)
+
+    @contextmanager
+    def by_name(name: str) -> Iterator[Tree | None]:
+        if name not in found:
+            yield None
+            return
+        with opened(found[name], name) as tree:
+            yield tree
+
+    return by_name
+
+
+def opener_of_files(places: Mapping[str, Path]) -> Opened:
+    """Return what opens packages that lie at ``places``, by name."""
+
+    @contextmanager
+    def by_name(name: str) -> Iterator[Tree | None]:
+        yield squashfs.read(places[name]) if name in places else None
+
+    return by_name
 
 
 @contextmanager

@@ -236,7 +236,12 @@ def segment(before: Tree, after: Tree, wanted: Callable[[str], bool] = lambda _:
     Folders on the way are repeated as they are, for an entry of a folder sets owner and mode. What is
     gone from ``after`` stays: an archive cannot take anything away.
     """
-    nodes = {path: node for path, node in after.items() if path and before.get(path) != node and wanted(path)}
+    # Most nodes are the same objects: to compare what is in them takes longer.
+    nodes = {
+        path: node
+        for path, node in after.items()
+        if (here := before.get(path)) is not node and here != node and path and wanted(path)
+    }
     for path, node in list(nodes.items()):
         if node.link is not None and node.link not in nodes:
             shared = after[node.link]
@@ -250,8 +255,8 @@ def segment(before: Tree, after: Tree, wanted: Callable[[str], bool] = lambda _:
 
 def unpacked_size(tree: Tree) -> int:
     """Return the bytes that the tree takes in a tmpfs: whole 4 KiB pages for files, a little for all."""
-    pages = sum((node.size + 4095) // 4096 * 4096 for _, node in tree.items() if stat.S_ISREG(node.mode))
-    return pages + 1024 * len(tree)
+    pages = sum((node.size + 4095) >> 12 for _, node in tree.items() if stat.S_ISREG(node.mode))
+    return (pages << 12) + 1024 * len(tree)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -163,7 +163,7 @@ def _job(again: Again, told: Recorded, wanted: Wish, kind: str) -> tuple[Job, tu
         raise FetchError(gone, why="\n".join(error.lines()), hint=_HINT) from error
     except VerifyError as error:
         raise FetchError(error.what, where=error.where, why=error.why, hint=_HINT) from error
-    tool = json.loads(manifest.document(job.facts))["tool"]
+    tool = json.loads(job.document)["tool"]
     notes = (f"it was made by {told.tool}, and this is {tool}",) if tool != told.tool else ()
     return job, (*notes, *job.notes)
 

@@ -63,6 +63,7 @@ class BuildTold:
     build_id: str
     build_root: str
     sources: tuple[ResolvedSource, ...]
+    libraries: tuple[ResolvedSource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,7 @@ class Recorded:
     asked: Asked | None
     roots: tuple[RootTold, ...]
     text: str
+    early: tuple[str, ...] = ()
 
     def build(self, name: str) -> BuildTold:
         """Return the build of a recipe that one of the packages names."""
@@ -176,6 +178,7 @@ def _recorded(root: Table, text: str) -> Recorded:
         asked=_asked(root.table("request")) if root.has("request") else None,
         roots=tuple(_root(table) for table in root.tables("build-roots")),
         text=text,
+        early=root.strings("early", ()),
     )
 
 
@@ -225,16 +228,18 @@ def _build(table: Table) -> BuildTold:
         homepage=table.string("homepage", empty=True),
         build_id=table.string("build-id", check=_matching(_BUILD_ID, "a build id")),
         build_root=table.string("build-root"),
-        sources=tuple(
-            ResolvedSource(
-                kind=one.string("kind"),
-                name=one.string("name", empty=True),
-                version=one.string("version", empty=True),
-                hash=one.string("hash", empty=True),
-                origin=one.string("origin", empty=True),
-            )
-            for one in table.tables("sources")
-        ),
+        sources=tuple(map(_source, table.tables("sources"))),
+        libraries=tuple(map(_source, table.tables("libraries"))),
+    )
+
+
+def _source(table: Table) -> ResolvedSource:
+    return ResolvedSource(
+        kind=table.string("kind"),
+        name=table.string("name", empty=True),
+        version=table.string("version", empty=True),
+        hash=table.string("hash", empty=True),
+        origin=table.string("origin", empty=True),
     )
 
 

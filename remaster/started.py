@@ -6,6 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from remaster import isofs
+from remaster.disks import partitions
+from remaster.disks.blocks import open_blocks
+from remaster.survey import kernels
 from remaster.vm import MachineSpec
 from tcz.errors import ConfigError, VerifyError
 
@@ -38,6 +42,7 @@ class Hardware:
     uefi: bool = False
     memory: int = 1024
     cpus: int = 2
+    config_disk: Path | None = None
     forwards: tuple[tuple[int, int], ...] = ()
     data_disk: Path | None = None
     reboot: bool = True
@@ -72,6 +77,30 @@ def kind_of(image: Path) -> Kind:
     raise VerifyError("this is no ISO image, no disk and no netboot folder", where=str(image))
 
 
+def check(image: Path) -> None:
+    """Raise ``VerifyError`` for an image that is cut off or damaged where a machine would only stay silent.
+
+    What is looked at is its own description of itself: the ISO image's folders, the disk's partitions, the
+    kernel's header. Raises as ``kind_of`` does.
+    """
+    kind = kind_of(image)
+    if kind == "iso":
+        isofs.read(image)
+    elif kind == "netboot":
+        with (image / "vmlinuz").open("rb") as file:
+            if not kernels.is_kernel(file.read(kernels.HEAD)):
+                raise VerifyError("this is no kernel", where=str(image / "vmlinuz"))
+    else:
+        blocks = open_blocks(image)
+        for part in partitions.read(blocks).partitions:
+            if part.offset + part.size > blocks.size:
+                raise VerifyError(
+                    f"the disk is cut off: partition {part.number} ends at {part.offset + part.size}, "
+                    f"the disk at {blocks.size}",
+                    where=str(image),
+                )
+
+
 def spec_for(image: Path, hardware: Hardware, how: How | None = None) -> MachineSpec:
     """Return the machine that starts an image, in the usual way where none is given.
 
@@ -96,6 +125,7 @@ def spec_for(image: Path, hardware: Hardware, how: How | None = None) -> Machine
         append=_command_line(image / "cmdline") if way == "kernel" else "",
         tftp=image if way == "network" else None,
         data_disk=hardware.data_disk,
+        config_disk=hardware.config_disk,
         forwards=hardware.forwards,
         reboot=hardware.reboot,
     )

@@ -82,6 +82,7 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
     keys = sshkey.load(wish.ssh_keys)
     given = kernels.given(wish.kernel, dirs)
     option = wish.kernel if given is None else given.name
+    compressor = wish.compressor or (None if given is None else kernels.compressor_for(given))
     # A format may be a folder of files, which is there already when it is made again.
     for _, paths in formats.targets(output_path(wish, asked, choice), formats.named(wish.formats)):
         check_writable(paths[0])
@@ -95,8 +96,7 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
             base=choice.name,
             output=output_path(wish, asked, choice),
             keys=keys,
-            compressor=wish.compressor
-            or (compressors.OWN if given is None else kernels.compressor_for(given)),
+            compressor=compressor or compressors.OWN,
             level=wish.level,
             given=given,
             mode=wish.initrd_mode,
@@ -119,9 +119,7 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
         base=found.name,
         output=output_path(wish, asked, choice),
         keys=keys,
-        compressor=compressors.compressor_for(found, kernel, wish.compressor)
-        if given is None
-        else wish.compressor or kernels.compressor_for(given),
+        compressor=compressors.compressor_for(found, kernel, compressor),
         level=wish.level,
         given=given,
         foreign=found,
@@ -146,12 +144,12 @@ def options_of(wish: Wish, kernel: str | None) -> Options:
 def _foreign(wish: Wish, choice: bases.Choice, dirs: Dirs, reporter: Reporter) -> Foreign:
     release = bases.release_of(choice.name)
     if release is None:
-        return foreign.open_foreign(choice.name)
+        return foreign.open_foreign(choice.name, dirs=dirs)
     from remaster import fetch  # noqa: PLC0415 - few bases are fetched
 
     remotes = commands.remotes(mirrors_of(wish, dirs), dirs)
     files = fetch.distribution(release, remotes, dirs, reporter, update=wish.update)
-    return foreign.open_foreign(choice.name, files)
+    return foreign.open_foreign(choice.name, files, dirs)
 
 
 def _renamed(asked: Variant, name: str) -> Variant:

@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tcz import licences, package, record
+from tcz import crates, licences, package, record
 from tcz.buildid import Inputs, Need, build_id, content_id, lines, stage_id
 from tcz.buildroot import remove_tree
 from tcz.job import Job
@@ -187,6 +187,10 @@ class Builder:
             or not record.is_whole(built, thorough=self.settings.thorough)
         ):
             return None
+        if not built.libraries and (known := crates.kept(built, self._dirs.cache)):
+            # Its record is from before they were recorded; the cache may not have them for ever.
+            built = replace(built, libraries=known)
+            record.write(built)
         return built
 
     def why(self, ready: Ready) -> tuple[Reason, ...]:
@@ -363,6 +367,7 @@ class Builder:
                 license=recipe.license,
                 homepage=recipe.homepage,
                 summary=recipe.summary,
+                libraries=crates.given(job.binds, inputs.sources),
             )
             record.write(built)
             return built

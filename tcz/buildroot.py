@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from tcz.apt import Apt, GoneError
 from tcz.deb import DebFile, member, resolved
-from tcz.paths import need_space
+from tcz.paths import mark_used, need_space
 from tcz.unpack import make_folder, tar_member, unpack
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class BuildRoots:
             root = self._root(debs)
             if not root.path.is_dir():
                 self._make(root, debs)
+        mark_used(root.path)
         return root
 
     def _root(self, debs: Sequence[DebFile]) -> BuildRoot:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from tcz.buildroot import BuildRoot, remove_tree
 from tcz.errors import ConfigError
 from tcz.model import ResolvedSource
+from tcz.paths import mark_used
 from tcz.sandbox import Bind
 from tcz.store import sha256_file
 
@@ -115,6 +116,7 @@ class HostRoots:
             finally:
                 if new.exists():
                     remove_tree(new)
+        mark_used(root.path)
         return root
 
     def _read(self) -> tuple[ResolvedSource, ...]:

@@ -287,7 +287,10 @@ class BuiltPackage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A finished build: its ids (see ``tcz.buildid``), its products, and every input by version and hash."""
+    """A finished build: its ids (see ``tcz.buildid``), its products, and every input by version and hash.
+
+    ``libraries`` are what its sources' own locks name: crates.
+    """
 
     recipe: str
     version: str
@@ -300,3 +303,4 @@ class Built:
     license: str = ""
     homepage: str = ""
     summary: str = ""
+    libraries: tuple[ResolvedSource, ...] = ()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import tempfile
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcz.errors import ConfigError, NoSpaceError, Problem
+from tcz.errors import ConfigError, NoSpaceError, Problem, ToolkitError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _CACHEDIR_TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
@@ -49,10 +51,60 @@ class Dirs:
         """Return ``cache/name``, made if need be, with a CACHEDIR.TAG at the top."""
         folder = self.cache / name
         folder.mkdir(parents=True, exist_ok=True)
+        _hold(self.cache)
         tag = self.cache / "CACHEDIR.TAG"
         if not tag.exists():
             tag.write_text(_CACHEDIR_TAG)
         return folder
+
+
+def mark_used(path: Path) -> None:
+    """Note that something in the cache was used: what a sandbox reads of it, nothing else tells."""
+    with suppress(OSError):
+        os.utime(path)
+
+
+#: The caches that this process uses, each with the open file whose lock says so.
+_held: dict[Path, int] = {}
+_HELD_MOST = 8
+
+
+def _hold(cache: Path) -> None:
+    """Keep others from deleting what is in a cache for as long as this process runs.
+
+    Waits for one that is deleting; where there are no locks, nothing is deleted either.
+    """
+    if cache in _held:
+        return
+    with suppress(OSError):
+        handle = _lock_file(cache)
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        _held[cache] = handle
+    while len(_held) > _HELD_MOST:  # one process, many users: only tests do that
+        os.close(_held.pop(next(iter(_held))))
+
+
+def _lock_file(cache: Path) -> int:
+    return os.open(cache / ".in-use", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+
+@contextmanager
+def alone(cache: Path) -> Iterator[None]:
+    """Have a cache, which exists, for oneself. Raises ``ToolkitError`` while another process uses it."""
+    own = _held.get(cache)
+    handle = _lock_file(cache) if own is None else own
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise ToolkitError(
+            "the cache is in use", where=str(cache), hint="wait until nothing is built, then run again"
+        ) from error
+    finally:
+        if own is None:
+            os.close(handle)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_SH)
 
 
 def shipped(package_root: Path, name: str) -> Path:

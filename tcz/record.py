@@ -12,6 +12,7 @@ from tcz.model import Built, BuiltPackage, Form, ResolvedSource
 from tcz.store import replacing, sha256_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 NAME = "build.json"
@@ -22,6 +23,8 @@ def write(built: Built) -> None:
     """Write ``build.json`` into the build's folder; paths in it are relative to that folder."""
     fields = asdict(built) | {"format": _VERSION}
     del fields["folder"]
+    if not built.libraries:
+        del fields["libraries"]
     for package, data in zip(built.packages, fields["packages"], strict=True):
         data["path"] = str(package.path.relative_to(built.folder))
     with replacing(built.folder / NAME) as temporary:
@@ -45,6 +48,7 @@ def _built(data: dict[str, Any], folder: Path) -> Built:
         packages=tuple(_package(item, folder) for item in data["packages"]),
         sources=tuple(_source(item) for item in data["sources"]),
         root=tuple(_source(item) for item in data["root"]),
+        libraries=tuple(_source(item) for item in data.get("libraries", ())),
     )
 
 
@@ -100,30 +104,35 @@ def is_whole(built: Built, *, thorough: bool = False) -> bool:
     return all(_package_is_whole(package, thorough=thorough) for package in built.packages)
 
 
-def _package_is_whole(package: BuiltPackage, *, thorough: bool) -> bool:
+def _package_is_whole(
+    package: BuiltPackage, *, thorough: bool, sha256: Callable[[Path], str] = sha256_file
+) -> bool:
     sums = package.path / "SHA256SUMS" if package.form == "files" else package.path
     try:
         if package.form != "files" and sums.stat().st_size != package.size:
             return False
         if package.form == "files":
-            return sums.is_file() and (not thorough or _sums_hold(package))
-        return not thorough or sha256_file(sums) == package.sha256
+            return sums.is_file() and (not thorough or _sums_hold(package, sha256))
+        return not thorough or sha256(sums) == package.sha256
     except OSError:
         return False
 
 
-def _sums_hold(package: BuiltPackage) -> bool:
+def _sums_hold(package: BuiltPackage, sha256: Callable[[Path], str]) -> bool:
     listing = package.path / "SHA256SUMS"
-    if sha256_file(listing) != package.sha256:
+    if sha256(listing) != package.sha256:
         return False
     rows = (line.split("  ", 1) for line in listing.read_text("utf-8", "surrogateescape").split("\n")[:-1])
-    return all(sha256_file(package.path / path) == digest for digest, path in rows)
+    return all(sha256(package.path / path) == digest for digest, path in rows)
 
 
-def check(built: Built) -> None:
-    """Raise ``VerifyError`` unless every product still has the hash it was built with."""
+def check(built: Built, sha256: Callable[[Path], str] = sha256_file) -> None:
+    """Raise ``VerifyError`` unless every product still has the hash it was built with.
+
+    ``sha256`` is what tells a file's hash, where some are known.
+    """
     for package in built.packages:
-        if not _package_is_whole(package, thorough=True):
+        if not _package_is_whole(package, thorough=True, sha256=sha256):
             raise VerifyError(
                 f"{package.name}: not the bytes that were built",
                 where=str(package.path),

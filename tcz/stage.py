@@ -187,12 +187,6 @@ def tree_of(dest: Path, entries: Iterable[Entry], spec: PackageSpec, epoch: int)
     return _apply(conventional, spec)
 
 
-def tree_from_folder(dest: Path, spec: PackageSpec, epoch: int) -> Tree:
-    """Make the tree of a package that is the only one of its folder; see ``claim`` and ``tree_of``."""
-    entries = scan(dest)
-    return tree_of(dest, claim(entries, [spec])[spec.name], spec, epoch)
-
-
 def with_startup(tree: Tree, name: str, script: bytes, epoch: int) -> Tree:
     """Return the tree with the script that runs when the extension ``name`` is loaded.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -12,7 +13,7 @@ import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from tcz.errors import VerifyError
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _BLOCK = 1 << 20
+#: What the kernel says where it does not copy from one file to another.
+_NOT_BY_KERNEL = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF)
 #: What ``tempfile`` puts behind the beginning of a name.
 _RANDOM = "[a-z0-9_]{8}"
 
@@ -31,15 +34,25 @@ def sha256_file(path: Path) -> str:
 
 
 @contextmanager
+def passing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``, named after it, which is removed at the end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = _own(lambda: tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+@contextmanager
 def replacing(path: Path, *, lasting: bool = False, mode: int = 0o666) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success it is renamed over ``path``, else removed.
 
     Others may not read it until then; ``mode``, less the umask, tells who may read the file. With ``lasting``
     the old file or the new one is there after a power cut, and the new one once this ends.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = _own(lambda: tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
+    with passing(path) as temporary:
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
@@ -49,9 +62,6 @@ def replacing(path: Path, *, lasting: bool = False, mode: int = 0o666) -> Iterat
         temporary.replace(path)
         if lasting:
             sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-        os.close(handle)
 
 
 def _own(make: Callable[[], tuple[int, str]]) -> tuple[int, Path]:
@@ -75,7 +85,7 @@ def _lock(handle: int) -> bool:
 
 
 def sweep(folder: Path, *names: str) -> None:
-    """Remove what killed runs left in a folder that were ``replacing`` files of these names, or any file.
+    """Remove what killed runs left in a folder of ``replacing`` and ``passing``, for these names or any.
 
     Whatever a running process uses is locked, and the kernel takes the locks of a killed one away.
     """
@@ -122,6 +132,30 @@ def scratch(prefix: str) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(handle)
+
+
+def copy_by_kernel(source: Path, offset: int, length: int, target: BinaryIO) -> bool:
+    """Have the kernel copy a region of a file to where ``target`` is; tell whether it can.
+
+    Raises ``VerifyError`` where the file ends before the region does.
+    """
+    target.flush()
+    at, done = target.tell(), 0
+    with source.open("rb", buffering=0) as file:
+        while done < length:
+            try:
+                count = os.copy_file_range(
+                    file.fileno(), target.fileno(), length - done, offset + done, at + done
+                )
+            except OSError as error:
+                if error.errno not in _NOT_BY_KERNEL or done:
+                    raise
+                return False
+            if not count:
+                raise VerifyError("the file became shorter while it was copied", where=str(source))
+            done += count
+    target.seek(at + length)
+    return True
 
 
 def sync(path: Path) -> None:

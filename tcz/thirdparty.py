@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tcz import elf, split
+from tcz.crates import CRATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 #: Where builds find what was fetched for them.
 GO_MODULES = "/build/gomodcache"
-CRATES = "/build/crates"
 NAME = "THIRD-PARTY.txt"
 
 _MAGIC = b"\xff Go buildinf:"

@@ -19,7 +19,7 @@ from tcz import cpio, tar
 from tcz.buildroot import BuildRoot, remove_tree
 from tcz.errors import ConfigError
 from tcz.model import ResolvedSource
-from tcz.paths import need_space
+from tcz.paths import mark_used, need_space
 from tcz.sandbox import Bind
 from tcz.squashfs import image
 from tcz.tree import Tree
@@ -62,6 +62,7 @@ class TinyCoreRoots:
         """Return the root of a recipe, made the first time. Raises what ``Mirror.fetch`` does."""
         root = self.resolve(recipe)
         if root.path.is_dir():
+            mark_used(root.path)
             return root
         chosen, files = self._mirror.fetch(_release(recipe), recipe.build.tinycore)
         root = self._root(recipe, chosen)

@@ -5,6 +5,7 @@ Paths are relative, ``/``-separated, without leading ``./`` or trailing slash; t
 
 from __future__ import annotations
 
+import hashlib
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _PIECE = 1 << 20
+_ESCAPES: Final = "surrogateescape"
 #: What one tree out of an image may hold: so many entries, and so many characters in all paths together.
 ENTRIES_MAX: Final = 500_000
 PATHS_MAX: Final = 256 << 20
@@ -96,6 +98,13 @@ class Node:
             return iter((self.data,) if self.data else ())
         return self.data.pieces()
 
+    def sha256(self) -> bytes:
+        """Return the sha256 of the content."""
+        digest = hashlib.sha256()
+        for piece in self.pieces():
+            digest.update(piece)
+        return digest.digest()
+
     @property
     def is_dir(self) -> bool:
         """Tell a directory."""
@@ -166,7 +175,17 @@ class Tree:
                     break
                 found[parent] = directory(mtime=found[path].mtime)
         found.setdefault("", directory())
-        self._nodes = dict(sorted(found.items(), key=lambda item: item[0].encode(errors="surrogateescape")))
+        # Code points sort as the bytes of UTF-8 do, but for those that stand for bytes that are none.
+        plain = all(map(str.isascii, found))
+        paths = sorted(found) if plain else sorted(found, key=lambda path: path.encode(errors=_ESCAPES))
+        self._nodes = {path: found[path] for path in paths}
+
+    @classmethod
+    def ordered(cls, nodes: dict[str, Node]) -> Tree:
+        """Return a tree of all the nodes of another one, in its order."""
+        made = cls.__new__(cls)
+        made._nodes = nodes  # noqa: SLF001 - its own
+        return made
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over paths, bytewise sorted, the root first."""
@@ -214,7 +233,7 @@ class Tree:
 
     def with_mtime(self, mtime: int) -> Tree:
         """Return the tree with every time set to ``mtime``."""
-        return Tree({path: _at(node, mtime) for path, node in self._nodes.items()})
+        return Tree.ordered({path: _at(node, mtime) for path, node in self._nodes.items()})
 
     def content_size(self) -> int:
         """Return the bytes of all regular files."""

@@ -15,7 +15,6 @@ import zlib
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import cache
-from io import BytesIO
 from itertools import repeat
 from operator import mul
 from typing import TYPE_CHECKING, BinaryIO
@@ -75,11 +74,6 @@ def control(path: Path, *, epoch: int, name: str | None = None, before: Before |
         with before.path.open("rb") as old:
             known = _known(before, sizes)
             return _control(file, length, name or path.name, epoch, sizes, old if known else None, known)
-
-
-def control_of(data: bytes, name: str, *, epoch: int) -> bytes:
-    """Return the control file of bytes that are published as ``name``; see ``control``."""
-    return _control(BytesIO(data), len(data), name, epoch, _Sizes.of(len(data)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,11 +15,37 @@ if TYPE_CHECKING:
     Golden = Callable[[str, str], None]
     Counted = Callable[[str, int], None]
 
+# How long an example takes is the machine's business.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
+
 CASES = Path(__file__).parent / "cases"
+#: The files that take longest, the longest first: what is begun last shall be short, for workers end together
+#: then. All other boots follow, and then the rest.
+LONGEST = (
+    "boot/test_docker.py",
+    "boot/test_podman.py",
+    "boot/test_formats.py",
+    "boot/test_floe.py",
+    "boot/test_recipes.py",
+    "boot/test_bases.py",
+    "cases/test_interrupted.py",
+    "cases/test_bad_input.py",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regenerate", action="store_true", help="write the golden files of tests/cases anew")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put long files first; within a file the order stays."""
+    tests = Path(__file__).parent
+    for name in LONGEST:
+        assert (tests / name).is_file(), f"{name} is no more: mend LONGEST in {__file__}"
+    ranks = {tests / name: rank for rank, name in enumerate(LONGEST)}
+    rest = len(ranks)
+    items.sort(key=lambda item: ranks.get(item.path, rest if item.path.parent.name == "boot" else rest + 1))
 
 
 @pytest.fixture

@@ -47,12 +47,6 @@ def system_files(content: ImageContent, parts: DiskParts) -> tuple[tuple[str, So
     return tuple(sorted([*kept, *own], key=lambda file: file[0]))
 
 
-def size_for(content: ImageContent) -> int:
-    """Return how large a disk image will be, holes and all."""
-    parts = _parts(content)
-    return _system_size(system_files(content, parts)) + parts.data_size + _SYSTEM_AT + _TAIL
-
-
 def _parts(content: ImageContent) -> DiskParts:
     if content.disk is None:
         raise ToolkitError("a disk needs GRUB's files, which were not given")

@@ -7,9 +7,10 @@ say. Times come from E2FSPROGS_FAKE_TIME, which every release knows; UUID and ha
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Final
 
-from tcz.errors import NoSpaceError
+from tcz.errors import NoSpaceError, ToolkitError
 from tcz.run import CommandError
 
 if TYPE_CHECKING:
@@ -18,13 +19,25 @@ if TYPE_CHECKING:
 
     from tcz.run import Runner
 
-LABEL_MAX: Final = 16
 #: What every kernel since 4.14 mounts read-write, and what can grow while it is mounted.
 _FEATURES: Final = (
     "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,"
     "large_file,huge_file,dir_nlink,extra_isize,metadata_csum"
 )
 _ITSELF: Final = "lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0,nodiscard"
+
+
+_VERSION: Final = re.compile(r"mke2fs (\S+)")
+
+
+def version(runner: Runner) -> str:
+    """Return the version of mke2fs, which decides bytes. Raises as running it does."""
+    made = runner.run(["mke2fs", "-V"])
+    said = (made.stderr + made.stdout).decode(errors="replace").strip()
+    found = _VERSION.search(said)
+    if found is None:
+        raise ToolkitError("mke2fs does not tell its version", why=said or None)
+    return found[1]
 
 
 def make(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from remaster import iso
-from remaster.formats import disk, netboot, qcow2, tarball
+from remaster.formats import disk, ext4, netboot, qcow2, tarball
 from remaster.formats.model import size_of, write_raw
 from tcz.errors import ConfigError
 from tcz.toml import guess
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from remaster.formats.content import ImageContent
+    from tcz.run import Runner
 
     Writer = Callable[[ImageContent, tuple[Path, ...]], None]
 
@@ -27,8 +28,9 @@ _OVERHEAD: Final = 4 << 20
 class Format:
     """A format. Where ``files`` is not empty, the output is a folder with these; else it is one file.
 
-    ``packages`` are those whose files the writer needs. With ``in_memory`` the machine has the extensions
-    in memory, not on a medium.
+    ``packages`` are those whose files the writer needs, ``tools`` the programs of this machine whose version
+    decides bytes, each with what tells it. With ``in_memory`` the machine has the extensions in memory, not
+    on a medium.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Format:
     suffix: str
     write: Writer
     packages: tuple[str, ...] = ()
+    tools: tuple[tuple[str, Callable[[Runner], str]], ...] = ()
     files: tuple[str, ...] = ()
     in_memory: bool = False
 
@@ -64,6 +67,7 @@ def _write_tar(content: ImageContent, paths: tuple[Path, ...]) -> None:
 
 
 _GRUB: Final = ("grub-bios", "grub-efi")
+_MKE2FS: Final = (("mke2fs", ext4.version),)
 FORMATS: Final = {
     one.name: one
     for one in (
@@ -81,6 +85,7 @@ FORMATS: Final = {
             suffix=".img",
             write=_write_disk,
             packages=_GRUB,
+            tools=_MKE2FS,
         ),
         Format(
             name="qcow2",
@@ -89,6 +94,7 @@ FORMATS: Final = {
             suffix=".qcow2",
             write=_write_qcow2,
             packages=_GRUB,
+            tools=_MKE2FS,
         ),
         Format(
             name="netboot",

@@ -161,7 +161,7 @@ def _one_image(origin: str, tree: Tree) -> tuple[str, KernelFile]:
         head = kernels.head_of(node.data)
         if kernels.is_kernel(head):
             # A kernel lies beside itself under two names now and then.
-            found.setdefault(_digest(node), (path, kernels.read(path, node.size, head)))
+            found.setdefault(node.sha256(), (path, kernels.read(path, node.size, head)))
     if not found:
         raise VerifyError("there is no kernel image in it", where=origin, hint="such as vmlinuz or bzImage")
     if len(found) > 1:
@@ -203,16 +203,9 @@ def _packages(folder: Path, release: str) -> tuple[Path, ...]:
 
 
 def _identity(image: Node, modules: Tree, packages: tuple[Path, ...]) -> str:
-    digest = hashlib.sha256(_digest(image))
+    digest = hashlib.sha256(image.sha256())
     for path, node in modules.items():
-        digest.update(path.encode(errors="surrogateescape") + b"\0" + _digest(node))
+        digest.update(path.encode(errors="surrogateescape") + b"\0" + node.sha256())
     for package in packages:
         digest.update(f"{package.name} {sha256_file(package)}\n".encode())
     return digest.hexdigest()
-
-
-def _digest(node: Node) -> bytes:
-    digest = hashlib.sha256()
-    for piece in node.pieces():
-        digest.update(piece)
-    return digest.digest()

@@ -302,8 +302,8 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """A key that holds a table."""
+class _Nested:
+    """A key with keys of its own; it may always be absent."""
 
     name: str
     about: str
@@ -312,8 +312,14 @@ class Section:
 
     @property
     def needed(self) -> bool:
-        """Tables may always be absent."""
+        """No key of this kind is."""
         return False
+
+
+class Section(_Nested):
+    """A key that holds a table."""
+
+    __slots__ = ()
 
     def open(self, table: toml.Table) -> toml.Table:
         """Return the table; an absent one is like an empty one."""
@@ -324,19 +330,10 @@ class Section:
         return {"description": self.about, **self.shape.schema()}
 
 
-@dataclass(frozen=True, slots=True)
-class Many:
+class Many(_Nested):
     """A key that holds a list of tables: ``[[name]]``."""
 
-    name: str
-    about: str
-    shape: Shape
-    example: str = ""
-
-    @property
-    def needed(self) -> bool:
-        """Lists may always be absent."""
-        return False
+    __slots__ = ()
 
     def open(self, table: toml.Table) -> tuple[toml.Table, ...]:
         """Return the tables."""

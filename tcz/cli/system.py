@@ -69,3 +69,41 @@ def cache_clean(parts: tuple[str, ...]) -> None:
 
     deleted = cachefiles.clean(Dirs.from_env(), parts)
     click.echo(f"{clikit.size_text(sum(part.size for part in deleted))} freed")
+
+
+@cache.command(
+    "prune",
+    examples=[
+        "tcz cache prune --dry-run             what nothing has used for 30 days",
+        "tcz cache prune --unused 7 initrds    of one part, for a week",
+    ],
+    codes=[2],
+)
+@click.argument("parts", nargs=-1, metavar="[PART]...")
+@click.option(
+    "--unused",
+    "days",
+    type=click.IntRange(min=1),
+    default=30,
+    metavar="DAYS",
+    show_default=True,
+    help="Delete what nothing has read or written for so many days.",
+)
+@click.option("--dry-run", is_flag=True, help="Tell what would be deleted, and delete nothing.")
+@clikit.json_option
+def cache_prune(parts: tuple[str, ...], days: int, dry_run: bool, as_json: bool) -> None:
+    """Delete what has not been used for a while; refused while something is built."""
+    import time
+
+    from tcz import cachefiles
+    from tcz.paths import Dirs
+
+    found = cachefiles.prune(Dirs.from_env(), days, parts, now=time.time(), dry_run=dry_run)
+    if as_json:
+        clikit.echo_json(found)
+        return
+    if dry_run:
+        rows = [(f"{one.part}/{one.name}", clikit.size_text(one.size), f"{one.days} days") for one in found]
+        clikit.echo_lines(clikit.columns(rows) if rows else ())
+    done = "would be freed" if dry_run else "freed"
+    click.echo(f"{clikit.size_text(sum(one.size for one in found))} {done}")

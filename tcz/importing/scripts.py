@@ -26,29 +26,31 @@ _LONGEST = 20_000
 _BEGIN = re.compile(r"#\s*Automatically added by (\S+?)(?:/\S*)?\s*$")
 _END = re.compile(r"#\s*End automatically added section")
 
-#: Sections of debhelper's tools with nothing to do for an extension, and why.
-_SECTIONS: Final = {
-    "dh_installsystemd": "no systemd here",
-    "dh_installsystemduser": "no systemd here",
-    "dh_systemd_enable": "no systemd here",
-    "dh_systemd_start": "no systemd here",
-    "dh_installinit": "services are started by the name in /etc/sysconfig/services or bootlocal.sh",
-    "dh_installdebconf": "no debconf here",
-    "dh_ucf": "configuration files are copied where they are missing",
-    "dh_installtmpfiles": "done by the start-up script",
-    "dh_installsysusers": "done by the start-up script",
-    "dh_makeshlibs": "the loader of extensions runs ldconfig",
-    "dh_python3": "byte code is compiled when it is used",
-    "pybuild": "byte code is compiled when it is used",
-    "dh_installdeb": "only for upgrades",
-    "dh_installmenu": "no menu here",
-    "dh_installman": "no index of manual pages here",
-    "dh_installmodules": "the loader of extensions runs depmod",
-    "dh_installudev": "rules are read at boot",
-    "dh_apparmor": "no AppArmor profiles are loaded",
-    "dh_bugfiles": "nothing to do",
-    "dh_lisp": "nothing to do",
-}
+#: Sections of debhelper's tools with nothing to do for an extension.
+_SECTIONS: Final = frozenset(
+    {
+        "dh_installsystemd",  # no systemd here
+        "dh_installsystemduser",  # no systemd here
+        "dh_systemd_enable",  # no systemd here
+        "dh_systemd_start",  # no systemd here
+        "dh_installinit",  # services are started by the name in /etc/sysconfig/services or bootlocal.sh
+        "dh_installdebconf",  # no debconf here
+        "dh_ucf",  # configuration files are copied where they are missing
+        "dh_installtmpfiles",  # done by the start-up script
+        "dh_installsysusers",  # done by the start-up script
+        "dh_makeshlibs",  # the loader of extensions runs ldconfig
+        "dh_python3",  # byte code is compiled when it is used
+        "pybuild",  # byte code is compiled when it is used
+        "dh_installdeb",  # only for upgrades
+        "dh_installmenu",  # no menu here
+        "dh_installman",  # no index of manual pages here
+        "dh_installmodules",  # the loader of extensions runs depmod
+        "dh_installudev",  # rules are read at boot
+        "dh_apparmor",  # no AppArmor profiles are loaded
+        "dh_bugfiles",  # nothing to do
+        "dh_lisp",  # nothing to do
+    }
+)
 #: Commands without an effect that an extension could miss.
 _HARMLESS: Final = frozenset(
     (
@@ -250,11 +252,6 @@ def sections(script: str) -> tuple[str, ...]:
     return tuple(
         dict.fromkeys(found[1] for line in script.splitlines() if (found := _BEGIN.match(line.strip())))
     )
-
-
-def why_nothing(tool: str) -> str | None:
-    """Return why nothing needs doing of what a debhelper tool added; ``None`` for other tools."""
-    return _SECTIONS.get(tool)
 
 
 # -- shell, as far as it is needed ----------------------------------------------------------------

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 _MAGIC: Final = 0xB007F457
 _VERSION: Final = 0x00020001
 _PREFIX, _VALUES, _CHILDREN = 0x80000000, 0x40000000, 0x20000000
-_ASCII: Final = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from tcz import gobuild, recipe_graph, tar
 from tcz.layout import read_back
-from tcz.model import CargoLock, Crate, ResolvedSource
 from tcz.sbom import bill
-from tcz.sources.cargo import CRATES
 from tcz.squashfs import image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from tcz.gobuild import CompiledModule
     from tcz.model import Built, BuiltPackage
@@ -41,17 +38,17 @@ def bill_of(workshop: Workshop, name: str, reporter: Reporter, *, closure: bool)
         for count, built in enumerate(builds.values()):
             step.progress(count, len(builds))
             step.detail(built.recipe)
-            found.append(_contents(workshop, built, order))
+            found.append(_contents(built, order))
     return bill.make(name, wanted, order, found, workshop.builder.epoch)
 
 
-def _contents(workshop: Workshop, built: Built, names: Sequence[str]) -> bill.Contents:
+def _contents(built: Built, names: Sequence[str]) -> bill.Contents:
     programs = {
         package.name: _modules(package)
         for package in built.packages
         if package.name in names and _uses_go(built)
     }
-    return bill.Contents(built=built, programs=programs, crates=tuple(_crates(workshop, built)))
+    return bill.Contents(built=built, programs=programs, crates=built.libraries)
 
 
 def _uses_go(built: Built) -> bool:
@@ -80,30 +77,3 @@ def _tree(package: BuiltPackage) -> Tree:
             return tar.read(package.path)
         case "extension":
             return image.read(package.path)
-
-
-def _crates(workshop: Workshop, built: Built) -> Iterator[ResolvedSource]:
-    """Yield the crates that the locks of a recipe name; those among its own sources are told already."""
-    recipe = workshop.recipes.get(built.recipe)
-    if not any(isinstance(source, Crate | CargoLock) for source in recipe.sources):
-        return
-    ready, _ = workshop.prepared(recipe.name)
-    own = {(one.name, one.version) for one in built.sources if one.kind == "crate"}
-    binds = ready.fetched.binds if ready.fetched else ()
-    for bind in (bind for bind in binds if bind.inside == CRATES):
-        for folder in sorted(bind.host.iterdir()):
-            digest = json.loads((folder / ".cargo-checksum.json").read_text())["package"]
-            name, version = _name_and_version(folder.name)
-            if (name, version) not in own:
-                yield ResolvedSource(
-                    kind="crate", name=name, version=version, hash=f"sha256:{digest}", origin=f"crate:{name}"
-                )
-
-
-def _name_and_version(folder: str) -> tuple[str, str]:
-    """Split ``serde-json-1.0.2-rc.1``: the version begins at the first hyphen before a digit and a dot."""
-    parts = folder.split("-")
-    for n in range(1, len(parts)):
-        if parts[n][:1].isdigit() and "." in parts[n]:
-            return "-".join(parts[:n]), "-".join(parts[n:])
-    return folder, ""

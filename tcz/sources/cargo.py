@@ -7,7 +7,6 @@ names as a folder that it can only read, and a configuration that knows nothing 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcz.buildroot import remove_tree
+from tcz.crates import CACHE, CRATES, FOLDER, identity
 from tcz.errors import ConfigError, FetchError, VerifyError
 from tcz.model import CargoLock, Crate, ResolvedSource
 from tcz.sandbox import PATH, Bind
@@ -37,9 +37,8 @@ if TYPE_CHECKING:
     from tcz.sources.part import Part
     from tcz.store import Store
 
-#: Where a build finds the crates that it needs, and cargo the configuration that says so: cargo looks
-#: for .cargo/config.toml in all folders above the one it runs in.
-CRATES = "/build/crates"
+#: Where cargo finds the configuration that says where crates are: it looks for .cargo/config.toml in all
+#: folders above the one it runs in.
 CONFIG = "/build/.cargo/config.toml"
 
 _FETCH_ROOT = ("cargo-web",)
@@ -176,15 +175,14 @@ class CargoSources:
         locked = [part for part in parts if isinstance(part, CratePart | LockPart)]
         if not locked:
             return ()
-        text = "\n".join(sorted(f"{part.resolved.kind} {part.resolved.hash}" for part in locked))
-        folder = self._dirs.cache_folder("cargo") / hashlib.sha256(text.encode()).hexdigest()[:32]
+        folder = self._dirs.cache_folder(CACHE) / identity(part.resolved for part in locked)
         if not folder.is_dir():
             with self._scratch() as scratch:
                 self._make(parts, scratch)
                 if not folder.exists():
                     (scratch / "result").rename(folder)
         return (
-            Bind(host=folder / "crates", inside=CRATES),
+            Bind(host=folder / FOLDER, inside=CRATES),
             Bind(host=folder / "config.toml", inside=CONFIG),
         )
 
@@ -287,7 +285,7 @@ class CargoSources:
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
         """Give a folder beside the results, removed afterwards."""
-        folder = Path(tempfile.mkdtemp(prefix=".new-", dir=self._dirs.cache_folder("cargo")))
+        folder = Path(tempfile.mkdtemp(prefix=".new-", dir=self._dirs.cache_folder(CACHE)))
         try:
             for name in ("cargo", "src", "tmp"):
                 (folder / name).mkdir()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from tcz.buildroot import remove_tree
 from tcz.errors import FetchError
 from tcz.model import GoModule, GoToolchain, ResolvedSource
+from tcz.paths import mark_used
 from tcz.sandbox import PATH, Bind
 from tcz.sources.gohash import check_zip, hash_zip
 from tcz.sources.part import place
@@ -138,6 +139,7 @@ class GoSources:
         if not folder.is_dir():
             with self._reporter.step(f"fetching Go {source.version}"):
                 self._make_toolchain(source, folder)
+        mark_used(folder)
         return ToolchainPart(source=source, resolved=resolve(source), folder=folder)
 
     def _make_toolchain(self, source: GoToolchain, folder: Path) -> None:
@@ -166,6 +168,7 @@ class GoSources:
         text = repr((source, toolchain.source.sum if toolchain else ""))
         done = self._dirs.cache / "gomod" / "done" / hashlib.sha256(text.encode()).hexdigest()[:32]
         if done.exists() and file.is_file():
+            mark_used(done)
             return part
         self.module_cache.mkdir(parents=True, exist_ok=True)
         with self._scratch("gomod") as scratch:

@@ -30,7 +30,6 @@ ZSTD_LEVEL: Final = 15
 LZ4_LEVEL: Final = 12
 _XZ_PRESET: Final = 6
 _XZ_MEMORY: Final = 64 << 20
-_LZ4_FAST: Final = 0
 _LZ4_LEGACY: Final = 1
 _LZMA_HEADER: Final = Struct("<BIQ")
 

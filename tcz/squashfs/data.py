@@ -219,10 +219,7 @@ def _keys(node: Node) -> Iterator[object]:
     """Give what tells that two contents are the same: the same region of a file, the same hash."""
     if isinstance(node.data, FileRef):
         yield (os.fspath(node.data.path), node.data.offset, node.data.size)
-    digest = hashlib.sha256()
-    for piece in node.pieces():
-        digest.update(piece)
-    yield digest.digest()
+    yield node.sha256()
 
 
 def _steps(pieces: Iterator[bytes], step: int) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from remaster import base as bases
-from remaster import extract, fetch, foreign, hooks, image, supply
+from remaster import extract, fetch, foreign, hooks, image, initrds, supply
 from remaster.survey import look
 from tcz import cpio
 from tcz.errors import ConfigError, FetchError, ToolkitError, VerifyError
@@ -77,7 +77,7 @@ class Maker:
         self, origin: Path | str, variant: Any = VARIANT, *, kernel: str | None = None, **more: Any
     ) -> Any:
         self.count += 1
-        found = foreign.open_foreign(str(origin))
+        found = foreign.open_foreign(str(origin), dirs=self.dirs)
         spec = foreign.spec_for(found, foreign.kernel_package(found, variant, kernel))
         request = image.Request(
             variant=variant,
@@ -107,7 +107,7 @@ def test_a_container_host_upon_an_official_image(maker: Maker, tmp_path: Path, s
     survey = found.survey
     assert survey.manifest is not None
     assert survey.manifest.base == "tinycore-16.1"
-    assert survey.manifest.edits == ("cgroup2", "kernel-waits", "serial-login", "services")
+    assert survey.manifest.edits == ("cgroup2", "kernel-waits", "network", "serial-login", "services")
     assert survey.kernel is not None
     assert (survey.kernel.value, [fact.value for fact in survey.modules]) == ("6.12.117", ["6.1"])
     assert {loader.firmware for loader in survey.loaders} == {"bios", "uefi"}
@@ -201,7 +201,9 @@ def test_floe_in_two_archives(maker: Maker, tmp_path: Path) -> None:
 
     def made(name: str, mode: Any, **changes: Any) -> bytes:
         request = replace(floe.request_for(tmp_path / name, **changes), mode=mode)
-        return image.make_initrd(image.prepare(request, maker.shelf), maker.dirs)[0].read_bytes()
+        job = image.prepare(request, maker.shelf)
+        with initrds.making(job, maker.dirs, initrds.laid(job)) as initrd:
+            return initrd.read_bytes()
 
     whole, first = made("a.iso", "repack"), made("b.iso", "append")
     second = made("c.iso", "append", optional=())
@@ -421,6 +423,59 @@ def test_a_release_by_name(upstream: Upstream, dirs: Dirs) -> None:
         fetch.distribution("15.x", there, dirs, SilentReporter(), update=False)
 
 
+class Told(SilentReporter):
+    """Keeps warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+def test_pins_of_a_release(
+    upstream: Upstream, dirs: Dirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody vouched for is told; once pinned, nothing else is built upon."""
+    monkeypatch.setattr(fetch, "PINS", tmp_path / "none.toml")
+    there = (Remote(address=upstream.address),)
+    own, path = fetch.own_pins(dirs), "16.x/x86_64/release/distribution_files/vmlinuz64"
+    first = hashlib.sha256(upstream.answers[path]).hexdigest()  # type: ignore[arg-type]
+
+    def get(*, update: bool = False) -> list[str]:
+        told = Told()
+        fetch.distribution("16.x", there, dirs, told, update=update)
+        return told.warnings
+
+    (warning,) = get()
+    assert "the sha256 of corepure64.gz and vmlinuz64 of Tiny Core 16.x is not pinned" in warning
+    with pytest.raises(VerifyError, match="nothing is pinned"):
+        fetch.pin("16.x", there, dirs, SilentReporter(), into=own, expected={"vmlinuz64": "0" * 64})
+    assert not own.exists()
+    expected = {"vmlinuz64": first}
+    added = fetch.pin("16.x", there, dirs, SilentReporter(), into=own, expected=expected)
+    assert {one.name: one.version for one in added} == {"vmlinuz64": "16.1", "corepure64.gz": "16.1"}
+    assert fetch.read(own) == added
+    assert fetch.pin("16.x", there, dirs, SilentReporter(), into=own) == ()
+    assert get() == []
+
+    new = standins.kernel_image("6.12.99-tinycore64")
+    upstream.answers[path] = new
+    upstream.answers[f"{path}.md5.txt"] = hashlib.md5(new).hexdigest().encode() + b"  vmlinuz64\n"  # noqa: S324
+    assert get() == []
+    with pytest.raises(VerifyError, match="is none that is pinned") as caught:
+        get(update=True)
+    assert first in (caught.value.why or "")
+    (second,) = fetch.pin("16.x", there, dirs, SilentReporter(), into=own, update=True)
+    assert second.sha256 == hashlib.sha256(new).hexdigest()
+    assert get(update=True) == []
+    assert set(fetch.pinned("16.x", dirs)["vmlinuz64"]) == {first, second.sha256}
+    assert fetch.pinned("17.x", dirs) == {}
+    own.write_text(own.read_text().replace(first, "short"))
+    with pytest.raises(ConfigError, match="known files of Tiny Core"):
+        get()
+
+
 def test_files_that_are_no_packages(tmp_path: Path) -> None:
     (tmp_path / "bad.tcz").write_bytes(b"nonsense")
     with pytest.raises(VerifyError, match="squashfs"):
@@ -428,3 +483,75 @@ def test_files_that_are_no_packages(tmp_path: Path) -> None:
     for name in ("absent.tcz", "bad", "we ird.tcz"):
         with pytest.raises(ConfigError, match="is no package"):
             supply.named(tmp_path / name)
+
+
+# -- what is not done twice -----------------------------------------------------------------------
+
+
+class Work:
+    """Notes what is unpacked, packed and read of bases, each of which takes long."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.done: list[tuple[str, int]] = []
+
+        def watched(what: str, module: Any, name: str) -> None:
+            really = getattr(module, name)
+
+            def noted(data: Any, *more: Any, **options: Any) -> Any:
+                self.done.append((what, len(data) if isinstance(data, bytes) else 0))
+                return really(data, *more, **options)
+
+            monkeypatch.setattr(module, name, noted)
+
+        watched("packed", cpio, "compress")
+        watched("unpacked", cpio, "expand")
+        watched("written", writer, "write")
+        watched("looked", look, "examine_medium")
+
+    def taken(self) -> list[tuple[str, int]]:
+        found, self.done = self.done, []
+        return found
+
+
+def put_extra(shelf: floe.Shelf, text: bytes) -> None:
+    """Put another package ``extra`` on the shelf: one that lies on the medium."""
+    path = package(shelf.folder / "extra.tcz")
+    writer.write(Tree({"usr/local/share/extra": regular(text * 9000)}), path, SquashOptions(), epoch=0)
+    md5 = hashlib.md5(path.read_bytes()).hexdigest()  # noqa: S324 - as Tiny Core has it
+    path.with_name("extra.tcz.md5.txt").write_text(f"{md5}  extra.tcz\n")
+    path.with_name("extra.tcz.info").unlink()
+    shelf.put("extra", "extension", path)
+
+
+def content_of(examined: Examined) -> dict[str, str]:
+    return {path: node.sha256() for path, node in examined.medium.files.items() if node.is_file}
+
+
+@pytest.mark.parametrize("mode", ["layers", "append"])
+def test_a_changed_package_on_the_medium_packs_nothing(
+    maker: Maker, tmp_path: Path, mode: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What did not change is neither unpacked, packed nor looked at: the small initrd of its own is made."""
+    iso = standins.official_iso(tmp_path, "cde")
+    put_extra(maker.shelf, b"first")
+    first = content_of(maker.make(iso, kernel="base", mode=mode))
+    kept = maker.dirs.cache / "initrds"
+    before = {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in kept.iterdir()}
+    assert len(before) == (2 if mode == "layers" else 0)
+    put_extra(maker.shelf, b"second")
+
+    work = Work(monkeypatch)
+    made = image.make(maker.job(iso, kernel="base", mode=mode), maker.dirs, SilentReporter())
+    assert made.changed
+    ((what, size),) = work.taken()
+    assert what == "packed"
+    assert size < 60_000
+    assert {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in kept.iterdir()} == before
+    second = content_of(look.examine(made.outputs.image))
+    assert {path for path in first if first[path] != second[path]} == {
+        "boot/corepure64.gz",
+        "cde/optional/extra.tcz",
+        "cde/optional/extra.tcz.md5.txt",
+        "manifest.json",
+    }
+    assert first.keys() == second.keys()

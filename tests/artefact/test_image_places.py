@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from remaster import estimate, formats, image
-from remaster.initrds import make_initrd
+from remaster import formats, image
 from remaster.memory import MIB
 from tcz.errors import CheckError, ConfigError
 from tcz.paths import Dirs
@@ -163,8 +162,7 @@ def test_two_packages_with_one_file(tmp_path: Path) -> None:
 def test_budgets_and_what_is_told_before(tmp_path: Path) -> None:
     dirs = Dirs(cache=tmp_path / "cache", config=tmp_path, state=tmp_path)
     job = job_for(tmp_path)
-    initrd, _ = make_initrd(job, dirs)
-    told = estimate.estimate(job, initrd)
+    told = image.estimated(job, dirs)
     assert {one.name: one.place for one in told.table} == {
         **dict.fromkeys(("modules-6.1", "foo"), "builtin"),
         "libfoo": "root",

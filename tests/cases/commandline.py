@@ -209,6 +209,27 @@ def interrupt_when(process: Any, there: Callable[[], bool], *signals: int) -> tu
     return out, err
 
 
+def become(
+    main: Callable[[], object], words: Sequence[str], *, folder: Path, env: Mapping[str, str], said: Path
+) -> int:
+    """Turn this process, which is lost then, into a command that tells all in ``said``; return its status."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    tempfile.tempdir = None
+    sys.stdout = sys.stderr = said.open("w", errors="backslashreplace")
+    for number in (1, 2):
+        os.dup2(sys.stdout.fileno(), number)
+    sys.argv = list(words)
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    finally:
+        sys.stdout.flush()
+    return 0
+
+
 def lines_of(text: str, words: Sequence[str]) -> list[str]:
     """Return for each of ``words`` the first line that holds it."""
     return [

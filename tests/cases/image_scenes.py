@@ -10,8 +10,6 @@ import os
 import re
 import shutil
 import signal
-import sys
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -24,7 +22,7 @@ from remaster.formats import disk
 from remaster.iso import IsoPlan, write_iso
 from tcz.store import sha256_file
 from tests.artefact.test_image_formats import CORE, stocked
-from tests.cases.commandline import Home
+from tests.cases.commandline import Home, become
 from tests.unit import standins
 from tests.unit.mirror_made import quick_folder
 
@@ -123,27 +121,14 @@ class Stage:
 
     def _run(self, which: str, said: Path) -> int:
         """Run ``remaster`` in this process, which is lost then. What it builds from is on the shelf."""
-        os.chdir(self.top)
-        os.environ.clear()
-        os.environ.update(self.home.env(TMPDIR=str(self.top / "tmp")))
-        tempfile.tempdir = None
-        sys.stdout = sys.stderr = said.open("w")
-        for number in (1, 2):
-            os.dup2(sys.stdout.fileno(), number)
         wish.supplier = lambda *_: self.shelf  # type: ignore[assignment]
         # Nobody puts anything on these disks: less to write and to hash.
         disk._SPARE = 1 << 20  # type: ignore[misc]
         if self.blind:
             image.need_space = initrds.need_space = lambda *_: None  # type: ignore[assignment]
         words = ("--variant", f"./{which}.toml", "--output", f"{OUT}/x.iso", *_USUAL, *SCENES[self.name])
-        sys.argv = ["remaster", "build", *words]
-        try:
-            cli.main()
-        except SystemExit as end:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            return int(end.code or 0)
-        return 0
+        env = self.home.env(TMPDIR=str(self.top / "tmp"))
+        return become(cli.main, ("remaster", "build", *words), folder=self.top, env=env, said=said)
 
     def look(self) -> None:
         """Look at what an ended build left, as a user does."""

@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import stat
-import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -32,7 +31,7 @@ from tcz.mirror.upstream import FolderUpstream
 from tcz.mirror.verify import verify
 from tcz.paths import Dirs
 from tcz.run import HostRunner
-from tests.cases.commandline import Home
+from tests.cases.commandline import Home, become
 from tests.unit import powercut
 from tests.unit.mirror_made import BRANCH, QUIET, added, begun, package, quick_folder
 from tests.unit.repository_made import index, put
@@ -386,20 +385,7 @@ def adopting() -> Iterator[None]:
 
 def run_here(folder: Path, env: Mapping[str, str], words: tuple[str, ...], said: Path) -> int:
     """Run ``tcz mirror`` in this process, which is lost then; return its status."""
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(env)
-    with said.open("w") as out:
-        os.dup2(out.fileno(), 1)
-        os.dup2(out.fileno(), 2)
-    sys.argv = ["tcz", "mirror", *words]
-    try:
-        cli.main()
-    except SystemExit as end:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        return int(end.code or 0)
-    return 0
+    return become(cli.main, ("tcz", "mirror", *words), folder=folder, env=env, said=said)
 
 
 @contextmanager

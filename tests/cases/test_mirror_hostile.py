@@ -26,7 +26,7 @@ from tests.cases.commandline import Home
 from tests.cases.mirror_scenes import run_here
 from tests.unit.mirror_made import BRANCH, QUIET, added, begun, package, quick_folder
 from tests.unit.repository_made import TCZ, index, put
-from tests.unit.test_mirror_hostile import INDEXES
+from tests.unit.test_mirror_hostile import INDEXES, spoiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,15 +87,7 @@ SYNC = ("sync", "--all", "--from", "theirs")
 
 @pytest.mark.parametrize("case", INDEXES)
 def test_index_files(case: str, home: Home) -> None:
-    name, data, words = INDEXES[case]
-    folder = home.folder / "theirs" / TCZ
-    (folder / f"{name.removesuffix('.gz')}.gz").unlink()
-    if data is None:
-        with (folder / name).open("wb") as file:
-            file.truncate((1 << 28) + 1)
-    else:
-        (folder / name).write_bytes(data)
-    refused(home, words, *SYNC)
+    refused(home, spoiled(home.folder / "theirs" / TCZ, case), *SYNC)
 
 
 LIST = b"{}\n"

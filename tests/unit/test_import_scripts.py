@@ -14,7 +14,7 @@ from tcz.importing.accounts import (
     parse_tmpfiles,
     place_lines,
 )
-from tcz.importing.scripts import Link, effects_of, sections, why_nothing
+from tcz.importing.scripts import Link, effects_of, sections
 
 POSTINST = """#!/bin/sh
 set -e
@@ -85,8 +85,6 @@ def test_a_whole_script() -> None:
     ]
     assert {note.verdict for note in found.notes} == {"by-hand"}
     assert sections(POSTINST) == ("dh_installsystemd", "dh_strange")
-    assert why_nothing("dh_installsystemd") == "no systemd here"
-    assert why_nothing("dh_strange") is None
 
 
 def test_other_languages_are_told() -> None:

@@ -101,16 +101,21 @@ INDEXES = {
 }
 
 
-@pytest.mark.parametrize("case", INDEXES)
-def test_hostile_index_files(case: str, top: Path) -> None:
+def spoiled(folder: Path, case: str) -> str:
+    """Put a hostile index file into a repository; return the words of the error that it deserves."""
     name, data, words = INDEXES[case]
-    folder = top / "theirs" / TCZ
     (folder / f"{name.removesuffix('.gz')}.gz").unlink()
     if data is None:
         with (folder / name).open("wb") as file:
             file.truncate((1 << 28) + 1)
     else:
         (folder / name).write_bytes(data)
+    return words
+
+
+@pytest.mark.parametrize("case", INDEXES)
+def test_hostile_index_files(case: str, top: Path) -> None:
+    words = spoiled(top / "theirs" / TCZ, case)
     assert words in synced(top)
     assert unchanged(Mirror(top / "m"))
 

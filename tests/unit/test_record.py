@@ -41,11 +41,17 @@ def built(folder: Path) -> Built:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(sources, max_size=3), st.lists(sources, max_size=3), st.text())
+@given(*(st.lists(sources, max_size=3) for _ in range(3)), st.text())
 def test_round_trip(
-    tmp_path: Path, used: list[ResolvedSource], root: list[ResolvedSource], text: str
+    tmp_path: Path,
+    used: list[ResolvedSource],
+    root: list[ResolvedSource],
+    crates: list[ResolvedSource],
+    text: str,
 ) -> None:
-    value = replace(built(tmp_path), sources=tuple(used), root=tuple(root), summary=text)
+    value = replace(
+        built(tmp_path), sources=tuple(used), root=tuple(root), libraries=tuple(crates), summary=text
+    )
     record.write(value)
     assert record.read(tmp_path) == value
 

@@ -28,6 +28,9 @@ def facts() -> Facts:
         name="foo", form="extension", path=Path("foo.tcz"), sha256=SHA, size=1, installed=2, needs=("lib",)
     )
     source = ResolvedSource(kind="mirror", name="foo", version="1", hash=f"sha256:{SHA}", origin="folder:x")
+    crate = ResolvedSource(
+        kind="crate", name="itoa", version="1.0.2", hash=f"sha256:{SHA}", origin="crate:itoa"
+    )
     root = ResolvedSource(
         kind="debian-binary", name="gcc", version="4:14", hash=f"sha256:{SHA}", origin="gcc"
     )
@@ -43,6 +46,7 @@ def facts() -> Facts:
         license="MIT",
         homepage="https://foo.example",
         summary="Foo",
+        libraries=(crate,),
     )
     asked = Asked(
         variant_files=(VariantFile(name="mine.toml", sha256=SHA),),
@@ -71,6 +75,7 @@ def facts() -> Facts:
             files=(("x.iso", SHA),),
         ),
         asked=asked,
+        early=("kernel/x86/microcode/GenuineIntel.bin",),
     )
 
 
@@ -84,7 +89,10 @@ def test_what_is_written_is_read_back() -> None:
     assert (found.variant, found.kernel, found.boot_codes) == ("mine", "6.18", ("cde",))
     assert (found.packages[0].name, found.packages[0].needs) == ("foo", ("lib",))
     assert found.build("foo").sources == facts().parts[0].built.sources
+    assert [one.name for one in found.build("foo").libraries] == ["itoa"]
+    assert found.build("foo").libraries == facts().parts[0].built.libraries
     assert found.edits[0].files == ("etc/inittab",)
+    assert found.early == facts().early
     assert found.origin is not None
     assert found.origin.files == (("x.iso", SHA),)
     assert [root.digest for root in found.roots] == [found.build("foo").build_root]
@@ -108,7 +116,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(places(PLAIN)), _JSON)
 def test_anything_in_any_place(place: tuple[Any, ...], value: Any) -> None:
     document = copy.deepcopy(PLAIN)
@@ -120,7 +128,7 @@ def test_anything_in_any_place(place: tuple[Any, ...], value: Any) -> None:
         assert recorded.loads(json.dumps(document), "x").text
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.text(max_size=40) | st.just("[" * 100_000) | st.just("[]") | st.just(TEXT[:-20]))
 def test_what_is_no_manifest(text: str) -> None:
     with pytest.raises(ToolkitError):
@@ -184,7 +192,7 @@ def test_differences_name_what_and_how() -> None:
 
 
 @given(st.binary(max_size=20), st.binary(max_size=20))
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2)
 def test_hashes_of_contents(one: bytes, other: bytes) -> None:
     for mode in (0o644, 0o600):
         same = asking.hash_of(one, mode, "x") == asking.hash_of(other, mode, "x")

@@ -8,10 +8,14 @@ import pytest
 
 from tcz.errors import BuildError, ConfigError
 from tcz.model import Device, OwnerRule, PackageSpec
-from tcz.stage import claim, glob_pattern, lost_bits, scan, tree_from_folder, tree_of, with_startup
-from tcz.tree import listing
+from tcz.stage import claim, glob_pattern, lost_bits, scan, tree_of, with_startup
+from tcz.tree import Tree, listing
 
 EPOCH = 1735689600
+
+
+def tree_from_folder(dest: Path, spec: PackageSpec, epoch: int) -> Tree:
+    return tree_of(dest, claim(scan(dest), [spec])[spec.name], spec, epoch)
 
 
 def stage(dest: Path, *paths: str) -> Path:

@@ -365,12 +365,14 @@ def _starts(foreign: Foreign) -> plan.Starts:
     defaults = [one for one in foreign.examined.survey.entries if one.default]
     chosen = next((one for one in defaults if one.program == "isolinux"), next(iter(defaults), None))
     initrds, kernel = foreign.examined.initrds, foreign.examined.kernel
+    roots = {one.path for one in foreign.examined.survey.initrds if one.root}
+    named = [f"/{path}" for path in sorted(initrds, key=lambda path: path not in roots)]
     usual = plan.Starts()
     label = chosen.label if chosen is not None and re.fullmatch(r"[A-Za-z0-9_-]{1,16}", chosen.label) else ""
     own = {NORMAL, "help", *STANDARD}
     return plan.Starts(
         kernel=f"/{kernel}" if kernel.startswith("boot/") else usual.kernel,
-        initrd=f"/{initrds[0]}" if initrds and initrds[0].startswith("boot/") else "/boot/core.gz",
+        initrd=named[0] if named and named[0].startswith("/boot/") else "/boot/core.gz",
         label=label if label and label not in own else "core",
         words=() if chosen is None else chosen.words,
         serial=_is_own(foreign),

@@ -107,7 +107,7 @@ def test_a_container_host_upon_an_official_image(maker: Maker, tmp_path: Path, s
     survey = found.survey
     assert survey.manifest is not None
     assert survey.manifest.base == "tinycore-16.1"
-    assert survey.manifest.edits == ("cgroup2", "kernel-waits", "serial-login", "services")
+    assert survey.manifest.edits == ("cgroup2", "kernel-waits", "network", "serial-login", "services")
     assert survey.kernel is not None
     assert (survey.kernel.value, [fact.value for fact in survey.modules]) == ("6.12.117", ["6.1"])
     assert {loader.firmware for loader in survey.loaders} == {"bios", "uefi"}

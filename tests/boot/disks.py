@@ -30,7 +30,7 @@ def _ext4(path: Path, label: str, size: int) -> Path:
 
 
 def _debugfs(path: Path, command: str, *, write: bool = True) -> str:
-    words = ["/sbin/debugfs", *(["-w"] if write else []), "-R", command, path]
+    words = ["/sbin/debugfs", *(["-w"] if write else []), "-R", command, str(path)]
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
 

@@ -20,6 +20,7 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 FUNCTIONS = RECIPES / "floe-base/files/etc/init.d/service-functions"
 DOCKER = RECIPES / "docker/files/init.d-docker"
 PODMAN = RECIPES / "podman/files/init.d-podman"
+LIBRARY = RECIPES / "container-host/files/usr/local/lib/container-host"
 BUSYBOX = shutil.which("busybox")
 #: What the control group of any process has in it, in the place of a container's name.
 ID = "0::"
@@ -59,7 +60,8 @@ class Place:
         functions = self.root / "service-functions"
         text = FUNCTIONS.read_text().replace("\nPATH=", f"\nPATH={os.environ['PATH']}\n: ", 1)
         functions.write_text(text)
-        lines = script.read_text().replace("/etc/init.d/service-functions", str(functions)).splitlines()
+        text = script.read_text().replace("/etc/init.d/service-functions", str(functions))
+        lines = text.replace("/usr/local/lib/container-host", str(LIBRARY)).splitlines()
         end = max(number for number, line in enumerate(lines) if line == "}") + 1
         body = "\n".join(lines[:end])
         done = subprocess.run(

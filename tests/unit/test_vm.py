@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from remaster.vm import Machine, MachineError, MachineSpec, Wiring, find_firmware, free_port, qemu_argv
+from remaster.qmp import MachineError
+from remaster.vm import Machine, MachineSpec, Wiring, find_firmware, free_port, qemu_argv
 from tcz.errors import ConfigError, MissingToolError
 from tcz.run import HostRunner
 

@@ -74,6 +74,19 @@ class Word:
         return f'"{text}"' if any(char in _SPACE for char in text) else text
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clash:
+    """A word that cannot stand where it does, for another is before it."""
+
+    word: Word
+    message: str
+    hint: str | None = None
+
+    def problem(self, where: str) -> Problem:
+        """Return the mistake, at a place."""
+        return Problem(where=where, message=self.message, hint=self.hint)
+
+
 def split(line: str) -> tuple[Word, ...]:
     """Return the words of a command line, double quotes taken off.
 
@@ -166,7 +179,7 @@ class BootCodes:
         problems: list[Problem] = []
         for word in words:
             problems += self._check_word(word, where, base)
-        problems += self._clashes(words, where)
+        problems += (clash.problem(f"{where}: {clash.word}") for clash in self.clashes(words))
         if problems:
             raise ConfigError("these boot codes cannot be used", problems)
 
@@ -223,28 +236,27 @@ class BootCodes:
             return "the floe base does not know this one", f"what it does in Tiny Core: {code.effect}"
         return _value_complaint(code, word.value)
 
-    def _clashes(self, words: Sequence[Word], where: str) -> list[Problem]:
-        problems = []
-        seen: list[str] = []
+    def clashes(self, words: Sequence[Word]) -> tuple[Clash, ...]:
+        """Return what cannot stand together in a command line."""
+        found: list[Clash] = []
+        seen: list[Word] = []
         for word in words:
             code = self._codes.get(word.key)
             if code is None:
                 continue
-            if word.key in seen and not code.repeatable:
-                problems.append(
-                    Problem(where=f"{where}: {word}", message=f"{word.key} is there twice; only one can work")
-                )
-            clashing = [other for other in seen if other in code.clashes]
-            problems += [
-                Problem(
-                    where=f"{where}: {word}",
-                    message=f"it clashes with {other}",
-                    hint=self._codes[other].effect,
-                )
-                for other in clashing
-            ]
-            seen.append(word.key)
-        return problems
+            if any(self._same(code, word, other) for other in seen):
+                message = f"{word.key} is there twice; only one can work"
+                found.append(Clash(word=word, message=message))
+            for other in dict.fromkeys(one.key for one in seen if one.key in code.clashes):
+                message = f"it clashes with {other}"
+                found.append(Clash(word=word, message=message, hint=self._codes[other].effect))
+            seen.append(word)
+        return tuple(found)
+
+    @staticmethod
+    def _same(code: BootCode, word: Word, other: Word) -> bool:
+        """Tell whether two words cannot both work."""
+        return word.key == other.key and not code.repeatable
 
 
 def _value_complaint(code: BootCode, value: str | None) -> tuple[str, str] | None:

@@ -48,7 +48,7 @@ from remaster.variant.model import DATA_LABEL, DATA_MIB, Place, Variant
 from remaster.variant.options import extended, set_options
 from remaster.variant.packages import ALL, PLACES, place_option
 from remaster.variant.parts import FileSpec
-from remaster.variant.reading import find, load, names, over
+from remaster.variant.reading import examined, find, load, mistakes, names, over
 
 __all__ = [
     "ALL",
@@ -58,12 +58,14 @@ __all__ = [
     "FileSpec",
     "Place",
     "Variant",
+    "examined",
     "extended",
     "file_option",
     "find",
     "joined",
     "load",
     "merge_files",
+    "mistakes",
     "names",
     "over",
     "override",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from remaster.variant import settings
 from remaster.variant.merging import joined, merge_files
 from remaster.variant.parts import Ground
-from tcz.errors import ConfigError, Problem
+from tcz.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,19 +16,15 @@ if TYPE_CHECKING:
     from remaster.variant.model import Variant
 
 
-def applied(variant: Variant, base: str) -> Variant:
-    """Return the variant with what its settings ask for.
+def applied(variant: Variant, base: str) -> tuple[Variant, tuple[Problem, ...]]:
+    """Return the variant with what its settings ask for, and what cannot be done.
 
-    Raises ``ConfigError`` for what cannot be done: a key that nothing in the image reads, a boot code that
-    is written as well, a package that has no place.
+    That is a key that nothing in the image reads, a boot code that is written as well.
     """
     ground = Ground(base=base, packages=(*variant.onboot, *variant.optional), services=variant.services)
     effects, problems = settings.effects(variant.settings, ground)
-    problems = (*problems, *_codes_twice(variant, effects.boot_codes))
-    if problems:
-        raise ConfigError(f"variant {variant.name} cannot be made", problems)
     files = {spec.path for spec in variant.files}
-    return replace(
+    made = replace(
         variant,
         # A file that is given outright counts.
         files=merge_files([spec for spec in effects.files if spec.path not in files], variant.files),
@@ -37,6 +33,7 @@ def applied(variant: Variant, base: str) -> Variant:
         boot_codes=(*variant.boot_codes, *effects.boot_codes),
         needed=effects.needed,
     )
+    return made, (*problems, *_codes_twice(variant, effects.boot_codes))
 
 
 def _codes_twice(variant: Variant, codes: tuple[str, ...]) -> Iterator[Problem]:
@@ -46,4 +43,5 @@ def _codes_twice(variant: Variant, codes: tuple[str, ...]) -> Iterator[Problem]:
         name = code.partition("=")[0]
         if name in written:
             message = f"the boot code {name}= and the key {keys[name]} say the same thing"
-            yield Problem(where=str(variant.origin or "variant"), message=message, hint=f"leave {name}= out")
+            word = next(word for word in variant.boot_codes if word.partition("=")[0] == name)
+            yield Problem(where=variant.where("boot-codes", word), message=message, hint=f"leave {name}= out")

@@ -12,6 +12,7 @@ from remaster.variant.documents import quoted
 from remaster.variant.menu import check_menu
 from remaster.variant.merging import joined, merge_files, override
 from remaster.variant.packages import merge_places
+from remaster.variant.reading import mistakes
 from tcz.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -85,7 +86,12 @@ def extended(
     ]
     if problems:
         raise ConfigError("a package cannot be added", problems)
-    variant = applied(replace(variant, onboot=joined(variant.onboot, packages)), base)
+    lines = {f"packages.onboot {name}": f"--package {name}" for name in packages} | dict(variant.lines)
+    lines |= {f"packages.place {name}": f"--place {name}={place}" for name, place in places}
+    added = replace(variant, onboot=joined(variant.onboot, packages), lines=tuple(lines.items()))
+    variant, refused = applied(added, base)
+    if refused:
+        raise mistakes(f"variant {variant.name}", refused)
     words = codes.parse(" ".join(boot_codes), where="--boot-code", base=base)
     together = override(variant.boot_codes, [str(word) for word in words])
     codes.parse(" ".join(together), where="--boot-code", base=base)
@@ -95,5 +101,5 @@ def extended(
         boot_codes=together,
         places=merge_places(variant.places, places),
     )
-    check_menu(whole, codes, base)
+    check_menu(whole, codes)
     return whole

@@ -58,7 +58,7 @@ class MachineSpec:
     virtio disks, ``data_disk`` one that keeps what is written. Disks are raw or qcow2, found by looking.
     ``forwards`` pairs ports of the host's loopback with those of the guest. With ``restrict`` the guest
     reaches nothing beyond those; otherwise 10.0.2.2 is the host's loopback. A reboot of the guest ends
-    the machine unless ``reboot`` is true.
+    the machine unless ``reboot`` is true. ``words`` are added to QEMU's command line as they are.
     """
 
     memory_mib: int = 512
@@ -78,6 +78,7 @@ class MachineSpec:
     accel: Literal["auto", "kvm", "tcg"] = "auto"
     display: str = "none"
     reboot: bool = False
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +206,7 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
         argv += ["-qmp", f"unix:{_option(wiring.qmp)},server=on,wait=off"]
     if not spec.reboot:
         argv += ["-no-reboot"]
-    return argv
+    return [*argv, *spec.words]
 
 
 class _Qmp:
@@ -220,12 +221,16 @@ class _Qmp:
         self._lines.readline()
         self.execute("qmp_capabilities")
 
-    def execute(self, command: str) -> None:
-        self._socket.sendall(json.dumps({"execute": command}).encode() + b"\n")
+    def execute(self, command: str, timeout: float = _CONNECT_TIMEOUT, **arguments: object) -> object:
+        self._socket.settimeout(timeout)
+        asked: dict[str, object] = {"execute": command}
+        if arguments:
+            asked["arguments"] = {name.replace("_", "-"): value for name, value in arguments.items()}
+        self._socket.sendall(json.dumps(asked).encode() + b"\n")
         for line in self._lines:
             answer: dict[str, Any] = json.loads(line)
             if "return" in answer:
-                return
+                return answer["return"]
             if "error" in answer:
                 raise MachineError(f"QEMU refused {command}", why=str(answer["error"].get("desc")))
         raise MachineError(f"QEMU hung up at {command}")
@@ -335,23 +340,24 @@ class Machine:
         lines = self._log.read_text(errors="replace").splitlines()
         return "\n".join(lines[-_LOG_LINES:]) or None
 
-    def _execute(self, command: str) -> None:
+    def execute(self, command: str, timeout: float = _CONNECT_TIMEOUT, **arguments: object) -> object:
+        """Have QEMU run a command of QMP, with ``_`` for ``-`` in names; return what it answers."""
         if self._qmp is None:
             raise MachineError("the machine is not started")
         try:
-            self._qmp.execute(command)
+            return self._qmp.execute(command, timeout, **arguments)
         except (OSError, ValueError) as error:
             raise MachineError(f"QEMU did not take {command}", why=self._said() or str(error)) from error
 
     def powerdown(self) -> None:
         """Press the power button, as ACPI tells the guest; its reaction is up to the guest."""
-        self._execute("system_powerdown")
+        self.execute("system_powerdown")
 
     def quit(self) -> None:
         """Pull the plug."""
         if self.running:
             try:
-                self._execute("quit")
+                self.execute("quit")
             except MachineError:
                 if self.running:
                     raise

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.boot import configured
+from tests.boot import clients, configured
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT, free_port, media
 from tests.unit.test_data_disk import userdata
 
@@ -249,6 +249,24 @@ def test_ssh_takes_the_keys_and_nothing_else(host: Host, ssh_key: Path, other_ke
     )  # fmt: skip
     assert bad.returncode != 0
     assert "Permission denied (publickey)" in bad.stderr
+
+
+@once
+def test_the_engine_over_ssh(host: Host, ssh_key: Path, tmp_path: Path) -> None:
+    """The client of our recipe on this machine, told by an option and by the environment."""
+    docker = clients.unpacked("docker-cli", tmp_path / "client") / "docker"
+    env = clients.environment(tmp_path / "home", ssh_key)
+    url = f"ssh://tc@127.0.0.1:{host.ssh_port}"
+    said = clients.run([docker, "-H", url, "images", "--format", "{{.Repository}}"], env)
+    assert "tiny" in said.split()
+    ran: list[str | Path] = [docker, "run", "--rm", "tiny", "echo", "from afar"]
+    assert clients.run(ran, {**env, "DOCKER_HOST": url}) == "from afar\n"
+
+
+@once
+def test_containers_are_confined(host: Host, image: str) -> None:
+    """By the default seccomp profile: mode 2 is a filter."""
+    assert "Seccomp:\t2" in host.sh(f"docker run --rm {image} cat /proc/self/status")
 
 
 @everywhere

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.boot import configured
+from tests.boot import clients, configured
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT, free_port, media, remaster
 
 if TYPE_CHECKING:
@@ -195,28 +194,29 @@ def test_kube_play_of_two_containers(host: Host) -> None:
 
 
 def test_the_api_over_ssh(host: Host, ssh_key: Path, tmp_path: Path) -> None:
-    """The remote client of our recipe, on this machine, asks for root's containers through the SSH server."""
-    command = [sys.executable, "-m", "tcz", "build", "podman-remote"]
-    built = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    package = next(path for path in built if path.endswith("/podman-remote.tcz"))
-    subprocess.run(
-        ["unsquashfs", "-q", "-n", "-d", tmp_path / "client", package], check=True, stdout=subprocess.DEVNULL
-    )
-    socket = f"ssh://tc@127.0.0.1:{host.ssh_port}/run/podman/podman.sock"
-    client: list[str | Path] = [
-        tmp_path / "client/usr/local/bin/podman-remote",
-        "--url",
-        socket,
-        "--identity",
-        ssh_key,
+    """The clients of our recipes, on this machine, ask for root's containers through the SSH server."""
+    url = f"ssh://tc@127.0.0.1:{host.ssh_port}/run/podman/podman.sock"
+    env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    remote = clients.unpacked("podman-remote", tmp_path / "remote") / "podman-remote"
+    whole = clients.unpacked("podman-engine", tmp_path / "whole") / "podman"
+    listed = ["--identity", str(ssh_key), "images", "--format", "{{.Repository}}"]
+    # Either asks whether the host's key is the right one, once.
+    said = clients.run([remote, "--url", url, *listed], env, "yes\n")
+    assert "localhost/tiny" in said.split()
+    assert clients.run([whole, "--remote", "--url", url, *listed], env, "yes\n").split() == said.split()
+    environment = {**env, "CONTAINER_HOST": url, "CONTAINER_SSHKEY": str(ssh_key)}
+    ran: list[str | Path] = [whole, "--remote", "run", "--rm", "tiny", "cat", "/proc/self/status"]
+    # And the default seccomp profile is in force: mode 2 is a filter.
+    assert "Seccomp:\t2" in clients.run(ran, environment)
+
+
+def test_the_audit_finds_nothing_to_look_into(host: Host) -> None:
+    told = json.loads(host.sh("sudo audit --json"))
+    assert told["findings"] == []
+    assert ("dropbear", 22, "ssh") in [
+        (one["process"], one["port"], one["judgement"]) for one in told["sockets"]
     ]
-    home = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    said = subprocess.run(
-        [*client, "images", "--format", "{{.Repository}}"],
-        env=home, input="yes\n", capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    assert said.returncode == 0, said.stderr
-    assert "localhost/tiny" in said.stdout.split()
+    assert {one["judgement"] for one in told["packages"]} == {"image"}
 
 
 def test_containers_are_back_after_a_reboot(host: Host) -> None:

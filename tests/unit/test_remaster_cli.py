@@ -82,7 +82,7 @@ def test_options_before_a_command() -> None:
 def test_no_variant() -> None:
     result = run("build")
     assert result.exit_code == 2
-    assert "docker, linux" in result.stderr
+    assert "docker, docker-machine, linux" in result.stderr
 
 
 def test_help_without_arguments() -> None:
@@ -143,7 +143,8 @@ def test_lint_looks_into_container_images(tmp_path: Path) -> None:
 
 def test_variants() -> None:
     listed = json.loads(run("variant", "list", "--json").stdout)
-    assert [one["name"] for one in listed] == ["docker", "linux", "podman"]
+    names = ["docker", "docker-machine", "linux", "podman", "podman-machine"]
+    assert [one["name"] for one in listed] == names
     assert "/etc/docker/daemon.json" in run("variant", "show", "docker").output
 
 

@@ -1,0 +1,9 @@
+#!/bin/sh
+set -eu
+
+program=$DEST/usr/local/lib/container-host/certificates
+export CGO_ENABLED=0
+go test -vet=off -tags "netgo osusergo" .
+go build -tags "netgo osusergo" -ldflags "-s -w -buildid=" -o "$program" .
+mkdir -p "$DEST/usr/local/share/doc/docker-tls"
+cp README "$DEST/usr/local/share/doc/docker-tls/"

@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from remaster.variant.applying import applied
-from remaster.variant.checks import package_complaint
+from remaster.variant.checks import mistakes, package_complaint
 from remaster.variant.documents import quoted
 from remaster.variant.menu import check_menu
 from remaster.variant.merging import joined, merge_files, override
 from remaster.variant.packages import merge_places
-from remaster.variant.reading import mistakes
 from tcz.errors import ConfigError, Problem
 
 if TYPE_CHECKING:

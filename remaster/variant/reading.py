@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from remaster.bootcode import split
 from remaster.variant import files, machine, menu, packages, root, settings
+from remaster.variant.checks import mistakes
 from remaster.variant.fields import Shape
 from remaster.variant.files import read_files
 from remaster.variant.menu import menu_problems, read_codes, read_default, read_entries, said_at
@@ -19,7 +20,7 @@ from tcz import toml
 from tcz.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from remaster.bootcode import BootCodes
     from tcz.errors import Problem
@@ -88,18 +89,6 @@ def examined(wanted: str, codes: BootCodes, *, base: str = "floe") -> tuple[Vari
     problems += (clash.problem(said_at(variant, clash.word)) for clash in codes.clashes(words))
     problems += menu_problems(variant, codes)
     return variant, tuple(problems)
-
-
-def mistakes(what: str, problems: Sequence[Problem]) -> ConfigError:
-    """Return the error that tells of ``problems``, those of a file in the order of its lines."""
-    told = sorted(dict.fromkeys(problems), key=_order)
-    count = len(told)
-    return ConfigError(f"{what} has {'a mistake' if count == 1 else f'{count} mistakes'}", told)
-
-
-def _order(problem: Problem) -> tuple[str, int]:
-    file, _, line = problem.where.partition(": ")[0].rpartition(":")
-    return (file, int(line)) if line.isdecimal() else (problem.where, 0)
 
 
 def over(variant: Variant, given: Mapping[str, object], codes: BootCodes, *, base: str = "floe") -> Variant:

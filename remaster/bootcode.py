@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from remaster.bootvalues import CHECKS
 from tcz import toml
 from tcz.errors import ConfigError, Problem
 from tcz.paths import shipped
@@ -40,6 +41,9 @@ _SPACE: Final = " \t\n\r\v\f"
 class BootCode:
     """One boot code. ``syntax`` is a regular expression for the whole value.
 
+    ``check`` names a check of ``remaster.bootvalues`` that the value must pass besides, unless it is one of
+    ``words``. Of a code that may be there several times, ``once`` matches the part of the value that may not.
+
     ``prefix``: Tiny Core also takes words whose key merely begins with the name. ``floe``: the floe
     base acts on it. ``kernel``: the kernel itself does. ``search``: Tiny Core finds the name within other
     words as well. ``gone``: no script acts on it any more, whatever old documents say.
@@ -50,6 +54,9 @@ class BootCode:
     effect: str
     handler: str
     syntax: str = ""
+    check: str = ""
+    words: tuple[str, ...] = ()
+    once: str = ""
     example: str = ""
     since: str = ""
     floe: bool = False
@@ -223,7 +230,8 @@ class BootCodes:
             return f"{taken}, so this would work as {captor.name}={word.value}", captor.effect
         within = self.found_in(word)
         if within is not None:
-            what = f"Tiny Core looks for {within.name} anywhere in the line, so it would find it in this word"
+            how = "anywhere in the line" if within.search == "text" else "as a word of the line"
+            what = f"Tiny Core looks for {within.name} {how}, so it would find it in this one"
             return what, f"{within.name}: {within.effect}"
         code = self._codes.get(word.key)
         if code is not None and code.gone:
@@ -245,7 +253,9 @@ class BootCodes:
             if code is None:
                 continue
             if any(self._same(code, word, other) for other in seen):
-                message = f"{word.key} is there twice; only one can work"
+                part = re.match(code.once, word.value or "") if code.once else None
+                name = f"{word.key}={part[0]}" if part else str(word) if code.repeatable else word.key
+                message = f"{name} is there twice; only one can work"
                 found.append(Clash(word=word, message=message))
             for other in dict.fromkeys(one.key for one in seen if one.key in code.clashes):
                 message = f"it clashes with {other}"
@@ -256,7 +266,12 @@ class BootCodes:
     @staticmethod
     def _same(code: BootCode, word: Word, other: Word) -> bool:
         """Tell whether two words cannot both work."""
-        return word.key == other.key and not code.repeatable
+        if word.key != other.key or not code.repeatable:
+            return word.key == other.key
+        if not code.once:
+            return word == other
+        parts = [re.match(code.once, one.value or "") for one in (word, other)]
+        return parts[0] is not None and parts[1] is not None and parts[0][0] == parts[1][0]
 
 
 def _value_complaint(code: BootCode, value: str | None) -> tuple[str, str] | None:
@@ -266,6 +281,9 @@ def _value_complaint(code: BootCode, value: str | None) -> tuple[str, str] | Non
         return "it takes no value", f"write {code.name}"
     if not re.fullmatch(code.syntax, value):
         return f"{value!r} is not a value it takes", f"such as {code.example}"
+    if code.check and value not in code.words:
+        complaint = CHECKS[code.check](value)
+        return None if complaint is None else (complaint, f"such as {code.example}")
     return None
 
 
@@ -287,7 +305,8 @@ def explain(code: BootCode) -> str:
     if code.prefix:
         lines.append(f"  beware: Tiny Core takes any word that begins with {code.name} and has a = for it")
     if code.search:
-        lines.append(f"  beware: Tiny Core also finds {code.name} within other words")
+        how = "within other words" if code.search == "text" else "as a word, also in the values of others"
+        lines.append(f"  beware: Tiny Core finds {code.name} {how}")
     if code.repeatable:
         lines.append("  may be given more than once")
     return "\n".join(lines) + "\n"
@@ -299,6 +318,10 @@ def _pattern(text: str) -> str | None:
     except re.error as error:
         return f"not a regular expression: {error}"
     return None
+
+
+def _check(name: str) -> str | None:
+    return None if name in CHECKS else f"{name!r} is no check; there are {', '.join(CHECKS)}"
 
 
 def _read_code(file: Path) -> BootCode:
@@ -326,17 +349,23 @@ def _read_words(file: Path) -> list[BootCode]:
 def _code(table: toml.Table, handler: str, *, kernel: bool) -> BootCode:
     name = table.string("name")
     value = table.choice("value", _VALUES)
-    syntax = example = ""
+    syntax = example = text = ""
     if value != "none":
         syntax = table.string("syntax", check=_pattern)
         example = table.string("example")
         text = example.removeprefix(name).removeprefix("=")
         if syntax and _pattern(syntax) is None and not re.fullmatch(syntax, text):
             table.fail("example", f"{example!r} does not match the syntax")
+    check, words = table.string("check", "", check=_check), table.strings("words", ())
+    if example and check in CHECKS and text not in words and CHECKS[check](text) is not None:
+        table.fail("example", f"{example!r} does not pass the check {check}")
     return BootCode(
         name=name,
         value=value,
         syntax=syntax,
+        check=check,
+        words=words,
+        once=table.string("once", "", check=_pattern),
         example=example,
         handler=handler,
         effect=table.string("effect"),

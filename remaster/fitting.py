@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from remaster import plan
 from remaster.variant.checks import SERVICE
 from tcz.errors import ConfigError, Problem
 from tcz.kmod import modinfo
@@ -104,6 +105,17 @@ def _located(problem: Problem, variant: Variant) -> Problem | None:
         return None
     message = f"{name[1]}: {problem.message.replace(problem.where, 'no recipe makes it')}"
     return Problem(where=where, message=message, hint=problem.hint)
+
+
+# -- the label ------------------------------------------------------------------------------------
+
+
+def volume(variant: Variant, version: str) -> Iterator[Problem]:
+    """Yield what is wrong with a variant's label, once the version in it is known."""
+    try:
+        plan.volume_id(variant.volume_id, name=variant.name, version=version)
+    except ConfigError as error:
+        yield Problem(where=variant.where("volume-id"), message=error.what, hint=error.hint)
 
 
 # -- services --------------------------------------------------------------------------------------

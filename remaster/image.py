@@ -224,8 +224,9 @@ def _placed(request: Request, spec: BaseSpec, facts: Facts, base: Base, notes: t
     )
     lists = folders.list_names((*facts.boot_codes, *(word for one in variant.entries for word in one.add)))
     fit = fitting.fit(variant, base.root, arrangement.packages, base.keep)
-    if fit.problems:
-        raise mistakes(f"variant {variant.name}", fit.problems)
+    problems = (*fit.problems, *fitting.volume(variant, facts.version))
+    if problems:
+        raise mistakes(f"variant {variant.name}", problems)
     notes += fit.notes
     injected = injection.inject(base.root, arrangement, lists, facts.epoch)
     if request.foreign is not None:

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import tcz
 from remaster import base as bases
-from remaster import bootcode, fitting, preloading, variant
+from remaster import bootcode, fitting, plan, preloading, variant
 from remaster.variant import schema, settings
 from remaster.variant.applying import applied
 from remaster.variant.checks import NAME
 from remaster.variant.preload import PACKAGE as PRELOADED
 from tcz import commands
 from tcz.errors import ConfigError, Problem
+from tcz.layout import read_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +39,9 @@ def lint(wanted: str, recipe_folders: tuple[Path, ...], dirs: Dirs) -> None:
     asked, refused = applied(read, bases.DEFAULT)
     recipes = commands.open_recipes(recipe_folders)
     found = [*problems, *refused, *_packages(asked, recipes), *_services(asked, recipes)]
+    found += fitting.volume(asked, _version(asked, recipes))
+    told = {one.where for one in found}
+    found += (one for one in _laid(asked, recipes) if one.where not in told)
     try:
         check_images(asked, dirs)
     except ConfigError as error:
@@ -68,6 +73,32 @@ def _packages(asked: Variant, recipes: Recipes) -> Iterator[Problem]:
             unknown = commands.unknown(recipes, name)
             message = f"{name}: {unknown.message}"
             yield Problem(where=asked.where("packages.place", name), message=message, hint=unknown.hint)
+
+
+def _version(asked: Variant, recipes: Recipes) -> str:
+    """Return the version that an image would have, empty where a build alone can tell."""
+    if not asked.version_of:
+        return tcz.__version__
+    recipe = recipes.find_package(asked.version_of)
+    return "" if recipe is None or recipe.version == "debian" else recipe.version
+
+
+def _laid(asked: Variant, recipes: Recipes) -> tuple[Problem, ...]:
+    """Return what cannot be laid over the base, as far as its recipe has it: users, groups, owners, maps."""
+    name = bases.load(bases.DEFAULT, asked.kernel).skeleton
+    if name not in recipes.names():
+        return ()
+    root = read_back(recipes.folder(name) / "files")
+    content = plan.Content(
+        services=asked.services,
+        files=asked.files,
+        keys=(),
+        manifest=b"",
+        epoch=plan.EPOCH,
+        users=asked.settings.users,
+        needed=asked.needed,
+    )
+    return plan.conflicts(root, content)
 
 
 def _services(asked: Variant, recipes: Recipes) -> Iterator[Problem]:

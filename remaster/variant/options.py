@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from remaster.variant.applying import applied
+from remaster.variant.applying import applied, needed
 from remaster.variant.checks import mistakes, package_complaint
 from remaster.variant.documents import quoted
 from remaster.variant.menu import check_menu
@@ -94,11 +94,13 @@ def extended(
     words = codes.parse(" ".join(boot_codes), where="--boot-code", base=base)
     together = override(variant.boot_codes, [str(word) for word in words])
     codes.parse(" ".join(together), where="--boot-code", base=base)
+    told = tuple((f"boot-codes {word}", "--boot-code") for word in words)
     whole = replace(
         variant,
         files=merge_files(variant.files, files),
         boot_codes=together,
         places=merge_places(variant.places, places),
+        lines=(*variant.lines, *told),
     )
     check_menu(whole, codes)
-    return whole
+    return replace(whole, needed=needed(whole, base))

@@ -152,3 +152,39 @@ def test_services_of_packages_that_are_needed_are_known(tmp_path: Path) -> None:
     (line,) = linted(tmp_path, text + 'packages.onboot = ["dropbear"]\n', "linux")
     assert "the service containers" in line
     assert not linted(tmp_path, text + 'packages.onboot = ["container-host", "dropbear"]\n', "linux")
+
+
+def test_lint_knows_the_bases_users_groups_folders_and_maps(tmp_path: Path) -> None:
+    text = (
+        'keymap = "de"\nboot-codes = ["user=root"]\n'
+        f'[image]\nvolume-id = "{"x" * 40}"\n'
+        '[[user]]\nname = "anna"\ngroups = ["weel"]\n'
+        '[[file]]\npath = "/etc"\ncontent = ""\n'
+        '[[file]]\npath = "/etc/passwd"\ncontent = ""\n'
+        '[[file]]\npath = "/etc/motd"\nowner = "tcc"\ncontent = ""\n'
+    )
+    found = linted(tmp_path, text)
+    for number, part in (
+        (5, "the base floe has no keyboard map de"),
+        (6, "root is an account of the system's own"),
+        (8, "is not 1 to 32 printable ASCII characters"),
+        (9, "the base has no group weel"),
+        (13, "/etc is a folder of the base"),
+        (16, "users and groups are in this file"),
+        (19, "the base knows no user tcc"),
+    ):
+        assert any(line.startswith(f"{number}: ") and part in line for line in found), (part, found)
+    assert len(found) == 7
+
+
+def test_a_keymap_and_its_boot_code_are_of_one_rule(tmp_path: Path) -> None:
+    mine = variant.load("linux", CODES)
+    (by_code,) = variant.extended(mine, CODES, boot_codes=["kmap=de"]).needed
+    assert (by_code.path, by_code.where) == ("usr/share/kmap/de.kmap", "--boot-code: kmap=de")
+    assert by_code.message == "the base floe has no keyboard map de"
+    assert (
+        "5: kmap=de: the base floe has no keyboard map de"
+        in linted(tmp_path, 'boot-codes = ["kmap=de"]\n')[0]
+    )
+    entry = '[[entry]]\nname = "german"\ntitle = "x"\nadd = ["kmap=de"]\n'
+    assert "6: kmap=de: the base floe has no keyboard map de" in linted(tmp_path, entry)[0]

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from remaster import started, terminal
-from remaster.vm import Machine, MachineError
+from remaster.qmp import MachineError
+from remaster.vm import Machine
 from tcz import doctor
 from tcz.errors import ConfigError, Problem
 from tcz.store import scratch

@@ -42,6 +42,7 @@ class Hardware:
     uefi: bool = False
     memory: int = 1024
     cpus: int = 2
+    config_disk: Path | None = None
     forwards: tuple[tuple[int, int], ...] = ()
     data_disk: Path | None = None
     reboot: bool = True
@@ -124,6 +125,7 @@ def spec_for(image: Path, hardware: Hardware, how: How | None = None) -> Machine
         append=_command_line(image / "cmdline") if way == "kernel" else "",
         tftp=image if way == "network" else None,
         data_disk=hardware.data_disk,
+        config_disk=hardware.config_disk,
         forwards=hardware.forwards,
         reboot=hardware.reboot,
     )

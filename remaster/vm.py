@@ -6,7 +6,6 @@ are used with ``snapshot=on``: nothing a machine does reaches the files it was g
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
@@ -15,10 +14,11 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
+from remaster.qmp import ANSWER, MachineError, Qmp
 from remaster.serial import Console
-from tcz.errors import CheckError, ConfigError, MissingToolError
+from tcz.errors import ConfigError, MissingToolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,12 +41,9 @@ _SOCKET_FOLDER_MAX: Final = 80
 _QUIT_TIMEOUT: Final = 10.0
 _LOG_LINES: Final = 20
 _QCOW2: Final = b"QFI\xfb"
+_CARD: Final = "card"
 
 Accel = Literal["kvm", "tcg"]
-
-
-class MachineError(CheckError):
-    """A virtual machine did not start or did not do what it was told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +53,11 @@ class MachineSpec:
     It boots ``kernel`` when that is given, else over the network from the folder ``tftp`` (its boot.ipxe),
     else from ``cdrom`` or ``disk`` (with ``usb`` a USB stick, else virtio). ``extra_disks`` are further raw
     virtio disks, ``data_disk`` one that keeps what is written. Disks are raw or qcow2, found by looking.
-    ``forwards`` pairs ports of the host's loopback with those of the guest. With ``restrict`` the guest
-    reaches nothing beyond those; otherwise 10.0.2.2 is the host's loopback. A reboot of the guest ends
-    the machine unless ``reboot`` is true. ``words`` are added to QEMU's command line as they are.
+    ``config_disk`` is one more that is only read, behind the others. ``second_card`` is the address of a
+    second network card, on a network 10.9.0.0/24 of its own. ``forwards`` pairs ports of the host's loopback
+    with those of the guest. With ``restrict`` the guest reaches nothing beyond those; otherwise 10.0.2.2 is
+    the host's loopback. A reboot of the guest ends the machine unless ``reboot`` is true. ``words`` are added
+    to QEMU's command line as they are.
     """
 
     memory_mib: int = 512
@@ -72,6 +71,8 @@ class MachineSpec:
     append: str = ""
     extra_disks: tuple[Path, ...] = ()
     data_disk: Path | None = None
+    config_disk: Path | None = None
+    second_card: str = ""
     tftp: Path | None = None
     forwards: tuple[tuple[int, int], ...] = ()
     restrict: bool = False
@@ -157,19 +158,26 @@ def _media(spec: MachineSpec) -> list[str]:
         argv += _drive(path, number)
     if spec.data_disk is not None:
         argv += _drive(spec.data_disk, len(spec.extra_disks) + 1, keep=True)
+    if spec.config_disk is not None:
+        argv += ["-drive", f"file={_option(spec.config_disk)},format=raw,if=none,id=config,readonly=on"]
+        argv += ["-device", "virtio-blk-pci,drive=config"]
     if spec.tftp is not None:
         argv += ["-boot", "n"]
     return argv
 
 
 def _network(spec: MachineSpec) -> list[str]:
-    parts = ["user", "model=virtio-net-pci"]
+    parts = ["user", f"id={_CARD}", "model=virtio-net-pci"]
     if spec.restrict:
         parts.append("restrict=on")
     if spec.tftp is not None:
         parts += [f"tftp={_option(spec.tftp)}", "bootfile=boot.ipxe"]
     parts += [f"hostfwd=tcp:127.0.0.1:{host}-:{guest}" for host, guest in spec.forwards]
-    return ["-nic", ",".join(parts)]
+    argv = ["-nic", ",".join(parts)]
+    if spec.second_card:
+        argv += ["-netdev", "user,id=second,restrict=on,net=10.9.0.0/24"]
+        argv += ["-device", f"virtio-net-pci,netdev=second,mac={spec.second_card}"]
+    return argv
 
 
 def _firmware(wiring: Wiring) -> list[str]:
@@ -209,37 +217,6 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
     return [*argv, *spec.words]
 
 
-class _Qmp:
-    """QEMU's control socket, as far as it is needed (docs/interop/qmp-spec of QEMU)."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._socket = connection
-        self._socket.settimeout(_CONNECT_TIMEOUT)
-        self._lines = connection.makefile("r", encoding="utf-8")
-
-    def greet(self) -> None:
-        self._lines.readline()
-        self.execute("qmp_capabilities")
-
-    def execute(self, command: str, timeout: float = _CONNECT_TIMEOUT, **arguments: object) -> object:
-        self._socket.settimeout(timeout)
-        asked: dict[str, object] = {"execute": command}
-        if arguments:
-            asked["arguments"] = {name.replace("_", "-"): value for name, value in arguments.items()}
-        self._socket.sendall(json.dumps(asked).encode() + b"\n")
-        for line in self._lines:
-            answer: dict[str, Any] = json.loads(line)
-            if "return" in answer:
-                return answer["return"]
-            if "error" in answer:
-                raise MachineError(f"QEMU refused {command}", why=str(answer["error"].get("desc")))
-        raise MachineError(f"QEMU hung up at {command}")
-
-    def close(self) -> None:
-        self._lines.close()
-        self._socket.close()
-
-
 class Machine:
     """A running machine; use it as a context manager: leaving ends it, whatever state it is in.
 
@@ -263,7 +240,7 @@ class Machine:
         self._listener = listener
         self._stack = ExitStack()
         self._process: Process | None = None
-        self._qmp: _Qmp | None = None
+        self._qmp: Qmp | None = None
         self._console: Console | None = None
         self._log = Path()
 
@@ -294,7 +271,7 @@ class Machine:
         self._stack.callback(self._process.stop)
         self._console = Console(self._connect(folder / "serial"), self._listener)
         self._stack.callback(self._console.close)
-        self._qmp = _Qmp(self._connect(folder / "qmp"))
+        self._qmp = Qmp(self._connect(folder / "qmp"))
         self._stack.callback(self._qmp.close)
         try:
             self._qmp.greet()
@@ -340,7 +317,7 @@ class Machine:
         lines = self._log.read_text(errors="replace").splitlines()
         return "\n".join(lines[-_LOG_LINES:]) or None
 
-    def execute(self, command: str, timeout: float = _CONNECT_TIMEOUT, **arguments: object) -> object:
+    def execute(self, command: str, timeout: float = ANSWER, **arguments: object) -> object:
         """Have QEMU run a command of QMP, with ``_`` for ``-`` in names; return what it answers."""
         if self._qmp is None:
             raise MachineError("the machine is not started")
@@ -352,6 +329,10 @@ class Machine:
     def powerdown(self) -> None:
         """Press the power button, as ACPI tells the guest; its reaction is up to the guest."""
         self.execute("system_powerdown")
+
+    def cable(self, *, connected: bool) -> None:
+        """Pull the cable of the (first) network card, or put it in again."""
+        self.execute("set_link", name=_CARD, up=connected)
 
     def quit(self) -> None:
         """Pull the plug."""
@@ -400,7 +381,15 @@ class Machine:
 def _check(spec: MachineSpec) -> None:
     if spec.kernel is None and spec.cdrom is None and spec.disk is None and spec.tftp is None:
         raise ConfigError("a machine needs a kernel, a CD or a disk to boot from")
-    files = [spec.kernel, spec.initrd, spec.cdrom, spec.disk, spec.data_disk, *spec.extra_disks]
+    files = [
+        spec.kernel,
+        spec.initrd,
+        spec.cdrom,
+        spec.disk,
+        spec.data_disk,
+        spec.config_disk,
+        *spec.extra_disks,
+    ]
     for path in files:
         if path is not None and not path.is_file():
             raise ConfigError(f"no such file: {path}")

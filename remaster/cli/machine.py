@@ -40,6 +40,15 @@ _OPTIONS = (
         metavar="SIZE|FILE",
         help="One more disk: an empty one of this size, gone at the end, or a file, which keeps all.",
     ),
+    click.option(
+        "--config-disk",
+        "--cidata",
+        "config",
+        metavar="FOLDER|FILE",
+        type=click.Path(path_type=Path),
+        help="A config disk: made of a folder with user-data, meta-data, network-config, or of a user-data "
+        "file; an image as it is.",
+    ),
 )
 
 
@@ -56,6 +65,7 @@ def _machine_options(function: _F) -> _F:
         "remaster run out/floe-docker.iso --port 2222 --forward 8080:80",
         "remaster run out/floe-docker.img --uefi --disk 8G",
         "remaster run out/floe-docker.qcow2 --ssh --identity ~/.ssh/id_ed25519",
+        "remaster run out/floe-docker.iso --config-disk user-data.yaml",
         "remaster run out/floe-docker.netboot --as network   over TFTP, by iPXE",
     ],
 )
@@ -94,7 +104,7 @@ def run(
     IMAGE is an ISO image, a raw or qcow2 disk, or a netboot folder: what it is is found by looking. It
     is not changed; what the machine writes is gone when it ends.
     """
-    from remaster import live
+    from remaster import configdisk, live
     from remaster.vm import free_port
     from tcz.run import HostRunner
 
@@ -102,8 +112,8 @@ def run(
         port = free_port()
     pairs = live.forwards(forwards)
     pairs = pairs if port is None else ((port, live.SSH), *pairs)
-    with live.data_disk(options.pop("disk")) as disk:
-        spec = _spec(image, forwards=pairs, data_disk=disk, **options)
+    with live.data_disk(options.pop("disk")) as disk, configdisk.given(options.pop("config")) as config:
+        spec = _spec(image, forwards=pairs, data_disk=disk, config_disk=config, **options)
         if not ssh or port is None:
             live.run(spec, HostRunner(), progress)
             return
@@ -153,11 +163,11 @@ def test(
     That it boots, loads its extensions, passes its self-test, that its services answer, that each of its
     engines runs a container, and that it powers off. IMAGE is as for `remaster run`.
     """
-    from remaster import live, proof
+    from remaster import configdisk, live, proof
     from tcz.run import HostRunner
 
-    with live.data_disk(options.pop("disk")) as disk:
-        spec = _spec(image, data_disk=disk, reboot=False, **options)
+    with live.data_disk(options.pop("disk")) as disk, configdisk.given(options.pop("config")) as config:
+        spec = _spec(image, data_disk=disk, config_disk=config, reboot=False, **options)
         told = (lambda _: None) if as_json else (lambda one: click.echo(proof.line(one)))
         proved = proof.prove(image, spec, HostRunner(), progress, patience=timeout, told=told)
     if junit is not None:

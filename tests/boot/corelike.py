@@ -100,9 +100,9 @@ def _with_floes_scripts(root: Tree) -> Tree:
     assert start
     config = f"{before}{_WAITS}{rest}/opt/bootsync.sh\n\n{tail}"
     shutdown = _text(root["etc/init.d/rc.shutdown"])
-    assert "/etc/init.d/services stop\n" in shutdown
-    shutdown = shutdown.replace(
-        "/etc/init.d/services stop\n", 'echo "${BLUE}Syncing all filesystems."\nsync; sync\n'
+    assert "/etc/init.d/services shutdown\n" in shutdown
+    shutdown = shutdown.replace("/etc/init.d/services grace 90\n", "").replace(
+        "/etc/init.d/services shutdown\n", 'echo "${BLUE}Syncing all filesystems."\nsync; sync\n'
     )
     nodes = _limited(root, _FLOES)
     _put(

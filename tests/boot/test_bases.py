@@ -10,12 +10,12 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from remaster.survey import look
-from tests.boot import configured, corelike, keys
+from tests.boot import clouded, configured, corelike, keys
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT, media, remaster
 from tests.unit import standins
 from tests.unit.test_data_disk import userdata
@@ -43,7 +43,7 @@ add = ["dataswap=16M"]
 [image]
 timeout = 120
 """
-ALL_EDITS = ("cgroup2", "kernel-waits", "serial-login", "services")
+ALL_EDITS = ("cgroup2", "kernel-waits", "network", "serial-login", "services")
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ class Host:
     machine: Machine
 
     def sh(self, command: str) -> str:
-        ended, output = self.machine.console.run(command, 240)
+        ended, output = self.machine.console.run(command, BOOT_TIMEOUT)
         assert ended == 0, f"{command}\nended with {ended}:\n{output}"
         return output
 
@@ -80,7 +80,11 @@ def start(
         with disk.open("wb") as file:
             file.write(userdata(f"boot2{engine}, please format-me", b"ssh-ed25519 AAAA nobody\n"))
             file.truncate(DISK_MIB << 20)
-        machine = boot(memory_mib=MEMORY_MIB, cpus=2, data_disk=disk, **media(mode, image))
+        more: dict[str, Any] = {}
+        if engine == "docker":
+            key = ssh_key.with_suffix(".pub")
+            more = {"config_disk": clouded.disk(tmp_path, key), "second_card": clouded.CARD}
+        machine = boot(memory_mib=MEMORY_MIB, cpus=2, data_disk=disk, **media(mode, image), **more)
         return Host(engine=engine, image=image, disk=disk, machine=machine)
 
     return made
@@ -119,6 +123,8 @@ def check_machine(host: Host) -> None:
     """The layer of the host: services, data disk, places, and nothing that went wrong."""
     sh, engine = host.sh, host.engine
     assert corelike.RELEASE in sh("cat /etc/os-release")
+    # Here the prompt does not wait for services at all.
+    sh("n=0; until [ -e /run/floe/services.done ] || [ $n -gt 400 ]; do sleep 1; n=$((n+1)); done")
     configured.check(sh, engine)
     assert "cgroup2 /sys/fs/cgroup cgroup2" in sh("cat /proc/mounts")
     told = json.loads(sh("status --json"))
@@ -160,6 +166,16 @@ def check_end(host: Host, *stopped: str) -> None:
     assert ": clean, " in checked.stdout
 
 
+#: A container that has more to do at its end than the two seconds that Tiny Core's own way down leaves.
+BYE = "trap 'sleep 4; echo bye >/kept/bye; exit 0' TERM; while :; do sleep 1; done"
+
+
+def check_bye(disk: Path) -> None:
+    """What the container wrote at its end is on the disk."""
+    done = subprocess.run(["/sbin/debugfs", "-R", "cat /kept/bye", disk], capture_output=True, check=True)
+    assert done.stdout == b"bye\n"
+
+
 def test_a_docker_host_upon_it(start: Callable[..., Host], corepure64: Path, tmp_path: Path) -> None:
     """Started by isolinux with an entry that is typed, ended by the power button."""
     host = start("docker", "bios-cd")
@@ -174,10 +190,14 @@ def test_a_docker_host_upon_it(start: Callable[..., Host], corepure64: Path, tmp
     check_commands(host, corepure64, tmp_path)
     machine.console.expect(PROMPT, BOOT_TIMEOUT, never="Kernel panic")
     check_machine(host)
+    clouded.check(host.sh)
+    clouded.pull_the_cable(machine, host.sh)
     host.sh("tar -cf - -C / bin/busybox lib lib64 | sudo docker import - box")
     assert "from a container" in host.sh("sudo docker run --rm box /bin/busybox echo from a container")
+    host.sh(f'sudo docker run -d -v /mnt/data/kept:/kept box /bin/busybox sh -c "{BYE}"')
     machine.powerdown()
     check_end(host, "docker", "containerd")
+    check_bye(host.disk)
 
 
 def test_a_podman_host_that_leaves_the_base_as_it_is(start: Callable[..., Host], corepure64: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -34,8 +35,8 @@ def applied(root: Tree, release: str = "16.1") -> Tree:
 @pytest.mark.parametrize("release", ["10.0", "11.1", "12.0", "13.1", "14.0", "15.0", "16.2", "17.1", ""])
 def test_all_edits_fit_every_release(release: str) -> None:
     tree, done = edit.apply(ROOT, edit.shipped(), release=release, values=VALUES, epoch=7)
-    assert [one.name for one in done] == ["cgroup2", "kernel-waits", "serial-login", "services"]
-    assert set(done[2].files) == {"etc/inittab", "etc/securetty", "sbin/serial-autologin"}
+    assert [one.name for one in done] == ["cgroup2", "kernel-waits", "network", "serial-login", "services"]
+    assert set(done[3].files) == {"etc/inittab", "etc/securetty", "sbin/serial-autologin"}
     rows = tree["etc/inittab"].read().decode().splitlines()
     assert "ttyS1::respawn:/sbin/getty -nl /sbin/serial-autologin 9600 ttyS1 vt100" in rows
     config = tree["etc/init.d/tc-config"].read().decode()
@@ -43,7 +44,7 @@ def test_all_edits_fit_every_release(release: str) -> None:
     assert "while [ ! -e /dev/zram0 ]; do" not in config.replace("# kernel-waits: while", "")
     assert tree["etc/init.d/tc-config"].mode & 0o7777 == 0o755
     stop = tree["etc/init.d/rc.shutdown"].read().decode()
-    assert stop.index("image-services stop") < stop.index("killall5")
+    assert stop.index("image-services shutdown") < stop.index("killall5")
     assert tree["etc/init.d/image-services"].mode & 0o7777 == 0o755
 
 
@@ -63,7 +64,11 @@ def test_scripts_still_parse() -> None:
         pytest.skip("busybox is not installed")
     tree = applied(ROOT)
     for path, node in tree.items():
-        if node.is_file and not path.startswith(("etc/inittab", "etc/securetty")):
+        if (
+            node.is_file
+            and not path.startswith(("etc/inittab", "etc/securetty"))
+            and not path.endswith(".awk")
+        ):
             done = subprocess.run(["busybox", "ash", "-n", "/dev/stdin"], input=node.read(), check=False)
             assert done.returncode == 0, path
 
@@ -131,11 +136,56 @@ def test_an_edit_is_the_same_when_it_is_made_twice(rows: list[str], place: edit.
 @pytest.mark.parametrize(
     ("ours", "floes"),
     [
-        ("service-functions", "service-functions"),
-        ("service-supervisor", "service-supervisor"),
-        ("image-services", "services"),
+        ("service-functions", "etc/init.d/service-functions"),
+        ("service-supervisor", "etc/init.d/service-supervisor"),
+        ("image-services", "etc/init.d/services"),
+        ("network", "etc/init.d/network"),
+        ("network-settings.awk", "etc/init.d/network-settings.awk"),
+        ("dhcp.sh", "etc/init.d/dhcp.sh"),
+        ("default.script", "usr/share/udhcpc/default.script"),
     ],
 )
-def test_floe_and_other_bases_share_how_services_are_run(ours: str, floes: str) -> None:
+def test_floe_and_other_bases_share_scripts(ours: str, floes: str) -> None:
     recipes = Path(__file__).parents[2] / "recipes/floe-base/files"
-    assert (edit.SHIPPED / "files" / ours).read_bytes() == (recipes / "etc/init.d" / floes).read_bytes()
+    assert (edit.SHIPPED / "files" / ours).read_bytes() == (recipes / floes).read_bytes()
+
+
+#: A checkout, or a bare copy, of Tiny Core's scripts with its history; nothing of it is in this project.
+THEIRS = os.environ.get("TCZ_CORE_SCRIPTS", "")
+
+
+def theirs(*words: str) -> bytes:
+    return subprocess.run(["git", "-C", THEIRS, *words], check=True, stdout=subprocess.PIPE).stdout
+
+
+def in_order(text: str, *wanted: str) -> None:
+    places = [text.index(one) for one in wanted]
+    assert places == sorted(places)
+
+
+@pytest.mark.skipif(not THEIRS, reason="TCZ_CORE_SCRIPTS names no repository")
+def test_every_state_of_tiny_cores_own_scripts() -> None:
+    """All edits fit once, twice is once, the scripts parse, and what was added runs where it should."""
+    seen = set()
+    for commit in theirs("log", "--format=%H").decode().split():
+        paths = ("etc/init.d/tc-config", "etc/init.d/rc.shutdown")
+        nodes = dict(ROOT.items())
+        nodes |= {path: regular(theirs("show", f"{commit}:{path}"), 0o755) for path in paths}
+        state = tuple(nodes[path].read() for path in paths)
+        if state in seen:
+            continue
+        seen.add(state)
+        tree = applied(Tree(nodes), "")
+        assert applied(tree, "") == tree
+        for path in paths:
+            done = subprocess.run(
+                ["busybox", "ash", "-n", "/dev/stdin"], input=tree[path].read(), check=False
+            )
+            assert done.returncode == 0
+        config, shutdown = (tree[path].read().decode() for path in paths)
+        in_order(config, "/sbin/udevd", "mount -t cgroup2", "modprobe -q isofs", "tce-setup")
+        in_order(
+            config, "tce-setup", 'tc-restore.sh "$TCEDIR"', "\n/opt/bootsync.sh\n", "image-services start"
+        )
+        in_order(shutdown, "image-services shutdown", "swapoff -a", "killall5", "umount -")
+    assert seen

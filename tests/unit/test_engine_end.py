@@ -59,7 +59,9 @@ class Place:
         functions = self.root / "service-functions"
         text = FUNCTIONS.read_text().replace("\nPATH=", f"\nPATH={os.environ['PATH']}\n: ", 1)
         functions.write_text(text)
-        lines = script.read_text().replace("/etc/init.d/service-functions", str(functions)).splitlines()
+        text = script.read_text().replace("/etc/init.d/service-functions", str(functions))
+        # What dockerd is started with has no part in its end.
+        lines = [line for line in text.splitlines() if not line.startswith(". /usr/local/lib/")]
         end = max(number for number, line in enumerate(lines) if line == "}") + 1
         body = "\n".join(lines[:end])
         done = subprocess.run(

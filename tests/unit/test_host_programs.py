@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,9 @@ CONTAINER_HOST = TOP / "recipes/container-host/files/usr/local"
 POWER_BUTTON = CONTAINER_HOST / "lib/container-host/power-button"
 #: Programs that a script looks for before it calls them, or whose package it loads.
 LOOKED_FOR = {
+    "apply": {"sfdisk", "partx"},
     "acpid": {"acpid"},
+    "audit": {"sha256sum"},
     # A way to keep a file is called link.
     "data-disk": {"fallocate", "resize2fs", "partx", "sfdisk", "link"},
     "status": {"ip"},
@@ -31,7 +35,8 @@ _COMMAND = re.compile(rf"{_BEGINS}\s*([a-z][a-z0-9_.-]*)(?=[\s;)|&]|$)")
 def scripts() -> list[Path]:
     files = (*CONTAINER_HOST.rglob("*"), *(TOP / "remaster/edits/files").iterdir())
     files += (*TOP.glob("recipes/*/init.d-*"), *TOP.glob("recipes/*/files/init.d-*"))
-    files += tuple((TOP / "recipes/host-settings/files").rglob("*"))
+    for recipe in ("host-settings", "config-disk", "ssh-keys", "machine-contract"):
+        files += tuple((TOP / "recipes" / recipe / "files").rglob("*"))
     return sorted(file for file in files if file.is_file() and file.read_bytes().startswith(_HEADS))
 
 
@@ -58,7 +63,17 @@ def event(kind: int, code: int, value: int) -> bytes:
     return struct.pack("<qqHHi", 1700000000, 5, kind, code, value)
 
 
-@pytest.mark.skipif(shutil.which("busybox") is None, reason="needs busybox (package busybox-static)")
+def places(folder: Path) -> dict[str, str]:
+    parts = {"POWER_INPUTS": "sys", "POWER_NODES": "dev", "FLOE_RUN": "run"}
+    return {**{name: str(folder / part) for name, part in parts.items()}, "PATH": "/usr/bin:/bin"}
+
+
+needs_busybox = pytest.mark.skipif(
+    shutil.which("busybox") is None, reason="needs busybox (package busybox-static)"
+)
+
+
+@needs_busybox
 def test_a_power_button_without_acpid(tmp_path: Path) -> None:
     """Presses of the button are handled, its release and other keys are not, nor other devices."""
     for number, name in enumerate(("AT keyboard", "Power Button", "Power Button")):
@@ -72,15 +87,42 @@ def test_a_power_button_without_acpid(tmp_path: Path) -> None:
     handler = tmp_path / "handler"
     handler.write_text(f"#!/bin/sh\necho pressed >>{tmp_path}/told\n")
     handler.chmod(0o755)
-    env = {
-        "POWER_INPUTS": str(tmp_path / "sys"),
-        "POWER_NODES": str(tmp_path / "dev"),
-        "PATH": "/usr/bin:/bin",
-    }
-    argv = ["busybox", "ash", str(POWER_BUTTON), str(handler)]
+    argv, env = ["busybox", "ash", str(POWER_BUTTON), str(handler)], places(tmp_path)
     done = subprocess.run(argv, env=env, check=False, timeout=30)
     assert done.returncode == 0
     assert (tmp_path / "told").read_text() == "pressed\npressed\n"
     shutil.rmtree(tmp_path / "sys")
     none = subprocess.run(argv, env=env, check=False, timeout=30, stdout=subprocess.PIPE, text=True)
     assert (none.returncode, none.stdout) == (1, "there is no power button\n")
+
+
+def is_read(writer: int) -> bool:
+    try:
+        return os.write(writer, event(0, 0, 0)) > 0
+    except BrokenPipeError:
+        return False
+
+
+@needs_busybox
+def test_nothing_of_it_is_left_when_it_is_stopped(tmp_path: Path) -> None:
+    """A reader that stays would keep the log open, and with it the data disk in use."""
+    (tmp_path / "sys/event0/device").mkdir(parents=True)
+    (tmp_path / "sys/event0/device/name").write_text("Power Button\n")
+    (tmp_path / "dev").mkdir()
+    node = tmp_path / "dev/event0"
+    os.mkfifo(node)
+    argv = ["busybox", "ash", str(POWER_BUTTON), "/bin/true"]
+    with subprocess.Popen(argv, env=places(tmp_path)) as daemon:
+        writer = os.open(node, os.O_WRONLY)
+        os.write(writer, event(0, 0, 0))
+        read = tmp_path / "run/power-button.event0"
+        deadline = time.monotonic() + 30
+        while not (read.is_file() and read.stat().st_size == 0) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        daemon.terminate()
+        assert daemon.wait(30) == 0
+        deadline = time.monotonic() + 30
+        while is_read(writer) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not is_read(writer)
+        os.close(writer)

@@ -75,6 +75,7 @@ def facts() -> Facts:
             files=(("x.iso", SHA),),
         ),
         asked=asked,
+        early=("kernel/x86/microcode/GenuineIntel.bin",),
     )
 
 
@@ -91,6 +92,7 @@ def test_what_is_written_is_read_back() -> None:
     assert [one.name for one in found.build("foo").libraries] == ["itoa"]
     assert found.build("foo").libraries == facts().parts[0].built.libraries
     assert found.edits[0].files == ("etc/inittab",)
+    assert found.early == facts().early
     assert found.origin is not None
     assert found.origin.files == (("x.iso", SHA),)
     assert [root.digest for root in found.roots] == [found.build("foo").build_root]

@@ -78,6 +78,13 @@ def open_medium(path: Path) -> Medium:
     raise VerifyError("this is nothing that can be read", where=str(path), hint=_HINT)
 
 
+def is_image(head: bytes) -> bool:
+    """Tell by its first KiB what is an archive, a disk or a plain initrd, and neither a kernel nor a text."""
+    kernel = head[0x202:0x206] == b"HdrS"
+    disk = head[:4] == QCOW2 or head[510:512] == _DISK or head[512:520] == b"EFI PART"
+    return not kernel and (disk or head[:6] in FORMATS or head[_TAR_AT:][:5] == b"ustar")
+
+
 def _has_gpt(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(520)[512:] == b"EFI PART"

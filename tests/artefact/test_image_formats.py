@@ -17,7 +17,7 @@ import pytest
 
 from remaster import differ, explaining, extract, formats, image, initrds
 from remaster.kernels import configured
-from remaster.survey import look
+from remaster.survey import look, text
 from tcz import cpio
 from tcz.compress import DEFAULT_LIMIT
 from tcz.errors import ConfigError, VerifyError
@@ -155,6 +155,17 @@ def test_every_format_can_be_looked_into(made: Path, tmp_path: Path) -> None:
         assert found.manifest is not None, name
         assert found.manifest.packages == iso.manifest.packages, name
         assert not found.unread, name
+    netboot = look.survey(made / "x.netboot")
+    (entry,) = (one for one in netboot.entries if one.default)
+    words = tuple((made / "x.netboot/cmdline").read_text().split())
+    assert (entry.program, entry.kernel, entry.initrds, entry.words) == (
+        "ipxe",
+        "vmlinuz",
+        ("initrd",),
+        words,
+    )
+    assert netboot.contradictions == ()
+    assert f"boot codes    {' '.join(words)}" in text.lines(netboot)
     disk = look.survey(made / "x.img")
     assert [(one.number, one.name, one.file_system, one.label, one.chosen) for one in disk.partitions] == [
         (1, "bios-boot", "", "", False),

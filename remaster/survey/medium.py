@@ -16,7 +16,7 @@ from remaster.survey.model import PartitionFound
 from tcz import cpio, tar
 from tcz.compress import kind as compression_of
 from tcz.cpio_entries import FORMATS
-from tcz.errors import VerifyError
+from tcz.errors import ConfigError, VerifyError
 from tcz.tree import FileRef, Tree, regular
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 INITRD_MAX: Final = 2 << 30
 _DISK: Final = b"\x55\xaa"
 _TAR_AT: Final = 257
-_HINT: Final = "an ISO image, a disk, an initrd, or a folder with one of them or with a root file system"
+_HINT: Final = (
+    "an image is an ISO image, a disk, a tar archive, an initrd, "
+    "or a folder with one of them or with a root file system"
+)
 _STARTER_MAX: Final = 1 << 20
 #: What tells the partition that a machine starts from, the surest first.
 _SYSTEM: Final = ("manifest.json", "boot", "cde", "tce", "extlinux.conf", "syslinux.cfg", "EFI")
@@ -58,7 +61,12 @@ class Medium:
 
 
 def open_medium(path: Path) -> Medium:
-    """Look what is at ``path`` and open it. Raises ``VerifyError`` for what is none of these, or damaged."""
+    """Look what is at ``path`` and open it.
+
+    Raises ``ConfigError`` where nothing is, ``VerifyError`` for what is none of these, or damaged.
+    """
+    if not path.exists():
+        raise ConfigError(f"there is no {path}", hint=_HINT)
     if path.is_dir():
         return _folder(path)
     try:

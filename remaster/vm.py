@@ -54,10 +54,10 @@ class MachineSpec:
     else from ``cdrom`` or ``disk`` (with ``usb`` a USB stick, else virtio). ``extra_disks`` are further raw
     virtio disks, ``data_disk`` one that keeps what is written. Disks are raw or qcow2, found by looking.
     ``config_disk`` is one more that is only read, behind the others. ``second_card`` is the address of a
-    second network card, whose cable ends nowhere. ``forwards`` pairs ports of the host's loopback with those
-    of the guest. With ``restrict`` the guest reaches nothing beyond those; otherwise 10.0.2.2 is the host's
-    loopback. A reboot of the guest ends the machine unless ``reboot`` is true. ``words`` are added to QEMU's
-    command line as they are.
+    second network card, on a network 10.9.0.0/24 of its own. ``forwards`` pairs ports of the host's loopback
+    with those of the guest. With ``restrict`` the guest reaches nothing beyond those; otherwise 10.0.2.2 is
+    the host's loopback. A reboot of the guest ends the machine unless ``reboot`` is true. ``words`` are added
+    to QEMU's command line as they are.
     """
 
     memory_mib: int = 512
@@ -175,7 +175,7 @@ def _network(spec: MachineSpec) -> list[str]:
     parts += [f"hostfwd=tcp:127.0.0.1:{host}-:{guest}" for host, guest in spec.forwards]
     argv = ["-nic", ",".join(parts)]
     if spec.second_card:
-        argv += ["-netdev", "hubport,id=second,hubid=1"]
+        argv += ["-netdev", "user,id=second,restrict=on,net=10.9.0.0/24"]
         argv += ["-device", f"virtio-net-pci,netdev=second,mac={spec.second_card}"]
     return argv
 

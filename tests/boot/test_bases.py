@@ -10,12 +10,12 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from remaster.survey import look
-from tests.boot import configured, corelike, keys
+from tests.boot import clouded, configured, corelike, keys
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT, media, remaster
 from tests.unit import standins
 from tests.unit.test_data_disk import userdata
@@ -80,7 +80,11 @@ def start(
         with disk.open("wb") as file:
             file.write(userdata(f"boot2{engine}, please format-me", b"ssh-ed25519 AAAA nobody\n"))
             file.truncate(DISK_MIB << 20)
-        machine = boot(memory_mib=MEMORY_MIB, cpus=2, data_disk=disk, **media(mode, image))
+        more: dict[str, Any] = {}
+        if engine == "docker":
+            key = ssh_key.with_suffix(".pub")
+            more = {"config_disk": clouded.disk(tmp_path, key), "second_card": clouded.CARD}
+        machine = boot(memory_mib=MEMORY_MIB, cpus=2, data_disk=disk, **media(mode, image), **more)
         return Host(engine=engine, image=image, disk=disk, machine=machine)
 
     return made
@@ -186,6 +190,8 @@ def test_a_docker_host_upon_it(start: Callable[..., Host], corepure64: Path, tmp
     check_commands(host, corepure64, tmp_path)
     machine.console.expect(PROMPT, BOOT_TIMEOUT, never="Kernel panic")
     check_machine(host)
+    clouded.check(host.sh)
+    clouded.pull_the_cable(machine, host.sh)
     host.sh("tar -cf - -C / bin/busybox lib lib64 | sudo docker import - box")
     assert "from a container" in host.sh("sudo docker run --rm box /bin/busybox echo from a container")
     host.sh(f'sudo docker run -d -v /mnt/data/kept:/kept box /bin/busybox sh -c "{BYE}"')

@@ -136,14 +136,18 @@ def test_an_edit_is_the_same_when_it_is_made_twice(rows: list[str], place: edit.
 @pytest.mark.parametrize(
     ("ours", "floes"),
     [
-        ("service-functions", "service-functions"),
-        ("service-supervisor", "service-supervisor"),
-        ("image-services", "services"),
+        ("service-functions", "etc/init.d/service-functions"),
+        ("service-supervisor", "etc/init.d/service-supervisor"),
+        ("image-services", "etc/init.d/services"),
+        ("network", "etc/init.d/network"),
+        ("network-settings.awk", "etc/init.d/network-settings.awk"),
+        ("dhcp.sh", "etc/init.d/dhcp.sh"),
+        ("default.script", "usr/share/udhcpc/default.script"),
     ],
 )
-def test_floe_and_other_bases_share_how_services_are_run(ours: str, floes: str) -> None:
+def test_floe_and_other_bases_share_scripts(ours: str, floes: str) -> None:
     recipes = Path(__file__).parents[2] / "recipes/floe-base/files"
-    assert (edit.SHIPPED / "files" / ours).read_bytes() == (recipes / "etc/init.d" / floes).read_bytes()
+    assert (edit.SHIPPED / "files" / ours).read_bytes() == (recipes / floes).read_bytes()
 
 
 #: A checkout, or a bare copy, of Tiny Core's scripts with its history; nothing of it is in this project.

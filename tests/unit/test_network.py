@@ -1,4 +1,4 @@
-"""The network's process under BusyBox: with a DHCP server of its own behind a pair of virtual cards, and its settings.
+"""The network's process under BusyBox: its settings, and a DHCP server behind a pair of virtual cards.
 
 Cards and server are in name spaces of their own; where none can be made, that is left out.
 """
@@ -143,13 +143,21 @@ $TOOL_unshare --net sleep 300 & far=$!
 echo $far >$LAB/far
 $TOOL_ip link add eth0 type veth peer name srv0
 tries=50
-until $TOOL_ip link set srv0 netns $far 2>/dev/null; do usleep 100000; tries=$((tries-1)); [ $tries -gt 0 ] || exit 1; done
+until $TOOL_ip link set srv0 netns $far 2>/dev/null; do
+    usleep 100000
+    tries=$((tries-1))
+    [ $tries -gt 0 ] || exit 1
+done
 near() { $TOOL_nsenter -t $far -n "$@"; }
 near $TOOL_ip addr add 10.9.0.1/24 dev srv0
 near $TOOL_ip link set srv0 up
 near $TOOL_ip link set lo up
 touch $LAB/ready
-while read -r line; do eval "$line" >$LAB/answer.new 2>&1; echo $? >>$LAB/answer.new; mv $LAB/answer.new $LAB/answer; done <$LAB/orders
+while read -r line; do
+    eval "$line" >$LAB/answer.new 2>&1
+    echo $? >>$LAB/answer.new
+    mv $LAB/answer.new $LAB/answer
+done <$LAB/orders
 sh $NETWORK_SELF stop
 kill $far
 """
@@ -177,10 +185,11 @@ class Lab:
         tools = {f"TOOL_{name}": str(shutil.which(name)) for name in ("ip", "unshare", "nsenter")}
         env = {
             **tools, "PATH": str(folder / "tools"), "LAB": str(folder), "FLOE_RUN": str(folder / "run"),
-            "NETWORK_PATH": str(folder / "tools"), "NETWORK_SELF": str(NETWORK), "NETWORK_ETC": str(folder / "etc"),
+            "NETWORK_PATH": str(folder / "tools"), "NETWORK_SELF": str(NETWORK),
+            "NETWORK_ETC": str(folder / "etc"),
             "NETWORK_CMDLINE": str(folder / "cmdline"), "NETWORK_LOG": str(folder / "log"),
-            "NETWORK_CONSOLE": str(folder / "console"), "NETWORK_SCRIPT": str(script), "NETWORK_PATIENCE": "3",
-            "NETWORK_ANSWER": "2",
+            "NETWORK_CONSOLE": str(folder / "console"), "NETWORK_SCRIPT": str(script),
+            "NETWORK_PATIENCE": "3", "NETWORK_ANSWER": "2",
         }  # fmt: skip
         self.process = subprocess.Popen(
             [shutil.which("unshare") or "", *UNSHARE[1:], "--net", "--mount", str(BUSYBOX), "sh", "-c", LAB],
@@ -188,7 +197,7 @@ class Lab:
         )
         # For reading too: otherwise this would wait for a reader that may have ended.
         self.orders = os.fdopen(os.open(folder / "orders", os.O_RDWR), "w")
-        self.wait(lambda: (folder / "ready").exists())
+        self.wait((folder / "ready").exists)
 
     def wait(self, true: Callable[[], bool], seconds: float = 25) -> None:
         deadline = time.monotonic() + seconds
@@ -226,7 +235,7 @@ class Lab:
     def server(self, *options: str) -> None:
         """Start a DHCP server at the far end."""
         lines = (
-            "start 10.9.0.20\nend 10.9.0.30\ninterface srv0\nopt subnet 255.255.255.0\nopt router 10.9.0.1\n"
+            "start 10.9.0.20\nend 10.9.0.29\ninterface srv0\nopt subnet 255.255.255.0\nopt router 10.9.0.1\n"
         )
         more = "".join(f"opt {option}\n" for option in options)
         (self.folder / "udhcpd.conf").write_text(
@@ -304,7 +313,8 @@ def test_a_lease_without_name_servers_leaves_the_list_as_it_is(lab: Callable[...
 @needs_lab
 def test_static_addresses_and_name_servers_that_nobody_names(lab: Callable[..., Lab]) -> None:
     machine = lab(
-        conf="eth0 address=10.9.0.7/24 address=10.9.5.7/16 address=fd09::7/64 gateway=10.9.0.1 gateway=fd09::1\n"
+        conf="eth0 address=10.9.0.7/24 address=10.9.5.7/16 address=fd09::7/64"
+        " gateway=10.9.0.1 gateway=fd09::1\n"
         "eth7 wrong\nproxy http=http://proxy.lan:3128 no=.lan no=10.9.0.0/24\n"
     )
     machine.start()

@@ -46,7 +46,7 @@ def test_a_cd_and_forwarded_ports() -> None:
     assert options(argv, "-accel") == ["tcg,thread=multi"]
     assert options(argv, "-drive") == ["file=/x,,y.iso,format=raw,if=none,id=cd,media=cdrom,readonly=on"]
     assert options(argv, "-nic") == [
-        "user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=tcp:127.0.0.1:8080-:80"
+        "user,id=card,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=tcp:127.0.0.1:8080-:80"
     ]
     assert "-no-reboot" in argv
 
@@ -57,7 +57,7 @@ def test_disks_are_never_written() -> None:
     assert all("snapshot=on" in drive for drive in options(argv, "-drive"))
     assert "usb-storage,drive=disk0,bootindex=0" in options(argv, "-device")
     assert {"virtio-blk-pci,drive=disk1", "virtio-blk-pci,drive=disk2"} <= set(options(argv, "-device"))
-    assert options(argv, "-nic") == ["user,model=virtio-net-pci,restrict=on"]
+    assert options(argv, "-nic") == ["user,id=card,model=virtio-net-pci,restrict=on"]
 
 
 def test_a_kernel_of_its_own_firmware_and_kvm() -> None:

@@ -11,8 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from remaster import base as bases
 from remaster import early, folders, plan
 from remaster.program import own_code
+from remaster.survey import kernels
 from remaster.variant import DATA_LABEL
 from tcz import cpio
 from tcz.paths import need_space
@@ -41,7 +43,22 @@ def _content(job: Job) -> plan.Content:
         users=job.request.variant.settings.users,
         needed=job.request.variant.needed,
         data_label="" if label == DATA_LABEL else label,
+        kernel_config=_kernel_config(job),
     )
+
+
+def _kernel_config(job: Job) -> tuple[str, bytes] | None:
+    """Return release and packed configuration of the image's kernel, unless it holds or has none."""
+    package = next((part.package for part in job.facts.parts if part.role == "kernel"), None)
+    if package is None or not (package.path / "config").is_file():
+        return None
+    text, image = (package.path / "config").read_bytes(), bases.kernel_image(package)
+    if b"\nCONFIG_IKCONFIG=y\n" in text:
+        return None
+    with image.open("rb") as file:
+        head = file.read(kernels.HEAD)
+    release = kernels.read(image.name, image.stat().st_size, head).release if kernels.is_kernel(head) else ""
+    return (release, cpio.compress(text, "gzip")) if release else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ NAMES: Final = (
     "verifying",
     "syncing",
     "memory",
+    "booting",
 )
 
 

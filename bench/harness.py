@@ -33,6 +33,14 @@ WANTED: Final = Wanted()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a side has measured itself, by another clock than this machine's."""
+
+    seconds: float
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
     """One way to do a job. ``run`` returns the size of its result, or ``None`` where that says nothing.
 
@@ -42,7 +50,7 @@ class Side:
     """
 
     name: str
-    run: Callable[[], int | None]
+    run: Callable[[], int | Told | None]
     needs: tuple[str, ...] = ()
     before: Callable[[], object] | None = None
     goal: str = ""
@@ -52,11 +60,15 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A job of ours beside its peers; a peer's ``goal`` says what ratio to it is aimed at."""
+    """A job of ours beside its peers; a peer's ``goal`` says what ratio to it is aimed at.
+
+    ``warm`` is false where nothing is gained by a round that is not counted.
+    """
 
     name: str
     ours: Side
     peers: tuple[Side, ...]
+    warm: bool = True
 
 
 class Skipped(Exception):  # noqa: N818 - nothing went wrong
@@ -122,8 +134,11 @@ def sample(side: Side) -> Sample:
     if side.before is not None:
         side.before()
     cpu, wall = _processor(), time.perf_counter()
-    size = side.run()
-    return Sample(wall=time.perf_counter() - wall, cpu=_processor() - cpu, size=size)
+    told = side.run()
+    wall, cpu = time.perf_counter() - wall, _processor() - cpu
+    if isinstance(told, Told):
+        return Sample(wall=told.seconds, cpu=cpu, size=told.size)
+    return Sample(wall=wall, cpu=cpu, size=told)
 
 
 _SINGLE: Final[dict[str, Sample]] = {}
@@ -147,7 +162,7 @@ def measure(case: Case, rounds: int) -> Outcome:
     absent = tuple(f"{peer.name}: {missing(peer)} not installed" for peer in case.peers if missing(peer))
     sides = (case.ours, *present)
     for side in sides:
-        if not side.once:
+        if case.warm and not side.once:
             sample(side)
     table = [[_once(side) if side.once else sample(side) for side in sides] for _ in range(rounds)]
     ours = [row[0] for row in table]

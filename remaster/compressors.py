@@ -49,8 +49,10 @@ def compressor_for(foreign: Foreign, kernel: str, asked: Compression | None) -> 
             )
         return asked
     proved = {member.compressor for file in foreign.examined.survey.initrds for member in file.members}
-    readable = proved if said is None else proved | set(said)
-    return _smallest_of(readable)
+    if said is not None:
+        return _smallest_of(proved | set(said))
+    # That its initrds are plain says nothing of what else it reads.
+    return _smallest_of(proved - {"none"} or {USUAL})
 
 
 def smallest(config: KernelConfig) -> Compression:
@@ -59,7 +61,7 @@ def smallest(config: KernelConfig) -> Compression:
 
 
 def _smallest_of(readable: Collection[str]) -> Compression:
-    usual: Compression = "none" if tuple(readable) == ("none",) else USUAL
+    usual: Compression = "none" if set(readable) == {"none"} else USUAL
     return next((name for name, _ in _SMALLEST if name in readable), usual)
 
 

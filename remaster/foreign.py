@@ -28,7 +28,7 @@ from tcz.store import sha256_file
 from tcz.tree import FileRef, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from remaster.plan import MediumFile, Source
     from remaster.survey.look import Examined
@@ -108,20 +108,16 @@ def open_foreign(origin: str, files: dict[str, Path] | None = None, dirs: Dirs |
     alone = () if medium is not None else ((Path(origin).name, Path(origin)),)
     given = tuple(alone if files is None else files.items())
 
-    def look_at() -> Known:
+    def look_at(sums: Mapping[Path, str]) -> Known:
         examined = look.examine_medium(medium or open_medium(Path(origin)))
-        return Known(examined=examined, identity=_identity(examined))
+        return Known(examined=examined, identity=_identity(examined, sums))
 
     if dirs is None or not given:
-        sums = tuple((name, sha256_file(path)) for name, path in given)
-        known = look_at()
+        sums = tuple(sha256_file(path) for _, path in given)
+        known = look_at({path: sha256 for (_, path), sha256 in zip(given, sums, strict=True)})
     else:
-        kept = Bases.of_user(dirs)
-        sums = tuple((name, kept.sums.of(path)) for name, path in given)
-        known = kept.known(
-            origin, [(*file, sha256) for file, (_, sha256) in zip(given, sums, strict=True)], look_at
-        )
-    return _of_known(origin, known, given, sums)
+        known, sums = Bases.of_user(dirs).known(origin, given, look_at)
+    return _of_known(origin, known, given, tuple(zip((name for name, _ in given), sums, strict=True)))
 
 
 def _of_known(
@@ -153,16 +149,26 @@ def _of_known(
     )
 
 
-def _identity(examined: Examined) -> str:
-    """Return the hash of all that is given; a root that comes out of initrds follows from these."""
+def _identity(examined: Examined, sums: Mapping[Path, str]) -> str:
+    """Return the hash of all that is given; a root that comes out of initrds follows from these.
+
+    ``sums`` are of files that were hashed already.
+    """
     digest, medium = hashlib.sha256(), examined.medium
     unpacked = medium.root is not None and medium.loaded is None
     for tree in (medium.files, examined.root) if unpacked else (medium.files,):
         digest.update(b"tree\n")
         for path, node in tree.items():
             digest.update(repr((path, node.mode, node.uid, node.gid, node.rdev, node.link)).encode())
-            digest.update(node.sha256())
+            digest.update(_known_sha256(node, sums) or node.sha256())
     return digest.hexdigest()
+
+
+def _known_sha256(node: Node, sums: Mapping[Path, str]) -> bytes | None:
+    data = node.data
+    if not isinstance(data, FileRef) or data.path not in sums or data.offset:
+        return None
+    return bytes.fromhex(sums[data.path]) if data.size == data.path.stat().st_size else None
 
 
 # -- what is taken from packages ------------------------------------------------------------------
@@ -359,12 +365,14 @@ def _starts(foreign: Foreign) -> plan.Starts:
     defaults = [one for one in foreign.examined.survey.entries if one.default]
     chosen = next((one for one in defaults if one.program == "isolinux"), next(iter(defaults), None))
     initrds, kernel = foreign.examined.initrds, foreign.examined.kernel
+    roots = {one.path for one in foreign.examined.survey.initrds if one.root}
+    named = [f"/{path}" for path in sorted(initrds, key=lambda path: path not in roots)]
     usual = plan.Starts()
     label = chosen.label if chosen is not None and re.fullmatch(r"[A-Za-z0-9_-]{1,16}", chosen.label) else ""
     own = {NORMAL, "help", *STANDARD}
     return plan.Starts(
         kernel=f"/{kernel}" if kernel.startswith("boot/") else usual.kernel,
-        initrd=f"/{initrds[0]}" if initrds and initrds[0].startswith("boot/") else "/boot/core.gz",
+        initrd=named[0] if named and named[0].startswith("/boot/") else "/boot/core.gz",
         label=label if label and label not in own else "core",
         words=() if chosen is None else chosen.words,
         serial=_is_own(foreign),

@@ -16,6 +16,7 @@ import tcz
 from remaster import base as bases
 from remaster import (
     contents,
+    early,
     estimate,
     folders,
     foreign,
@@ -228,6 +229,8 @@ def _placed(request: Request, spec: BaseSpec, facts: Facts, base: Base, notes: t
             for place in PLACES
             for name, other in placement.also_copied(arrangement, place)
         )
+    given = (file.path.lstrip("/") for file in variant.files)
+    facts = replace(facts, early=early.paths((*early.files(injected.root), *given)))
     document = manifest.document(facts)
     return Job(
         request=request,

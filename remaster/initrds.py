@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from remaster import folders, plan
+from remaster import early, folders, plan
 from remaster.program import own_code
 from remaster.variant import DATA_LABEL
 from tcz import cpio
@@ -72,11 +72,21 @@ def making(job: Job, dirs: Dirs, machine: Laid) -> Iterator[Path]:
     """Give the initrd for a while; its members are kept in the cache by what they are made of."""
     folder = dirs.cache_folder("initrds")
     sweep(folder)
-    if job.request.mode == "repack":
-        yield _packed(folder / job.key, machine.tree, job.request, machine.unpacked)
+    if job.request.mode != "repack":
+        with passing(folder / "whole") as place:
+            _layered(job, machine, place)
+            yield place
         return
-    with passing(folder / "whole") as place:
-        _layered(job, machine, place)
+    front, rest = early.split(machine.tree)
+    packed = _packed(folder / job.key, rest, job.request, machine.unpacked)
+    first = early.archive(front)
+    if not first:
+        yield packed
+        return
+    with passing(folder / "whole") as place, place.open("wb") as file:
+        _append(first, file)
+        _append(packed, file)
+        file.flush()
         yield place
 
 
@@ -108,9 +118,9 @@ def _packed(place: Path, tree: Tree, request: Request, unpacked: int) -> Path:
 def _layered(job: Job, machine: Laid, place: Path) -> None:
     """Write the initrd as members one after the other: what did not change is not packed again.
 
-    First the base, packed once and kept, or with ``append`` its initrds as they are; then each package that
-    is unpacked in the root, kept as well; then those in /tmp/builtin, which are packed already; and in the
-    end what the image itself adds.
+    First what the kernel takes early, if anything; the base, packed once and kept, or with ``append`` its
+    initrds as they are; then each package that is unpacked in the root, kept as well; then those in
+    /tmp/builtin, which are packed already; and in the end what the image itself adds.
     """
     request, base = job.request, job.base
     parts: list[plan.Source] = list(base.initrds)
@@ -118,15 +128,22 @@ def _layered(job: Job, machine: Laid, place: Path) -> None:
     wanted: list[tuple[Tree, tuple[str, ...]]] = []
     if request.mode == "layers" or before is None:
         before, after = base.root.with_mtime(job.facts.epoch), machine.tree
+        front, after = early.split(after)
+        before = early.split(before)[1]
         layers = tuple(part.package.sha256 for part in job.facts.parts if part.role == "layer")
         found = () if request.foreign is None else (request.foreign.identity,)
         parts, wanted = [], [(before, (*found, *layers))]
+    else:
+        # Those of the base come with its own initrds.
+        (had, before), (has, after) = early.split(before), early.split(after)
+        front = plan.segment(had, has)
+    first = early.archive(front)
     with Pipeline[Path](None) as pipeline:
         for tree, sources in (*wanted, *_packages(job, before, after)):
             pipeline.put(partial(_member, place.parent, tree, request, sources), parts.append)
         pipeline.finish()
     with place.open("wb") as file:
-        for part in parts:
+        for part in (*((first,) if first else ()), *parts):
             # A lz4 member has no end of its own: a block of no bytes tells that there is no more of it.
             file.write(bytes(-file.tell() % 4 + 4) if file.tell() else b"")
             _append(part, file)

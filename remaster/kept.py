@@ -28,9 +28,12 @@ from tcz.sums import Sums
 from tcz.tree import FileRef, Node, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping
 
     from tcz.paths import Dirs
+
+    #: Names and paths.
+    Files = tuple[tuple[str, Path], ...]
 
 FOLDER: Final = "bases"
 _FORM: Final = 1
@@ -64,30 +67,31 @@ class Bases:
         """Return those of the user's cache."""
         return cls(dirs.cache_folder(FOLDER), Sums.of_user(dirs))
 
-    def known(self, origin: str, files: Sequence[tuple[str, Path, str]], look: Callable[[], Known]) -> Known:
-        """Return what ``look`` finds out of a base, or found out at another time.
+    def known(
+        self, origin: str, files: Files, look: Callable[[Mapping[Path, str]], Known]
+    ) -> tuple[Known, tuple[str, ...]]:
+        """Return what ``look`` finds out of a base, or found out at another time, and the files' sha256.
 
-        ``files`` are all that the base is made of: name, path and sha256 of each. The contents of the root's
-        files are then in the cache. Raises what ``look`` raises, which is never kept.
+        ``files`` are all that the base is made of; ``look`` is given the sha256 of each. The contents of the
+        root's files are then in the cache. Raises what ``look`` raises, which is never kept.
         """
-        told = (
-            _FORM,
-            sys.version,
-            own_code(),
-            origin,
-            [(name, str(path), sum_) for name, path, sum_ in files],
-        )
+        before = [_state(path) for _, path in files]
+        sums = tuple(self.sums.of(path) for _, path in files)
+        given = [(name, str(path), sha256) for (name, path), sha256 in zip(files, sums, strict=True)]
+        told = (_FORM, sys.version, own_code(), origin, given)
         place = self.folder / hashlib.sha256(repr(told).encode()).hexdigest()
         known = self._read(place)
         if known is not None:
-            return known
-        fresh = look()
+            return known, sums
+        fresh = look({path: sha256 for (_, path), sha256 in zip(files, sums, strict=True)})
+        if [_state(path) for _, path in files] != before:
+            return fresh, sums  # what was looked at may not be what was hashed
         try:
             self._write(place, fresh)
         except (_NotKept, OSError, NoSpaceError):
-            return fresh  # a cache that cannot be written is no fault of the base
+            return fresh, sums  # a cache that cannot be written is no fault of the base
         # Whoever finds it there gets the same as who put it there.
-        return self._read(place) or fresh
+        return self._read(place, just_written=True) or fresh, sums
 
     def _write(self, place: Path, known: Known) -> None:
         sweep(self.folder)
@@ -106,7 +110,7 @@ class Bases:
         with replacing(place) as temporary:
             temporary.write_bytes(hashlib.sha256(facts).digest() + facts)
 
-    def _read(self, place: Path) -> Known | None:
+    def _read(self, place: Path, *, just_written: bool = False) -> Known | None:
         """Return what is kept at a place; nothing where there is none, or it is damaged."""
         content = _content(place)
         try:
@@ -116,13 +120,19 @@ class Bases:
             size, sha256, rows, survey, medium, initrds, kernel, identity = _Reader(
                 io.BytesIO(data[_DIGEST:])
             ).load()
-            if content.stat().st_size != size or self.sums.of(content) != sha256:
+            whole = content.stat().st_size == size
+            if not whole or not (just_written or self.sums.of(content) == sha256):
                 return None
         except (OSError, ValueError, TypeError, EOFError, AttributeError, pickle.UnpicklingError):
             return None
         root = _tree(rows)
         examined = Examined(survey=survey, medium=medium, root=root, initrds=initrds, kernel=kernel)
         return Known(examined=examined, identity=identity)
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _content(place: Path) -> Path:

@@ -55,7 +55,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All that the manifest tells."""
+    """All that the manifest tells; ``early`` is what the kernel takes before it unpacks the initrd."""
 
     variant: str
     version: str
@@ -66,6 +66,7 @@ class Facts:
     epoch: int
     origin: Origin | None = None
     asked: Asked | None = None
+    early: tuple[str, ...] = ()
 
     @property
     def kernel(self) -> str | None:
@@ -198,6 +199,8 @@ def _value(facts: Facts, *, roots: bool) -> _Json:
         "packages": [_package(part) for part in facts.parts],
         "recipes": [_recipe(one) for one in built],
     }
+    if facts.early:
+        value["early"] = list(facts.early)
     if facts.origin is not None:
         value["origin"] = {
             "release": facts.origin.release,

@@ -10,7 +10,8 @@ from tcz.errors import CheckError
 if TYPE_CHECKING:
     import socket
 
-_ANSWER: Final = 20.0
+#: Seconds for what QEMU does at once.
+ANSWER: Final = 20.0
 
 
 class MachineError(CheckError):
@@ -23,7 +24,7 @@ class Qmp:
     def __init__(self, connection: socket.socket) -> None:
         """Take a connected socket over; it is closed with this."""
         self._socket = connection
-        self._socket.settimeout(_ANSWER)
+        self._socket.settimeout(ANSWER)
         self._lines = connection.makefile("r", encoding="utf-8")
 
     def greet(self) -> None:
@@ -31,14 +32,20 @@ class Qmp:
         self._lines.readline()
         self.execute("qmp_capabilities")
 
-    def execute(self, command: str, **arguments: str | bool) -> None:
-        """Have a command done; ``MachineError`` when QEMU refuses it or hangs up."""
-        asked = {"execute": command, "arguments": arguments} if arguments else {"execute": command}
+    def execute(self, command: str, timeout: float = ANSWER, **arguments: object) -> object:
+        """Have a command done, with ``_`` for ``-`` in names of arguments; return what QEMU answers.
+
+        Raises ``MachineError`` when QEMU refuses it or hangs up, ``OSError`` after ``timeout`` seconds.
+        """
+        self._socket.settimeout(timeout)
+        asked: dict[str, object] = {"execute": command}
+        if arguments:
+            asked["arguments"] = {name.replace("_", "-"): value for name, value in arguments.items()}
         self._socket.sendall(json.dumps(asked).encode() + b"\n")
         for line in self._lines:
             answer: dict[str, Any] = json.loads(line)
             if "return" in answer:
-                return
+                return answer["return"]
             if "error" in answer:
                 raise MachineError(f"QEMU refused {command}", why=str(answer["error"].get("desc")))
         raise MachineError(f"QEMU hung up at {command}")

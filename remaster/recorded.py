@@ -113,6 +113,7 @@ class Recorded:
     asked: Asked | None
     roots: tuple[RootTold, ...]
     text: str
+    early: tuple[str, ...] = ()
 
     def build(self, name: str) -> BuildTold:
         """Return the build of a recipe that one of the packages names."""
@@ -177,6 +178,7 @@ def _recorded(root: Table, text: str) -> Recorded:
         asked=_asked(root.table("request")) if root.has("request") else None,
         roots=tuple(_root(table) for table in root.tables("build-roots")),
         text=text,
+        early=root.strings("early", ()),
     )
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from remaster import plan, preloading
+from remaster import plan
 from remaster.kernels import choice as kernels
 from remaster.supply import MirrorSupplier, WorkshopSupplier, named
 from tcz import commands
@@ -56,7 +56,6 @@ def supplier(wish: Wish, asked: Request, dirs: Dirs, runner: Runner, reporter: R
     """Return what has the packages of an image; nothing is built or asked for yet."""
     from tcz import lock  # noqa: PLC0415 - only builds need it
     from tcz.mirror.model import Branch  # noqa: PLC0415
-    from tcz.mirror.parcels import Parcels  # noqa: PLC0415
 
     branch = Branch.parse(branch_of(wish, asked))
     mirrors = mirrors_of(wish, dirs)
@@ -70,12 +69,22 @@ def supplier(wish: Wish, asked: Request, dirs: Dirs, runner: Runner, reporter: R
         lock=None if wish.lock is None else lock.read(wish.lock),
         settings=build_settings(asked),
     )
-    images = preloading.package(asked.variant, dirs, reporter, asked.needs().squashfs, plan.EPOCH)
+    images = _images(asked, dirs, reporter) if asked.variant.settings.preload else None
     files = package_files(wish) | ({} if images is None else {named(images): images})
     own = kernels.supplier(
         asked, WorkshopSupplier(workshop), dirs, reporter.warn, files=files, alone=not mirrors
     )
-    return MirrorSupplier(own, Parcels(mirrors, branch, dirs, runner, reporter)) if mirrors else own
+    if not mirrors:
+        return own
+    from tcz.mirror.parcels import Parcels  # noqa: PLC0415 - loads all that verifies mirrors
+
+    return MirrorSupplier(own, Parcels(mirrors, branch, dirs, runner, reporter))
+
+
+def _images(asked: Request, dirs: Dirs, reporter: Reporter) -> Path | None:
+    from remaster import preloading  # noqa: PLC0415 - loads all that reads images
+
+    return preloading.package(asked.variant, dirs, reporter, asked.needs().squashfs, plan.EPOCH)
 
 
 def branch_of(wish: Wish, asked: Request) -> str:

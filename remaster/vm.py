@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self
 
-from remaster.qmp import MachineError, Qmp
+from remaster.qmp import ANSWER, MachineError, Qmp
 from remaster.serial import Console
 from tcz.errors import ConfigError, MissingToolError
 
@@ -56,7 +56,8 @@ class MachineSpec:
     ``config_disk`` is one more that is only read, behind the others. ``second_card`` is the address of a
     second network card, on a network 10.9.0.0/24 of its own. ``forwards`` pairs ports of the host's loopback
     with those of the guest. With ``restrict`` the guest reaches nothing beyond those; otherwise 10.0.2.2 is
-    the host's loopback. A reboot of the guest ends the machine unless ``reboot`` is true.
+    the host's loopback. A reboot of the guest ends the machine unless ``reboot`` is true. ``words`` are added
+    to QEMU's command line as they are.
     """
 
     memory_mib: int = 512
@@ -78,6 +79,7 @@ class MachineSpec:
     accel: Literal["auto", "kvm", "tcg"] = "auto"
     display: str = "none"
     reboot: bool = False
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +214,7 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
         argv += ["-qmp", f"unix:{_option(wiring.qmp)},server=on,wait=off"]
     if not spec.reboot:
         argv += ["-no-reboot"]
-    return argv
+    return [*argv, *spec.words]
 
 
 class Machine:
@@ -315,27 +317,28 @@ class Machine:
         lines = self._log.read_text(errors="replace").splitlines()
         return "\n".join(lines[-_LOG_LINES:]) or None
 
-    def _execute(self, command: str, **arguments: str | bool) -> None:
+    def execute(self, command: str, timeout: float = ANSWER, **arguments: object) -> object:
+        """Have QEMU run a command of QMP, with ``_`` for ``-`` in names; return what it answers."""
         if self._qmp is None:
             raise MachineError("the machine is not started")
         try:
-            self._qmp.execute(command, **arguments)
+            return self._qmp.execute(command, timeout, **arguments)
         except (OSError, ValueError) as error:
             raise MachineError(f"QEMU did not take {command}", why=self._said() or str(error)) from error
 
     def powerdown(self) -> None:
         """Press the power button, as ACPI tells the guest; its reaction is up to the guest."""
-        self._execute("system_powerdown")
+        self.execute("system_powerdown")
 
     def cable(self, *, connected: bool) -> None:
         """Pull the cable of the (first) network card, or put it in again."""
-        self._execute("set_link", name=_CARD, up=connected)
+        self.execute("set_link", name=_CARD, up=connected)
 
     def quit(self) -> None:
         """Pull the plug."""
         if self.running:
             try:
-                self._execute("quit")
+                self.execute("quit")
             except MachineError:
                 if self.running:
                     raise

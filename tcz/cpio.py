@@ -7,12 +7,13 @@ one or several archives, NUL padded.
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from tcz.compress import DEFAULT_LIMIT, Compression, compress, expand, kind, most
-from tcz.cpio_entries import FIELD_MAX, PATH_MAX, TRAILER, Format, parse
+from tcz.cpio_entries import FIELD_MAX, NEWC_HEADER, PATH_MAX, TRAILER, Format, parse
 from tcz.errors import ToolkitError, VerifyError
 from tcz.rootfs import RootFs, bad, encoded
 from tcz.tree import FileRef, Node, Tree
@@ -24,6 +25,12 @@ __all__ = ["Archive", "Compression", "Loaded", "Member", "compress", "dumps", "l
 
 _BLOCK: Final = 1 << 20
 _MICROCODE: Final = "kernel/x86/microcode/"
+_ACPI: Final = "kernel/firmware/acpi/"
+#: What the kernel takes from plain archives at the very front, long before it unpacks anything: see
+#: Documentation/arch/x86/microcode.rst, Documentation/admin-guide/acpi/initrd_table_override.rst.
+EARLY: Final = (_MICROCODE, _ACPI)
+#: Processors want their microcode at such addresses.
+EARLY_ALIGNMENT: Final = 16
 
 
 # -- reading --------------------------------------------------------------------------------------
@@ -39,6 +46,8 @@ class Archive:
     entries: int
     #: Processor microcode, which the kernel takes before it unpacks anything.
     microcode: bool = False
+    #: Tables that take the place of the firmware's, taken just as early.
+    acpi: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,16 +79,25 @@ class Loaded:
 
 def _archive(root: RootFs, data: bytes, offset: int) -> Archive:
     """Apply the archive at ``offset``."""
-    start, count, microcode = offset, 0, False
+    start, count, microcode, acpi = offset, 0, False, False
     while True:
         if offset >= len(data):
             raise bad(offset, f"the archive ends without {TRAILER}")
         entry, offset, form = parse(data, offset)
         if entry.name == TRAILER:
             root.end_of_archive()
-            return Archive(offset=start, size=offset - start, format=form, entries=count, microcode=microcode)
+            return Archive(
+                offset=start,
+                size=offset - start,
+                format=form,
+                entries=count,
+                microcode=microcode,
+                acpi=acpi,
+            )
         count += 1
-        microcode = microcode or entry.name.startswith(_MICROCODE)
+        if stat.S_ISREG(entry.mode):
+            microcode = microcode or entry.name.startswith(_MICROCODE)
+            acpi = acpi or entry.name.startswith(_ACPI)
         root.add(entry)
 
 
@@ -179,8 +197,9 @@ def _blocks(node: Node, name: str) -> Iterator[bytes]:
             yield block
 
 
-def _header(sink: _Sink, name: str, node: Node, *, ino: int, nlink: int, size: int) -> None:
+def _header(sink: _Sink, name: str, node: Node, *, ino: int, nlink: int, size: int, align: int = 4) -> None:
     raw = encoded(name) + b"\0"
+    raw += bytes(-(sink.size + NEWC_HEADER + len(raw)) % align if size else 0)
     fields = (ino, node.mode, node.uid, node.gid, nlink, node.mtime, size, 0, 0, *node.rdev, len(raw), 0)
     if len(raw) > PATH_MAX or not all(0 <= value <= FIELD_MAX for value in fields):
         raise ToolkitError(f"{name!r} does not fit the newc format", why=f"size {size}, time {node.mtime}")
@@ -205,13 +224,14 @@ def _may_share(node: Node) -> bool:
     return not node.is_dir and not node.is_link
 
 
-def write(tree: Tree, *, file: BinaryIO, root: bool = False, pad: int = 512) -> int:
+def write(tree: Tree, *, file: BinaryIO, root: bool = False, pad: int = 512, align: int = 4) -> int:
     """Write ``tree`` as one newc archive and return its size; content is streamed.
 
     Entries are sorted bytewise (so parents come first), inodes are numbered from 1, names that
     share content come with an inode in common and the content at the last of them. The root
     itself is left out unless ``root`` is true: an archive laid over others must not touch it. The
-    end is padded to a multiple of ``pad`` (at least 4: the next archive must start at one).
+    end is padded to a multiple of ``pad`` (at least 4: the next archive must start at one). Contents begin
+    at multiples of ``align``, a multiple of 4; more than 4 takes NULs behind names, as iucode_tool has them.
     Raises ``ToolkitError`` for what the format cannot hold.
     """
     groups = _links(tree)
@@ -229,7 +249,7 @@ def write(tree: Tree, *, file: BinaryIO, root: bool = False, pad: int = 512) -> 
         has_content = path == names[-1]
         size = shared.size if has_content else 0
         nlink = 2 if node.is_dir else len(names)
-        _header(sink, path or ".", shared, ino=ino, nlink=nlink, size=size)
+        _header(sink, path or ".", shared, ino=ino, nlink=nlink, size=size, align=align)
         if size:
             for block in _blocks(shared, path):
                 sink.put(block)
@@ -239,8 +259,8 @@ def write(tree: Tree, *, file: BinaryIO, root: bool = False, pad: int = 512) -> 
     return sink.size
 
 
-def dumps(tree: Tree, *, root: bool = False, pad: int = 512) -> bytes:
+def dumps(tree: Tree, *, root: bool = False, pad: int = 512, align: int = 4) -> bytes:
     """Return what ``write`` writes."""
     buffer = BytesIO()
-    write(tree, file=buffer, root=root, pad=pad)
+    write(tree, file=buffer, root=root, pad=pad, align=align)
     return buffer.getvalue()

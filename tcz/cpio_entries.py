@@ -22,7 +22,8 @@ PATH_MAX: Final = 4096
 FIELD_MAX: Final = 0xFFFFFFFF
 #: Archive formats by their first six bytes.
 FORMATS: Final[dict[bytes, Format]] = {b"070701": "newc", b"070702": "crc", b"070707": "odc"}
-_NEWC: Final = 110
+#: How long a header of newc is, and of newc with checksums.
+NEWC_HEADER: Final = 110
 _ODC: Final = 76
 _OCTAL = re.compile(rb"[0-7]+")
 _ODC_FIELDS: Final = (6, 6, 6, 6, 6, 6, 6, 11, 6, 11)
@@ -52,7 +53,7 @@ def parse(data: bytes, offset: int) -> tuple[Entry, int, Format]:
     form = FORMATS.get(magic)
     if form == "odc":
         return _odc(data, offset)
-    header = _cut(data, offset, _NEWC, "the header", offset)
+    header = _cut(data, offset, NEWC_HEADER, "the header", offset)
     if form is None:
         raise bad(offset, f"no newc header: {magic!r}")
     try:
@@ -60,8 +61,8 @@ def parse(data: bytes, offset: int) -> tuple[Entry, int, Format]:
     except HexError as error:
         raise bad(offset, "a header field is not hexadecimal") from error
     ino, mode, uid, gid, nlink, mtime, size, major, minor, rmajor, rminor, namesize, check = values
-    name = _name(data, offset, offset + _NEWC, namesize)
-    start = padded(offset + _NEWC + namesize)
+    name = _name(data, offset, offset + NEWC_HEADER, namesize)
+    start = padded(offset + NEWC_HEADER + namesize)
     body = _cut(data, start, size, f"the content of {name!r}", offset)
     if form == "crc" and body and stat.S_ISREG(mode) and sum(body) & FIELD_MAX != check:
         raise bad(offset, f"wrong checksum for {name!r}")
@@ -73,12 +74,14 @@ def parse(data: bytes, offset: int) -> tuple[Entry, int, Format]:
 
 
 def _name(data: bytes, offset: int, start: int, namesize: int) -> str:
+    """Return a name, which ends with a NUL; several align what follows (iucode_tool's microcode archives)."""
     if not 1 < namesize <= PATH_MAX:
         raise bad(offset, f"a name of {namesize} bytes")
     raw = _cut(data, start, namesize, "the name", offset)
-    if raw.find(0) != namesize - 1:
+    name = raw.rstrip(b"\0")
+    if not name or name == raw or 0 in name:
         raise bad(offset, f"the name does not end where it should: {raw[:80]!r}")
-    return raw[:-1].decode(errors="surrogateescape")
+    return name.decode(errors="surrogateescape")
 
 
 def _odc(data: bytes, offset: int) -> tuple[Entry, int, Format]:

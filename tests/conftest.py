@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Golden = Callable[[str, str], None]
     Counted = Callable[[str, int], None]
+
+# How long an example takes is the machine's business.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 CASES = Path(__file__).parent / "cases"
 #: The files that take longest, the longest first: what is begun last shall be short, for workers end together

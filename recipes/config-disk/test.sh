@@ -8,6 +8,6 @@ printf '#cloud-config\nhostname: node1\nruncmd:\n- [echo, "it'\''s"]\n' >good
 [ "$(cat out/hostname)" = node1 ]
 [ "$(sh out/runcmd)" = "it's" ]
 printf '#cloud-config\npackages: [vim]\n' >bad
-! "$plan" user-data bad refused 2>said
+if "$plan" user-data bad refused 2>said; then exit 1; fi
 grep -qxF 'user-data line 2: the key packages is not supported here' said
 [ ! -e refused ]

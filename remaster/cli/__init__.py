@@ -51,6 +51,7 @@ def cli(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401 - handed
 for _command in (
     build.build,
     lock.lock,
+    lock.pin,
     rebuild.rebuild,
     machine.run,
     machine.test,

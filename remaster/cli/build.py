@@ -13,6 +13,9 @@ from tcz import clikit
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from remaster.image import Finished
+    from tcz.mirror.sign import SecretKey
+    from tcz.paths import Dirs
     from tcz.reporting import Reporter
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
@@ -199,6 +202,27 @@ def request_options(*, only: Sequence[str] = (), without: Sequence[str] = ()) ->
     return give
 
 
+def _secret(sign: str | None, dirs: Dirs) -> SecretKey | None:
+    if sign is None:
+        return None
+    from remaster import signatures
+
+    return signatures.secret(sign, dirs)
+
+
+def _signed(finished: Finished, key: SecretKey | None, progress: Reporter) -> tuple[Path, ...]:
+    """Sign an image where a key was named; tell of signatures that are no longer its own."""
+    if key is None and not finished.changed:
+        return ()
+    from remaster import signatures  # loads all that signs
+
+    if key is not None:
+        return signatures.sign(finished.outputs, key)
+    for old in signatures.stale(finished.outputs):
+        progress.warn(f"{old} is the signature of another image: sign this one with --sign")
+    return ()
+
+
 def _make(
     *,
     dry_run: bool,
@@ -208,14 +232,16 @@ def _make(
     sign: str | None,
     **options: Any,  # noqa: ANN401 - handed on as they are
 ) -> None:
-    from remaster import lockwish, outline, signatures, wish
+    from remaster import wish
     from tcz.paths import Dirs
     from tcz.run import HostRunner
 
     wanted = wish.Wish(**{**options, "variant": options["variant"] or ""})
     dirs, runner = Dirs.from_env(), HostRunner()
-    key = None if sign is None else signatures.secret(sign, dirs)
+    key = _secret(sign, dirs)
     if locked is not None:
+        from remaster import lockwish
+
         here = lockwish.Here(dirs=dirs, runner=runner, reporter=progress)
         path = Path(locked) if locked else None
         if dry_run:
@@ -224,16 +250,15 @@ def _make(
             return
         finished = lockwish.fulfil(wanted, path, here)
     elif dry_run:
+        from remaster import outline
+
         told = outline.outline(wanted, dirs, runner, progress)
         clikit.echo_json(told) if as_json else clikit.echo_lines(outline.lines(told))
         outline.check(told)
         return
     else:
         finished = wish.fulfil(wanted, dirs, runner, progress)
-    made = () if key is None else signatures.sign(finished.outputs, key)
-    if key is None and finished.changed:
-        for old in signatures.stale(finished.outputs):
-            progress.warn(f"{old} is the signature of another image: sign this one with --sign")
+    made = _signed(finished, key, progress)
     clikit.echo_json(finished) if as_json else clikit.echo_lines(wish.finished_lines(finished))
     if made and not as_json:
         clikit.echo_lines([f"signed: {', '.join(path.name for path in made)}"])

@@ -1,4 +1,4 @@
-"""The command lock: exactly what an image would be made of, as a file."""
+"""The commands lock and pin: what an image would be made of, and which files of Tiny Core are right."""
 
 from __future__ import annotations
 
@@ -63,3 +63,73 @@ def _lock(
         return
     made = lockwish.make(wanted, output, lockwish.Here(dirs=dirs, runner=runner, reporter=progress))
     clikit.echo_json(made) if as_json else clikit.echo_lines(lockwish.made_lines(made))
+
+
+@click.command(
+    cls=clikit.Command,
+    codes=[4, 5, 6],
+    examples=[
+        "remaster pin corepure64-17.x                          what the mirror has, for this user",
+        "remaster pin corepure64-17.x --sha256 vmlinuz64=HASH  only if it is the one you know of",
+        "remaster pin corepure64-17.x --update                 a new version of the release as well",
+        "remaster pin corepure64-17.x --into remaster/tinycore-files.toml   for all users of a checkout",
+    ],
+)
+@click.argument("release", metavar="RELEASE")
+@click.option(
+    "--sha256",
+    "expected",
+    metavar="FILE=HASH",
+    multiple=True,
+    help="Pin nothing unless FILE has this hash (repeatable).",
+)
+@click.option(
+    "--into",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Where pins are written  [default: tinycore-files.toml beside config.toml]",
+)
+@build.request_options(only=("mirrors", "mirror_keys", "update", "progress", "as_json"))
+def pin(release: str, expected: tuple[str, ...], into: Path | None, **options: Any) -> None:  # noqa: ANN401
+    """Write down the sha256 of kernel and initrd of RELEASE, so that no others are ever built upon.
+
+    RELEASE is a base such as corepure64-17.x. Its files are fetched as a build fetches them, checked by the
+    mirror's key or by md5, and added to what is known; several versions of a release may be.
+    """
+    _pin(release, expected, into, **options)
+
+
+def _pin(
+    name: str,
+    expected: tuple[str, ...],
+    into: Path | None,
+    *,
+    update: bool,
+    progress: Reporter,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    from remaster import base, fetch, suppliers, wish
+    from tcz import commands
+    from tcz.paths import Dirs
+
+    release = base.release_of(name)
+    if release is None:
+        raise click.UsageError(f"{name} is no release such as corepure64-17.x")
+    dirs = Dirs.from_env()
+    remotes = commands.remotes(suppliers.mirrors_of(wish.Wish(variant="", **options), dirs), dirs)
+    file = into or fetch.own_pins(dirs)
+    hashes = dict(_pair(text) for text in expected)
+    added = fetch.pin(release, remotes, dirs, progress, into=file, update=update, expected=hashes)
+    if as_json:
+        clikit.echo_json({"file": str(file), "added": added})
+        return
+    lines = (f"{one.name} of {one.version or one.release}: sha256 {one.sha256}" for one in added)
+    clikit.echo_lines((*lines, f"{len(added)} added to {file}" if added else f"all were in {file} already"))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, found, value = text.partition("=")
+    if not (name and found and value):
+        raise click.UsageError(f"--sha256 {text}: FILE=HASH was expected, such as vmlinuz64=0123...")
+    return name, value.lower()

@@ -14,7 +14,7 @@ from tcz.errors import VerifyError
 from tcz.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from remaster.survey.medium import Medium
@@ -251,7 +251,11 @@ def _initrds(medium: Medium, named: Sequence[str], notes: _Notes) -> dict[str, c
 
 
 def _unnamed(loaded: dict[str, cpio.Loaded], notes: _Notes) -> tuple[str, ...]:
-    """Return the initrds to take where no menu names any: one with an /init, then those with modules only."""
+    """Return the initrds to take where no menu names any.
+
+    Those with nothing but what the kernel takes early, one with an /init, then those with modules only.
+    """
+    early = [path for path, one in loaded.items() if _is_early(one.tree)]
     roots = [path for path, one in loaded.items() if "init" in one.tree]
     whole = [path for path in roots if rootfacts.modules(loaded[path].tree)]
     others = [path for path in loaded if path not in roots and rootfacts.modules(loaded[path].tree)]
@@ -261,8 +265,13 @@ def _unnamed(loaded: dict[str, cpio.Loaded], notes: _Notes) -> tuple[str, ...]:
             f"there are several initrds with an /init ({', '.join(roots)}) and no menu says which is "
             f"started; {best} was looked at"
         )
-        return (best,)
-    return (*roots, *([] if whole else others)) or tuple(loaded)[:1]
+        return (*early, best)
+    return (*early, *roots, *([] if whole else others)) or tuple(loaded)[:1]
+
+
+def _is_early(tree: Tree) -> bool:
+    files = [path for path, node in tree.items() if not node.is_dir]
+    return bool(files) and all(path.startswith(cpio.EARLY) for path in files)
 
 
 def _root(medium: Medium, initrds: Sequence[str], loaded: dict[str, cpio.Loaded]) -> Tree:
@@ -290,7 +299,7 @@ def _initrd_file(files: Tree, path: str, loaded: cpio.Loaded) -> InitrdFile:
             unpacked=member.unpacked,
             compressor=member.compressor,
             archives=tuple(
-                ArchiveShape(format=one.format, entries=one.entries, microcode=one.microcode)
+                ArchiveShape(format=one.format, entries=one.entries, microcode=one.microcode, acpi=one.acpi)
                 for one in member.archives
             ),
         )
@@ -311,7 +320,7 @@ def _initrd_file(files: Tree, path: str, loaded: cpio.Loaded) -> InitrdFile:
 
 
 def _disagreements(found: Survey, image: KernelFile | None) -> list[str]:
-    told = []
+    told = [sentence for initrd in found.initrds for sentence in _too_late(initrd)]
     if image is not None and found.modules and image.release not in [one.value for one in found.modules]:
         listed = ", ".join(one.value for one in found.modules)
         told.append(f"{image.path} is Linux {image.release}, but the modules are for {listed}")
@@ -325,6 +334,20 @@ def _disagreements(found: Survey, image: KernelFile | None) -> list[str]:
             f"{oldest.where} wants Linux {oldest.value} or newer, but {image.path} is {image.release}"
         )
     return told
+
+
+def _too_late(initrd: InitrdFile) -> Iterator[str]:
+    """Tell of what the kernel looks for in front only, and in plain archives."""
+    front = True
+    for number, member in enumerate(initrd.members, 1):
+        front = front and member.compressor == "none"
+        names = (("microcode", "microcode"), ("acpi", "tables for ACPI"))
+        held = [told for name, told in names if any(getattr(one, name) for one in member.archives)]
+        if held and not front:
+            yield (
+                f"{initrd.path}: the kernel does not find {' and '.join(held)} in member {number}, "
+                "for it looks in plain archives at the front only"
+            )
 
 
 def too_old(kernel: str, wanted: str) -> bool:

@@ -23,6 +23,7 @@ class ArchiveShape:
     format: str
     entries: int
     microcode: bool
+    acpi: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from tcz.clikit import columns, size_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from remaster.survey.model import Fact, InitrdFile, Survey
+    from remaster.survey.model import ArchiveShape, Fact, InitrdFile, Survey
 
 _WIDTH = 13
 _KINDS = {
@@ -106,13 +106,17 @@ def _initrd(initrd: InitrdFile) -> Iterable[str]:
     )
     for number, member in enumerate(initrd.members, 1):
         archives = ", ".join(
-            f"{one.format} with {one.entries} entries{' (microcode)' if one.microcode else ''}"
-            for one in member.archives
+            f"{one.format} with {one.entries} entries{_early(one)}" for one in member.archives
         )
         packed = "plain" if member.compressor == "none" else member.compressor
         yield _row(
             "", f"{number}. at {member.offset}, {member.size} bytes, {packed}: {archives or 'nothing'}"
         )
+
+
+def _early(archive: ArchiveShape) -> str:
+    names = [name for name, there in (("microcode", archive.microcode), ("ACPI", archive.acpi)) if there]
+    return f" ({', '.join(names)})" if names else ""
 
 
 def _entries(found: Survey) -> Iterable[str]:

@@ -24,7 +24,7 @@ _DAEMON_KEYS: Final = (
     "default-init", "default-ipc-mode", "default-network-opts", "default-runtime", "default-shm-size",
     "default-stop-timeout", "default-ulimits", "dns", "dns-opts", "dns-search", "exec-opts",
     "exec-root", "experimental", "features", "firewall-backend", "fixed-cidr", "fixed-cidr-v6", "group",
-    "host-gateway-ip", "host-gateway-ips", "hosts", "icc", "init", "init-path", "insecure-registries",
+    "host-gateway-ip", "host-gateway-ips", "icc", "init", "init-path", "insecure-registries",
     "ip", "ip-forward", "ip-forward-no-drop", "ip-masq", "ip6tables", "iptables", "ipv6", "labels",
     "live-restore", "log-driver", "log-format", "log-level", "log-opts", "max-concurrent-downloads",
     "max-concurrent-uploads", "max-download-attempts", "metrics-addr", "min-api-version", "mtu",
@@ -47,13 +47,14 @@ _CONTAINERS_TABLES: Final = (
     "podmansh",
 )
 #: The service gives these to the daemon, which takes none of them twice.
+_HOSTS: Final = "is the service's business: for TCP, with TLS, add the package docker-tls"
 _TWICE: Final = "is given to the daemon by its service, and must not be there twice"
 
 DAEMON = FreeTable(
     "daemon-json",
     "Docker's /etc/docker/daemon.json.",
     known=_DAEMON_KEYS,
-    refused=(("containerd", _TWICE), ("pidfile", _TWICE)),
+    refused=(("containerd", _TWICE), ("hosts", _HOSTS), ("pidfile", _TWICE)),
     example="""\
 [daemon-json]
 log-driver = "json-file"

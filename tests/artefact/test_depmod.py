@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcz.errors import VerifyError
@@ -127,7 +127,7 @@ def entries(data: bytes) -> list[tuple[str, int, str]]:
 
 
 @needs_depmod
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(folders(), st.sampled_from(["", "xz", "zst"]))
 def test_the_same_bytes_as_depmod(
     tmp_path_factory: pytest.TempPathFactory, drawn: tuple[dict[str, Made], str], suffix: str
@@ -198,7 +198,7 @@ def test_a_real_object_file(tmp_path: Path) -> None:
     assert sorted(found.wants) == sorted(undefined.split()[1::2])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(0, 1200), st.binary(min_size=0, max_size=3), st.booleans())
 def test_damaged_modules_are_refused_or_read(at: int, mutation: bytes, cut: bool) -> None:  # noqa: FBT001
     data = elf(Made(exports=("a",), wants=("b",), info=("alias=c",)))

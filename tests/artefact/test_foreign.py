@@ -423,6 +423,59 @@ def test_a_release_by_name(upstream: Upstream, dirs: Dirs) -> None:
         fetch.distribution("15.x", there, dirs, SilentReporter(), update=False)
 
 
+class Told(SilentReporter):
+    """Keeps warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+def test_pins_of_a_release(
+    upstream: Upstream, dirs: Dirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody vouched for is told; once pinned, nothing else is built upon."""
+    monkeypatch.setattr(fetch, "PINS", tmp_path / "none.toml")
+    there = (Remote(address=upstream.address),)
+    own, path = fetch.own_pins(dirs), "16.x/x86_64/release/distribution_files/vmlinuz64"
+    first = hashlib.sha256(upstream.answers[path]).hexdigest()  # type: ignore[arg-type]
+
+    def get(*, update: bool = False) -> list[str]:
+        told = Told()
+        fetch.distribution("16.x", there, dirs, told, update=update)
+        return told.warnings
+
+    (warning,) = get()
+    assert "the sha256 of corepure64.gz and vmlinuz64 of Tiny Core 16.x is not pinned" in warning
+    with pytest.raises(VerifyError, match="nothing is pinned"):
+        fetch.pin("16.x", there, dirs, SilentReporter(), into=own, expected={"vmlinuz64": "0" * 64})
+    assert not own.exists()
+    expected = {"vmlinuz64": first}
+    added = fetch.pin("16.x", there, dirs, SilentReporter(), into=own, expected=expected)
+    assert {one.name: one.version for one in added} == {"vmlinuz64": "16.1", "corepure64.gz": "16.1"}
+    assert fetch.read(own) == added
+    assert fetch.pin("16.x", there, dirs, SilentReporter(), into=own) == ()
+    assert get() == []
+
+    new = standins.kernel_image("6.12.99-tinycore64")
+    upstream.answers[path] = new
+    upstream.answers[f"{path}.md5.txt"] = hashlib.md5(new).hexdigest().encode() + b"  vmlinuz64\n"  # noqa: S324
+    assert get() == []
+    with pytest.raises(VerifyError, match="is none that is pinned") as caught:
+        get(update=True)
+    assert first in (caught.value.why or "")
+    (second,) = fetch.pin("16.x", there, dirs, SilentReporter(), into=own, update=True)
+    assert second.sha256 == hashlib.sha256(new).hexdigest()
+    assert get(update=True) == []
+    assert set(fetch.pinned("16.x", dirs)["vmlinuz64"]) == {first, second.sha256}
+    assert fetch.pinned("17.x", dirs) == {}
+    own.write_text(own.read_text().replace(first, "short"))
+    with pytest.raises(ConfigError, match="known files of Tiny Core"):
+        get()
+
+
 def test_files_that_are_no_packages(tmp_path: Path) -> None:
     (tmp_path / "bad.tcz").write_bytes(b"nonsense")
     with pytest.raises(VerifyError, match="squashfs"):

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
     any(shutil.which(tool, path=ENV["PATH"]) is None for tool in ("sgdisk", "qemu-img", "mcopy", "fsck.fat")),
     reason="no gdisk, qemu-utils, mtools or dosfstools here",
 )
-QUICK = settings(max_examples=12, deadline=None)
+QUICK = settings(max_examples=12)
 KINDS = {str(kind).upper() for kind in (gpt.BIOS_BOOT, gpt.EFI_SYSTEM, gpt.LINUX_DATA)}
 
 
@@ -132,7 +132,7 @@ def trees(draw: st.DrawFn) -> dict[str, bytes]:
 
 
 @given(trees())
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_room_is_enough(files: dict[str, bytes]) -> None:
     pairs = (*files.items(), *((f"many/{number}.tcz.md5.txt", b"x") for number in range(3000)))
     for more in ((), (("big", bytes(64 * MIB)),)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from remaster import compressors, extract, foreign, hooks, image, initrds, wish
+from remaster.survey import look
+from remaster.variant import FileSpec
 from tcz import compress, cpio
 from tcz.errors import ConfigError
 from tcz.paths import Dirs
@@ -20,6 +23,7 @@ from tcz.tree import Tree, listing, regular, symlink
 from tests.artefact import test_image as small
 from tests.artefact.test_image_formats import CORE, stocked
 from tests.unit import standins
+from tests.unit.test_early import found_early
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,6 +162,66 @@ def test_a_base_in_a_folder_that_changed(tmp_path: Path) -> None:
     assert init() == bytes(reversed(before)) != before
 
 
+MICROCODE = "kernel/x86/microcode/GenuineIntel.bin"
+TABLE = "kernel/firmware/acpi/dsdt.aml"
+
+
+@standins.needs_tools
+@pytest.mark.parametrize("mode", ["layers", "repack", "append"])
+@pytest.mark.parametrize("form", ["one file", "two files", "folder"])
+def test_microcode_stays_where_the_kernel_looks_for_it(tmp_path: Path, form: str, mode: Any) -> None:
+    """And a table for ACPI that is given joins it there."""
+    shelf = stocked(tmp_path / "shelf", CORE)
+    ucode = cpio.dumps(Tree({MICROCODE: regular(b"microcode" * 99)}))
+    rest = cpio.compress(cpio.dumps(standins.root_tree()), "zstd", 1)
+    (tmp_path / "vmlinuz64").write_bytes(standins.kernel_image("6.12.11-tinycore64"))
+    (tmp_path / "ucode.img").write_bytes(ucode + (b"" if form == "two files" else rest))
+    origin = f"{tmp_path}/ucode.img,{tmp_path}/vmlinuz64"
+    if form == "two files":
+        (tmp_path / "core.gz").write_bytes(rest)
+        origin = f"{tmp_path}/core.gz,{origin}"
+    elif form == "folder":
+        extract.extract(tmp_path / "ucode.img", None, tmp_path / "base")
+        (tmp_path / "vmlinuz64").rename(tmp_path / "base/medium/vmlinuz64")
+        origin = str(tmp_path / "base")
+    found = foreign.open_foreign(origin)
+    asked = small.request_for(tmp_path / "x.iso", places=())
+    files = (*asked.variant.files, FileSpec(path=TABLE, content=b"table"))
+    asked = replace(
+        asked,
+        variant=replace(asked.variant, files=files),
+        foreign=found,
+        spec=foreign.spec_for(found, ""),
+        mode=mode,
+        compressor=compressors.compressor_for(found, "", None),
+    )
+    job = image.prepare(asked, shelf)
+    assert json.loads(job.document)["early"] == [TABLE, MICROCODE]
+    dirs = Dirs(cache=tmp_path / "cache", config=tmp_path, state=tmp_path)
+    machine = initrds.laid(job)
+    with initrds.making(job, dirs, machine) as initrd:
+        data = initrd.read_bytes()
+    with initrds.making(job, dirs, machine) as initrd:
+        assert initrd.read_bytes() == data
+    kernels = found_early(data)
+    assert {path: content for path, (_, content) in kernels.items()} == {
+        TABLE: b"table",
+        MICROCODE: b"microcode" * 99,
+    }
+    # Of a folder there are no initrds to append to.
+    if mode != "append" or form == "folder":
+        assert all(offset % 16 == 0 for offset, _ in kernels.values())
+        assert listing(cpio.read(data)).splitlines()[1:] == listing(machine.tree).splitlines()[1:]
+    file = tmp_path / "initrd"
+    file.write_bytes(data)
+    survey = look.survey(file)
+    assert not survey.contradictions
+    assert survey.initrds[0].members[0].archives[0].acpi
+    # Packed, neither is of any use.
+    file.write_bytes(cpio.compress(cpio.dumps(machine.tree), "gzip", 1))
+    assert "microcode and tables for ACPI in member 1" in look.survey(file).contradictions[0]
+
+
 # -- what a base's kernel reads -------------------------------------------------------------------
 
 BOTH = "CONFIG_RD_GZIP=y\nCONFIG_RD_XZ=y\nCONFIG_RD_ZSTD=y\n"
@@ -170,6 +234,8 @@ BOTH = "CONFIG_RD_GZIP=y\nCONFIG_RD_XZ=y\nCONFIG_RD_ZSTD=y\n"
         (None, "gzip", "gzip"),
         (None, "xz", "xz"),
         (None, "zstd", "zstd"),
+        (None, "none", "gzip"),
+        (None, "lz4", "lz4"),
         (BOTH, "gzip", "xz"),
         (BOTH.replace("CONFIG_RD_XZ=y", "# CONFIG_RD_XZ is not set"), "gzip", "zstd"),
         ("CONFIG_RD_GZIP=y\n# CONFIG_RD_XZ is not set\n", "gzip", "gzip"),

@@ -155,7 +155,6 @@ def test_owners_devices_names_and_contents(tmp_path: Path, options: SquashOption
 
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(trees(), st.sampled_from(COMPRESSORS), st.sampled_from([4096, 1 << 20]))
@@ -176,7 +175,7 @@ def test_any_tree_is_listed_alike(tree: Tree, compressor: Compressor, block: int
         assert rows(image) == expected(tree)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES)
 @given(trees(KINDS), st.sampled_from(COMPRESSORS))
 def test_any_tree_is_unpacked_alike(tree: Tree, compressor: Compressor) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -1,158 +1,221 @@
 """A base that others made, booted: a stand-in for CorePure64 with a container host put upon it.
 
-Official images could not be had when this was written. The stand-in has their shape (CorePure64's medium,
-two gzip members, the names and lines of its scripts that edits take hold of); what runs in it is floe's.
+``corelike`` makes the stand-in, and tells what it has of Tiny Core and what not.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 from remaster.survey import look
-from tcz.tree import Tree, regular
-from tests.boot import clouded, configured
+from tests.boot import clouded, configured, corelike, keys
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT, media, remaster
 from tests.unit import standins
+from tests.unit.test_data_disk import userdata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from remaster.vm import Machine
-    from tcz.tree import Node
 
 pytestmark = [pytest.mark.boot, standins.needs_tools]
 MEMORY_MIB = 1536
-_WAITS = """modprobe loop 2>/dev/null
-if [ -n "$BC_nozswap" ]; then
-	:
-else
-	while [ ! -e /dev/zram0 ]; do usleep 50000; done
-fi
-if [ -z "$BC_nortc" ]; then
-	while [ ! -e /dev/rtc0 ]; do usleep 50000; done
-fi
+DISK_MIB = 512
+#: Added to the variants: packages in every place, an entry of the menu, time to choose it.
+PLACED = """
+[packages]
+ondemand = ["socat"]
+[packages.place]
+container-host = "root"
+e2fsprogs = "builtin"
+[[entry]]
+name = "chosen"
+title = "Chosen by somebody at the keyboard"
+add = ["dataswap=16M"]
+[image]
+timeout = 120
 """
-
-
-def text(node: Node) -> str:
-    return node.read().decode()
-
-
-def like_tiny_core(root: Tree) -> Tree:
-    """Give floe's root the lines of Tiny Core's scripts, and take away what edits are to bring."""
-    config = text(root["etc/init.d/tc-config"])
-    head, _, tail = config.partition("[ -x /opt/bootsync.sh ] && /opt/bootsync.sh\n")
-    tail = tail[tail.index('if [ "$BC_pause" ]') :]
-    before, start, rest = head.partition('[ "$BC_nozswap" ] || start_zram\n')
-    assert start
-    config = f"{before}{_WAITS}{rest}/opt/bootsync.sh\n\n{tail}"
-    shutdown = text(root["etc/init.d/rc.shutdown"])
-    assert "/etc/init.d/services stop\n" in shutdown
-    shutdown = shutdown.replace(
-        "/etc/init.d/services stop\n", 'echo "${BLUE}Syncing all filesystems."\nsync; sync\n'
-    )
-    nodes = dict(root.items())
-    for path, data in (
-        ("etc/init.d/tc-config", config.encode()),
-        ("etc/init.d/rc.shutdown", shutdown.encode()),
-        ("etc/inittab", standins.INITTAB),
-        ("etc/os-release", standins.os_release("16.1")),
-    ):
-        nodes[path] = regular(data, mode=nodes[path].mode & 0o7777, mtime=standins.EPOCH)
-    for name in ("services", "service-functions", "service-supervisor"):
-        del nodes[f"etc/init.d/{name}"]
-    return Tree(nodes)
+ALL_EDITS = ("cgroup2", "kernel-waits", "network", "serial-login", "services")
 
 
 @pytest.fixture(scope="module")
 def corepure64(linux_iso: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the stand-in as an ISO image without UEFI, as CorePure64's is."""
-    folder = tmp_path_factory.mktemp("corepure64")
-    made = standins.medium(folder / "medium", "corepure64")
-    found = look.examine(linux_iso)
-    root = like_tiny_core(found.root)
-    parts = [
-        {path: node for path, node in root.items() if path.startswith("lib/modules/") is modules}
-        for modules in (False, True)
-    ]
-    first, second = (standins.packed(Tree(part)) for part in parts)
-    (made / "boot/corepure64.gz").write_bytes(first + bytes(-len(first) % 4) + second)
-    (made / "boot/vmlinuz64").write_bytes(found.medium.files["boot/vmlinuz64"].read())
-    return standins.iso(made, folder / "CorePure64.iso")
+    return corelike.medium(linux_iso, tmp_path_factory.mktemp("corepure64"))
 
 
-def test_a_docker_host_upon_it(
-    corepure64: Path, boot: Callable[..., Machine], tmp_path: Path, ssh_key: Path
-) -> None:
-    image = tmp_path / "core-docker.iso"
-    remaster(
-        "--variant",
-        str(configured.variant(tmp_path, "docker", ssh_key.with_suffix(".pub"))),
-        "--base",
-        str(corepure64),
-        "--output",
-        str(image),
-        "--ssh-key",
-        f"{ssh_key}.pub",
-    )
-    found = look.survey(image)
-    assert found.manifest is not None
-    assert found.manifest.edits == ("cgroup2", "kernel-waits", "network", "serial-login", "services")
-    assert not found.contradictions
-    disk = clouded.disk(tmp_path, ssh_key.with_suffix(".pub"))
-    machine = boot(
-        memory_mib=MEMORY_MIB, config_disk=disk, second_card=clouded.CARD, **media("bios-cd", image)
-    )
-    console = machine.console
-    console.expect(PROMPT, BOOT_TIMEOUT, never="Kernel panic")
+@dataclass
+class Host:
+    """A container host upon the stand-in, at its boot menu, with a disk that asks to be formatted."""
 
-    def sh(command: str) -> str:
-        ended, output = console.run(command, 240)
-        assert ended == 0, output
+    engine: str
+    image: Path
+    disk: Path
+    machine: Machine
+
+    def sh(self, command: str) -> str:
+        ended, output = self.machine.console.run(command, BOOT_TIMEOUT)
+        assert ended == 0, f"{command}\nended with {ended}:\n{output}"
         return output
 
-    assert "16.1" in sh("cat /etc/os-release")
-    sh("n=0; until [ -e /run/floe/services.done ]; do sleep 1; n=$((n+1)); [ $n -lt 200 ]; done")
-    assert "cgroup2" in sh("mount | grep /sys/fs/cgroup")
-    configured.check(sh, "docker")
+
+@pytest.fixture
+def start(
+    corepure64: Path, boot: Callable[..., Machine], tmp_path: Path, ssh_key: Path
+) -> Callable[..., Host]:
+    def made(engine: str, mode: str, *options: str) -> Host:
+        image, disk = tmp_path / f"core-{engine}.iso", tmp_path / "data.img"
+        variant = configured.variant(tmp_path, engine, ssh_key.with_suffix(".pub"))
+        variant.write_text(variant.read_text() + PLACED)
+        words = ("--variant", str(variant), "--base", str(corepure64), "--output", str(image))
+        remaster(*words, "--ssh-key", f"{ssh_key}.pub", *options)
+        with disk.open("wb") as file:
+            file.write(userdata(f"boot2{engine}, please format-me", b"ssh-ed25519 AAAA nobody\n"))
+            file.truncate(DISK_MIB << 20)
+        config = clouded.disk(tmp_path, ssh_key.with_suffix(".pub"))
+        wired = {"data_disk": disk, "config_disk": config, "second_card": clouded.CARD}
+        machine = boot(memory_mib=MEMORY_MIB, cpus=2, **wired, **media(mode, image))
+        return Host(engine=engine, image=image, disk=disk, machine=machine)
+
+    return made
+
+
+def told_by(*words: object) -> str:
+    """Return what the command says of an image."""
+    argv = [sys.executable, "-m", "remaster", *(str(word) for word in words)]
+    return subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def check_commands(host: Host, base: Path, tmp_path: Path) -> None:
+    """What looks into images finds in this one what was put where."""
+    found = look.examine(host.image)
+    assert found.survey.manifest is not None
+    assert found.survey.manifest.edits == ALL_EDITS
+    assert not found.survey.contradictions
+    assert {"container-host.tcz", "e2fsprogs.tcz"}.isdisjoint(
+        path.rpartition("/")[2] for path in found.medium.files if path.startswith("cde/optional/")
+    )
+    inspected = json.loads(told_by("inspect", "--json", host.image))
+    assert "chosen" in {entry["label"] for entry in inspected["entries"]}
+    explained = ("explain", "--image", host.image)
+    assert "1. container-host:" in told_by(*explained, "/usr/local/bin/status")
+    assert "services: an edit to the base" in told_by(*explained, "/etc/init.d/image-services")
+    assert '"e2fsprogs"' in told_by("sbom", host.image)
+    differs = subprocess.run(
+        [sys.executable, "-m", "remaster", "diff", str(base), str(host.image)],
+        check=False, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert "etc/init.d/tc-config" in differs.stdout
+    told_by("extract", host.image, "--output", tmp_path / "out")
+
+
+def check_machine(host: Host) -> None:
+    """The layer of the host: services, data disk, places, and nothing that went wrong."""
+    sh, engine = host.sh, host.engine
+    assert corelike.RELEASE in sh("cat /etc/os-release")
+    # Here the prompt does not wait for services at all.
+    sh("n=0; until [ -e /run/floe/services.done ] || [ $n -gt 400 ]; do sleep 1; n=$((n+1)); done")
+    configured.check(sh, engine)
     clouded.check(sh)
-    clouded.pull_the_cable(machine, sh)
-    sh("tar -cf - -C / bin/busybox lib lib64 | sudo docker import - box")
+    assert "cgroup2 /sys/fs/cgroup cgroup2" in sh("cat /proc/mounts")
     told = json.loads(sh("status --json"))
+    assert told["problems"] == []
     assert "16.1" in told["base"]
     assert told["kernel"]
-    assert told["problems"] == []
-    assert {one["state"] for one in told["services"]} <= {"running", "done"}
-    assert next(one for one in told["packages"] if one["name"] == "docker-engine")["hash"].startswith(
-        "sha256:"
-    )
     # Only the image's keys may log in, and a console that was left is logged in again.
     assert json.loads(sh("sudo audit --json"))["findings"] == []
-    assert "from a container" in sh("sudo docker run --rm box /bin/busybox echo from a container")
-    console.send("sudo poweroff\n")
-    console.expect("Stopping docker", BOOT_TIMEOUT)
-    machine.wait(BOOT_TIMEOUT)
+    states = {one["name"]: one["state"] for one in told["services"]}
+    assert states.items() >= dict.fromkeys(("acpid", "sshd", "ntpd", "crond", engine), "running").items()
+    assert set(states.values()) == {"running", "done"}
+    assert told["data-disk"]["state"] == "mounted"
+    assert f"/dev/{'vda' if engine == 'docker' else 'vdb'} /var/log ext4 rw" in sh("cat /proc/mounts")
+    packages = {one["name"]: one for one in told["packages"]}
+    assert packages["e2fsprogs"]["memory"] > 0
+    assert packages["dropbear"]["memory"] == 0
+    # In the root, built in, on the medium, and when its command is used.
+    sh("test ! -L /usr/local/bin/status -a ! -e /usr/local/tce.installed/socat")
+    mounts = sh("cat /proc/mounts")
+    assert "/tmp/tcloop/container-host " not in mounts
+    assert "/tmp/tcloop/e2fsprogs " in mounts
+    assert sh("cat /tmp/builtin/onboot.lst").split() == ["e2fsprogs.tcz"]
+    assert "socat by " in sh("socat -V && test -e /usr/local/tce.installed/socat")
+    assert re.search(r"eth0 10\.\d+\.", sh("status --short"))
+    assert "/mnt/data/swapfile" in sh("cat /proc/swaps")
+    assert "dataswap=16M" in sh("cat /proc/cmdline")
 
 
-def test_appending_leaves_the_base_as_it_is(
-    corepure64: Path, boot: Callable[..., Machine], tmp_path: Path
-) -> None:
-    image = tmp_path / "core-linux.iso"
-    words = ("--variant", "linux", "--base", str(corepure64), "--kernel", "base", "--output", str(image))
-    remaster(*words, "--initrd-mode", "append", "--initrd-compressor", "xz", "--boot-code", "nozswap")
-    before, after = look.examine(corepure64), look.examine(image)
-    old = before.medium.files["boot/corepure64.gz"].read()
-    new = after.medium.files["boot/corepure64.gz"].read()
-    assert new.startswith(old)
-    assert [one.compressor for one in after.survey.initrds[0].members] == ["gzip", "gzip", "xz"]
-    assert after.survey.kernel == before.survey.kernel
-    machine = boot(memory_mib=256, **media("uefi-disk", image))
+def check_end(host: Host, *stopped: str) -> None:
+    """Services stop in the reverse of their order, the data disk last; then its file system is clean."""
+    last = "(?s:.*)".join(f"Stopping {name}" for name in (*stopped, "data-disk"))
+    host.machine.console.expect(f"{last}(?s:.*)Syncing all filesystems", BOOT_TIMEOUT, never="still in use")
+    host.machine.wait(BOOT_TIMEOUT)
+    checked = subprocess.run(
+        ["e2fsck", "-n", str(host.disk)],
+        capture_output=True, text=True, check=False, env={"PATH": "/usr/sbin:/sbin"},
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout
+    assert ": clean, " in checked.stdout
+
+
+#: A container that has more to do at its end than the two seconds that Tiny Core's own way down leaves.
+BYE = "trap 'sleep 4; echo bye >/kept/bye; exit 0' TERM; while :; do sleep 1; done"
+
+
+def check_bye(disk: Path) -> None:
+    """What the container wrote at its end is on the disk."""
+    done = subprocess.run(["/sbin/debugfs", "-R", "cat /kept/bye", disk], capture_output=True, check=True)
+    assert done.stdout == b"bye\n"
+
+
+def test_a_docker_host_upon_it(start: Callable[..., Host], corepure64: Path, tmp_path: Path) -> None:
+    """Started by isolinux with an entry that is typed, ended by the power button."""
+    host = start("docker", "bios-cd")
+    machine = host.machine
+    shown = keys.wait_for(machine, r"^boot: *$", BOOT_TIMEOUT)
+    assert "Chosen by somebody at the keyboard" in shown
+    keys.press(machine, "f2")
+    assert "What the entries do" in keys.wait_for(machine, "dataswap=16M", BOOT_TIMEOUT)
+    keys.press(machine, "f3")
+    keys.wait_for(machine, "Boot codes that can be added", BOOT_TIMEOUT)
+    keys.type_text(machine, "chosen\n")
+    check_commands(host, corepure64, tmp_path)
     machine.console.expect(PROMPT, BOOT_TIMEOUT, never="Kernel panic")
-    ended, output = machine.console.run("stat -c '%a %U' /opt /tmp; cat /proc/cmdline", 60)
-    assert ended == 0
-    assert "2775 root" in output
-    assert "console=ttyS0,115200" in output
+    check_machine(host)
+    host.sh("tar -cf - -C / bin/busybox lib lib64 | sudo docker import - box")
+    assert "from a container" in host.sh("sudo docker run --rm box /bin/busybox echo from a container")
+    host.sh(f'sudo docker run -d -v /mnt/data/kept:/kept box /bin/busybox sh -c "{BYE}"')
+    machine.powerdown()
+    check_end(host, "docker", "containerd")
+    check_bye(host.disk)
+
+
+def test_a_podman_host_that_leaves_the_base_as_it_is(start: Callable[..., Host], corepure64: Path) -> None:
+    """Started by GRUB with an entry that is chosen from its menu."""
+    host = start("podman", "uefi-disk", "--initrd-mode", "append")
+    console = host.machine.console
+    console.expect("Chosen by somebody at the keyboard", BOOT_TIMEOUT)
+    # The last entry but the help, which comes behind all others.
+    keys.press(host.machine, "end", "ret")
+    console.expect("What the entries do", BOOT_TIMEOUT)
+    keys.press(host.machine, "ret")
+    console.expect("dataswap=16M", BOOT_TIMEOUT)
+    keys.press(host.machine, "esc", "esc", "end", "up", "ret")
+    before, after = look.examine(corepure64), look.examine(host.image)
+    old = before.medium.files["boot/corepure64.gz"].read()
+    assert after.medium.files["boot/corepure64.gz"].read().startswith(old)
+    assert [one.compressor for one in after.survey.initrds[0].members][:2] == ["gzip", "gzip"]
+    console.expect(PROMPT, BOOT_TIMEOUT, never="Kernel panic")
+    assert host.sh("ls -ld /opt").split()[:3] == ["drwxrwsr-x", "2", "root"]
+    check_machine(host)
+    host.sh("tar -cf - -C / bin/busybox lib lib64 | sudo podman import - box")
+    assert "from a container" in host.sh("sudo podman run --rm box /bin/busybox echo from a container")
+    console.send("sudo poweroff")
+    check_end(host, "podman")

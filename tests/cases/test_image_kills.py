@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = needs
 #: A build takes much longer than a command of ``tcz mirror``, so that fewer are killed for one of those.
-KILLS = max(1, int(os.environ.get("TCZ_KILLS", "24")) // 4)
+KILLS = max(1, int(os.environ.get("TCZ_KILLS", "16")) // 4)
 
 
 @pytest.mark.parametrize("name", SCENES)

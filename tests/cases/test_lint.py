@@ -236,7 +236,7 @@ def good_image() -> bytes:
         return squash(Path(name) / "thing.tcz", FILES).read_bytes()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(place=st.integers(0, 1 << 16), value=st.integers(0, 255), cut=st.integers(0, 2000))
 def test_mutated_images(tmp_path_factory: pytest.TempPathFactory, place: int, value: int, cut: int) -> None:
     folder = tmp_path_factory.mktemp("mutated")

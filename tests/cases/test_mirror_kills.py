@@ -16,7 +16,7 @@ from tests.unit.mirror_made import BRANCH, QUIET
 if TYPE_CHECKING:
     from tests.conftest import Counted
 
-USUAL = 24
+USUAL = 16
 KILLS = int(os.environ.get("TCZ_KILLS", USUAL))
 
 

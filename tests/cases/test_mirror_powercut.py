@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.cases.mirror_scenes import Stage
     from tests.conftest import Counted
 
-USUAL = 60
+USUAL = 30
 CRASHES = int(os.environ.get("TCZ_CRASHES", USUAL))
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")

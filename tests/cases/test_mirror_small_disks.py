@@ -13,7 +13,7 @@ from tests.cases.room import FULL, outcomes
 if TYPE_CHECKING:
     from tests.conftest import Counted
 
-USUAL = 12
+USUAL = 8
 ROOMS = int(os.environ.get("TCZ_ROOMS", USUAL))
 #: What frees a disk must not need one that is free; a name for a state needs next to nothing.
 FREEING = ("gc", "snapshot remove", "snapshot create")

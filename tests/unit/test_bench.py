@@ -12,7 +12,7 @@ import pytest
 import bench
 from bench.__main__ import NAMES
 from bench.data import program, root_tree
-from bench.harness import Case, Sample, Side, Skipped, compare, lines, measure
+from bench.harness import Case, Sample, Side, Skipped, Told, compare, lines, measure
 
 
 def test_sides_take_turns_after_a_round_to_warm_up() -> None:
@@ -36,6 +36,21 @@ def test_sides_take_turns_after_a_round_to_warm_up() -> None:
     assert text[0].startswith("case: ours: ")
     assert "x peer" in text[1]
     assert text[2] == "    skipped: absent: no-such-program not installed"
+
+
+def test_a_side_may_have_a_clock_of_its_own() -> None:
+    runs: list[int] = []
+
+    def run() -> Told:
+        runs.append(1)
+        return Told(seconds=2 * len(runs), size=len(runs))
+
+    outcome = measure(
+        Case(name="case", ours=Side(name="ours", run=run), peers=(Side(name="peer", run=run),), warm=False), 1
+    )
+    assert len(runs) == 2
+    assert (outcome.seconds, outcome.size) == (2, 1)
+    assert (outcome.compared[0].wall, outcome.compared[0].size) == (0.5, 2)
 
 
 def test_ratios_are_taken_within_rounds() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -43,7 +44,7 @@ def test_all_edits_fit_every_release(release: str) -> None:
     assert "while [ ! -e /dev/zram0 ]; do" not in config.replace("# kernel-waits: while", "")
     assert tree["etc/init.d/tc-config"].mode & 0o7777 == 0o755
     stop = tree["etc/init.d/rc.shutdown"].read().decode()
-    assert stop.index("image-services stop") < stop.index("killall5")
+    assert stop.index("image-services shutdown") < stop.index("killall5")
     assert tree["etc/init.d/image-services"].mode & 0o7777 == 0o755
 
 
@@ -147,3 +148,44 @@ def test_an_edit_is_the_same_when_it_is_made_twice(rows: list[str], place: edit.
 def test_floe_and_other_bases_share_scripts(ours: str, floes: str) -> None:
     recipes = Path(__file__).parents[2] / "recipes/floe-base/files"
     assert (edit.SHIPPED / "files" / ours).read_bytes() == (recipes / floes).read_bytes()
+
+
+#: A checkout, or a bare copy, of Tiny Core's scripts with its history; nothing of it is in this project.
+THEIRS = os.environ.get("TCZ_CORE_SCRIPTS", "")
+
+
+def theirs(*words: str) -> bytes:
+    return subprocess.run(["git", "-C", THEIRS, *words], check=True, stdout=subprocess.PIPE).stdout
+
+
+def in_order(text: str, *wanted: str) -> None:
+    places = [text.index(one) for one in wanted]
+    assert places == sorted(places)
+
+
+@pytest.mark.skipif(not THEIRS, reason="TCZ_CORE_SCRIPTS names no repository")
+def test_every_state_of_tiny_cores_own_scripts() -> None:
+    """All edits fit once, twice is once, the scripts parse, and what was added runs where it should."""
+    seen = set()
+    for commit in theirs("log", "--format=%H").decode().split():
+        paths = ("etc/init.d/tc-config", "etc/init.d/rc.shutdown")
+        nodes = dict(ROOT.items())
+        nodes |= {path: regular(theirs("show", f"{commit}:{path}"), 0o755) for path in paths}
+        state = tuple(nodes[path].read() for path in paths)
+        if state in seen:
+            continue
+        seen.add(state)
+        tree = applied(Tree(nodes), "")
+        assert applied(tree, "") == tree
+        for path in paths:
+            done = subprocess.run(
+                ["busybox", "ash", "-n", "/dev/stdin"], input=tree[path].read(), check=False
+            )
+            assert done.returncode == 0
+        config, shutdown = (tree[path].read().decode() for path in paths)
+        in_order(config, "/sbin/udevd", "mount -t cgroup2", "modprobe -q isofs", "tce-setup")
+        in_order(
+            config, "tce-setup", 'tc-restore.sh "$TCEDIR"', "\n/opt/bootsync.sh\n", "image-services start"
+        )
+        in_order(shutdown, "image-services shutdown", "swapoff -a", "killall5", "umount -")
+    assert seen

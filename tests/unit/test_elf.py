@@ -145,7 +145,7 @@ def _either(data: bytes) -> None:
 _spots = st.tuples(st.integers(0, 0x400), st.sampled_from([0, 1, 2, 0x7F, 0x80, 0xFE, 0xFF]))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(spots=st.lists(_spots, min_size=1, max_size=6), end=st.integers(0, 5000))
 def test_hostile_headers(spots: list[tuple[int, int]], end: int) -> None:
     data = bytearray(LS.read_bytes())
@@ -161,7 +161,7 @@ def _dynamic() -> tuple[int, int]:
     return int(found[1], 16), int(found[2], 16)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_hostile_dynamic_section(data: st.DataObject) -> None:
     start, size = _dynamic()
@@ -173,7 +173,7 @@ def test_hostile_dynamic_section(data: st.DataObject) -> None:
     _either(bytes(content))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(bits=st.integers(0, 3), order=st.integers(0, 3), rest=st.binary(max_size=200))
 def test_noise_behind_the_magic(bits: int, order: int, rest: bytes) -> None:
     _either(MAGIC + bytes([bits, order]) + rest)

@@ -19,7 +19,7 @@ ORDER = BASE / "usr/lib/floe/dep-order.awk"
 BUSYBOX = shutil.which("busybox")
 
 pytestmark = pytest.mark.skipif(BUSYBOX is None, reason="needs busybox (package busybox-static)")
-SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOW = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def ash(script: str, **env: str) -> subprocess.CompletedProcess[str]:

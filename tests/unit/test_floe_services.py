@@ -49,19 +49,26 @@ class Machine:
         script.write_text(f'{HEAD.format(name=name, header=header)}{lib}{body}service "$@"\n')
         script.chmod(0o755)
 
-    def run(self, *words: str, status: int | None = 0, **env: str) -> str:
-        environment = {
+    def environment(self, **more: str) -> dict[str, str]:
+        return {
             "PATH": os.environ["PATH"],
             "FLOE_RUN": str(self.root / "run"),
             "SERVICES_LIST": str(self.root / "list"),
             "SERVICE_SCRIPTS": str(self.root / "scripts"),
             "SERVICE_SUPERVISOR": str(self.root / "init.d/service-supervisor"),
             "SERVICES_ANYBODY": "1",
-            **env,
+            # Nothing here may end the machine that runs the tests.
+            "SBIN": str(self.root / "bin"),
+            "SYSRQ": str(self.root / "run/sysrq"),
+            "DISKSTATS": str(self.root / "run/diskstats"),
+            **more,
         }
+
+    def run(self, *words: str, status: int | None = 0, **env: str) -> str:
         done = subprocess.run(
             [str(BUSYBOX), "sh", *words],
-            env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+            env=self.environment(**env),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
         assert status is None or done.returncode == status, done.stdout
         return done.stdout
@@ -146,7 +153,7 @@ def test_what_is_missing_and_what_goes_round_is_told(machine: Machine) -> None:
     assert [line.split()[0] for line in order if line[0] != "!"] == ["c", "b", "a"]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     needs=st.dictionaries(NAMES, st.lists(NAMES, max_size=3)), listed=st.lists(NAMES, max_size=4, unique=True)
 )
@@ -292,6 +299,68 @@ def test_all_are_started_shown_and_stopped_in_order(machine: Machine) -> None:
     assert [name for name in stopped if name != "top"] == ["hand", "bad", "eng", "net", "disk"]
     assert not (machine.root / "run/mounted").exists()
     assert {one["state"] for one in machine.table().values()} <= {"stopped", "blocked"}
+
+
+def test_one_that_hangs_at_its_start_does_not_keep_the_others_waiting(machine: Machine) -> None:
+    body = "KIND=once\nstart() { until [ -e $FLOE_RUN/go ]; do sleep 0.1; done; }\nstop() { :; }\n"
+    machine.add("slow", "# before: *\n", body=body)
+    machine.add("user", "# needs: slow\n", body="KIND=once\nstart() { :; }\nstop() { :; }\n")
+    machine.add("other")
+    (machine.root / "list").write_text("slow\nuser\nother\n")
+    # What hangs keeps the console that it was given; here that is a file.
+    with (machine.root / "said").open("w") as said:
+        subprocess.run(
+            [str(machine.root / "init.d/services"), "start"],
+            env=machine.environment(START_LIMIT="1"), stdout=said, stderr=said, check=True,
+        )  # fmt: skip
+    text = (machine.root / "said").read_text()
+    assert "Service slow: still starts after 1 s; the others do not wait for it any longer" in text
+    assert "Service user: not started, for it needs slow, which was not" in text
+    assert "other: started" in text
+    assert (machine.root / "run/services/slow.late").exists()
+    (machine.root / "run/go").touch()
+    machine.until("done", "services/slow/state")
+
+
+# -- the end ---------------------------------------------------------------------------------------
+
+
+def test_a_script_that_hangs_does_not_keep_the_others_from_being_stopped(machine: Machine) -> None:
+    once = "KIND=once\nstart() { :; }\n"
+    machine.add("last", body=once + "stop() { touch $FLOE_RUN/last.stopped; }\n")
+    machine.add("stuck", "# stop-limit: 1\n", body=once + "stop() { while :; do sleep 0.1; done; }\n")
+    for name in ("last", "stuck"):
+        machine.service(name, "start")
+    said = machine.services("stop")
+    assert said.index("Stopping stuck") < said.index("Service stuck did not stop in time")
+    assert (machine.root / "run/last.stopped").exists()
+    # The next one had its two minutes, and thirty seconds besides.
+    left = int((machine.root / "run/shutdown.deadline").read_text())
+    assert left - float(Path("/proc/uptime").read_text().split()[0]) > 60
+
+
+@pytest.mark.parametrize(
+    ("asked", "ends"), [("", "reboot -n -f"), ("reboot", "reboot -n -f"), ("poweroff", "poweroff -n -f")]
+)
+def test_a_shutdown_that_hangs_is_ended_as_was_asked_for(machine: Machine, asked: str, ends: str) -> None:
+    """The watcher goes on when all that it watches hangs; nothing it does waits for a disk."""
+    run = machine.root / "run"
+    (run / "services").mkdir(exist_ok=True)
+    if asked:
+        (run / "going").write_text(f"{asked}\n")
+    for name in ("reboot", "poweroff"):
+        tool = machine.root / "bin" / name
+        tool.write_text(f"#!{BUSYBOX} sh\necho {name} $* >>{run}/forced\n")
+        tool.chmod(0o755)
+    (run / "diskstats").write_text(" 1 0 vda 9 9 9 9 5 0 0 0 0 0 0\n")
+    script = machine.root / "init.d/services"
+    text = script.read_text().replace("sleep 10\n", "sleep 0.1\n").replace("sleep 3\n", "sleep 0.1\n")
+    text = text.replace("    grace 600\n", "    grace 0\n").replace("grace 20\n", "grace 0\n")
+    script.write_text(text)
+    machine.services("shutdown")
+    # Written one by one, so that the last is what is left.
+    machine.until("b", "sysrq")
+    assert (run / "forced").read_text() == f"{ends}\n"
 
 
 def test_logs_are_put_away_while_the_daemon_writes(machine: Machine) -> None:

@@ -29,7 +29,7 @@ def layouts(draw: st.DrawFn) -> tuple[Layout, bytes]:
 
 
 @given(layouts())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_raw_files_are_what_the_layout_says(made: tuple[Layout, bytes]) -> None:
     wanted, plain = made
     with tempfile.TemporaryDirectory() as folder:
@@ -39,7 +39,7 @@ def test_raw_files_are_what_the_layout_says(made: tuple[Layout, bytes]) -> None:
 
 
 @given(layouts(), st.sampled_from([512, 4096, 65536]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_clusters_hold_all_that_is_not_zero_once(made: tuple[Layout, bytes], size: int) -> None:
     wanted, plain = made
     found = dict(clusters(wanted, size))

@@ -174,9 +174,11 @@ def test_files_that_give_power(machine: Machine) -> None:
         (loaded / "odd name", 0o6755),
         (machine.root / "usr/bin/sudo", 0o4755),
         (machine.root / "home/tc/sudo", 0o4755),
+        (machine.root / "var/lib/docker/su", 0o4755),
         (machine.root / "usr/bin/plain", 0o755),
         (machine.root / "etc/open", 0o666),
     ):
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         path.chmod(mode)
     (machine.root / "usr/bin").chmod(0o777)

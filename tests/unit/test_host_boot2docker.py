@@ -87,7 +87,6 @@ class Machine:
                 "OWN_FILES": str(OWN),
                 "OWN_ROOT": str(self.root),
                 "CERTIFICATES": str(self.root / "tools/certificates"),
-                "IF_INET6": str(self.root / "if_inet6"),
                 "SERVICE_FUNCTIONS": str(self.root / "service-functions"),
                 "HOOK_LOG": str(self.root / "hook.log"),
                 "HOOK_WAIT": "2",
@@ -154,8 +153,6 @@ def test_docker_machine_s_profile(machine: Machine) -> None:
 def test_the_package_opens_the_port_with_certificates_of_the_machine(machine: Machine) -> None:
     machine.makes_certificates()
     assert machine.words() == [*SOCKET, *machine.tls(), "-H", "tcp://0.0.0.0:2376"]
-    (machine.root / "if_inet6").write_text("fe80::1\n")
-    assert machine.words()[-1] == "tcp://[::]:2376"
     assert machine.problems() == []
 
 

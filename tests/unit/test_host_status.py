@@ -27,6 +27,8 @@ def run(root: Path, *words: str, status: int = 0) -> str:
             "STATUS_LOOPS": str(root / "block"),
             "STATUS_MOUNTS": str(root / "mounts"),
             "STATUS_SERVICES": str(root / "services"),
+            "STATUS_CLASS": str(root / "class"),
+            "STATUS_FAULTS": str(root / "ext4"),
         },
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -86,10 +88,14 @@ def test_what_is_wrong_is_told_once_and_is_the_status(root: Path) -> None:
     (root / "run/self-test").write_text("/ is rootfs\n")
     (root / "run/data-disk").write_text("state mounted\ndevice /dev/vda\nmount /mnt/data\n")
     (root / "services.more").write_text("web waiting\n")
+    (root / "ext4/vda").mkdir(parents=True)
+    (root / "ext4/vda/errors_count").write_text("3\n")
     expected = [
         'Service web: "did" not\\start',
         "self-test: / is rootfs",
+        "data-disk: /dev/vda is gone: what is written now is lost",
         "data-disk: /dev/vda has become read-only after a fault",
+        "data-disk: /dev/vda has 3 faults noted; reboot to have it checked",
         "Service web: waiting, see its log",
     ]
     assert json.loads(run(root, "--json", status=1))["problems"] == expected

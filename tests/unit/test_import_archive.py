@@ -79,7 +79,7 @@ _ENTRY = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_ENTRY, max_size=8))
 def test_like_unpacking_onto_a_disk(tmp_path_factory: Any, entries: list[tuple[str, str, str]]) -> None:
     """What is read into memory is what the other reader, which uses a real file system, lays out."""
@@ -191,7 +191,7 @@ def test_damage(tmp_path: Path) -> None:
         read(tar)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_mutated_tars_are_read_or_refused(tmp_path_factory: Any, data: st.DataObject) -> None:
     folder = tmp_path_factory.mktemp("m")

@@ -290,7 +290,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(value=_JSON, name=st.sampled_from(["index.json", "manifest.json"]))
 def test_any_json_is_refused_in_words(tmp_path_factory: Any, value: object, name: str) -> None:
     folder = tmp_path_factory.mktemp("j")

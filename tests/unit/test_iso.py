@@ -46,7 +46,7 @@ PART = st.text("abcABC019._- +~é", min_size=1, max_size=40).filter(lambda part:
         st.lists(PART, min_size=1, max_size=3).map("/".join), st.binary(max_size=3000), max_size=12
     )
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_names_and_contents_come_back(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]
 ) -> None:

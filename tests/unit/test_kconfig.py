@@ -102,7 +102,7 @@ def test_what_is_none(data: bytes, message: str, tmp_path: Path) -> None:
     assert raised.value.where == str(tmp_path / "kernel")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_damage_is_told_or_harmless(data: st.DataObject) -> None:
     whole = bytearray(bzimage(holding(TEXT)))

@@ -167,7 +167,7 @@ TERMS = st.recursive(
 VALUES = st.fixed_dictionaries({name: st.sampled_from("nmy") for name in "ABCD"})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TERMS, VALUES)
 def test_writing_and_reading_keeps_the_value(term: expression.Expression, values: dict[str, str]) -> None:
     again = expression.parse(expression.text(term))
@@ -225,7 +225,7 @@ def test_what_cannot_be_read_is_told_with_its_line(tmp_path: Path, text: str, to
     assert "Kconfig" in "\n".join(caught.value.lines())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(alphabet='config ABAB\n\t"$()&|!=menuif#\\', max_size=200))
 def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     folder = tmp_path_factory.mktemp("any")

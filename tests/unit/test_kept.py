@@ -148,3 +148,21 @@ def test_a_cache_that_cannot_be_written(origin: str, dirs: Dirs) -> None:
     (dirs.cache_folder(kept.FOLDER)).rmdir()
     (dirs.cache / kept.FOLDER).symlink_to("/proc/self/net")
     same(foreign.open_foreign(origin), foreign.open_foreign(origin, dirs=dirs))
+
+
+def test_a_base_that_changes_while_it_is_looked_at_is_not_kept(
+    origin: str, dirs: Dirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept by the hash of one content must not be what another one is."""
+    file = tmp_path / "core.gz"
+    data = file.read_bytes()
+    really: Callable[[Any], Any] = look.examine_medium
+
+    def meanwhile(medium: Any) -> Any:
+        found = really(medium)
+        file.write_bytes(data + bytes(4))
+        return found
+
+    monkeypatch.setattr(look, "examine_medium", meanwhile)
+    foreign.open_foreign(origin, dirs=dirs)
+    assert list((dirs.cache / kept.FOLDER).iterdir()) == []

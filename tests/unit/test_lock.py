@@ -41,7 +41,7 @@ locks = st.builds(
 
 
 @given(value=locks)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_round_trip(value: Lock) -> None:
     text = lock.dumps(value)
     assert lock.loads(text, "x") == value
@@ -50,7 +50,7 @@ def test_round_trip(value: Lock) -> None:
 
 
 @given(value=locks, data=st.data())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_mutations_give_nothing_but_config_errors(value: Lock, data: st.DataObject) -> None:
     text = lock.dumps(value)
     at = data.draw(st.integers(0, len(text)))

@@ -67,14 +67,14 @@ def list_bytes(found: Mapping[str, Entry]) -> bytes:
 
 
 @given(value=catalogues)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_round_trip(value: Catalogue) -> None:
     root, lists = written(value)
     assert c.parse(root, lambda path: BytesIO(lists[path])) == value
 
 
 @given(value=catalogues, data=st.data())
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_mutations_are_refused_or_read(value: Catalogue, data: st.DataObject) -> None:
     root, lists = written(value)
     at = data.draw(st.integers(0, len(root) - 1))

@@ -48,13 +48,13 @@ configs = st.builds(
 
 
 @given(value=configs)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_round_trip(value: c.Config) -> None:
     assert c.loads(c.dumps(value), "mirror.toml") == value
 
 
 @given(text=st.text(max_size=200))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_any_text_is_read_or_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         c.loads("schema = 2\n" + text, "mirror.toml")

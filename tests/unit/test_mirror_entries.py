@@ -31,7 +31,7 @@ some = st.lists(entries, max_size=5).map(lambda found: {one.name: one for one in
 
 
 @given(value=some)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_they_are_what_was_written(value: dict[str, Entry]) -> None:
     read = Entries.read(BytesIO(list_bytes(value)))
     assert read == Entries.of(value) == value
@@ -43,7 +43,7 @@ def test_they_are_what_was_written(value: dict[str, Entry]) -> None:
 
 
 @given(before=some, after=some)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_what_differs(before: dict[str, Entry], after: dict[str, Entry]) -> None:
     old, new = Entries.of(before), Entries.of(after)
     changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}

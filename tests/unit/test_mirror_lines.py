@@ -45,7 +45,7 @@ def written(form: Form, found: dict[str, bytes]) -> list[bytes]:
 
 @pytest.mark.parametrize("form", [ENTRY, TABLE])
 @given(found=values, asked=st.lists(names, max_size=20), start=names)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_lines_are_found(form: Form, found: dict[str, bytes], asked: list[str], start: str) -> None:
     told = written(form, found)
     lines = Lines(BytesIO(b"".join(line + b"\n" for line in told)), form)
@@ -85,7 +85,7 @@ def test_a_file_that_is_removed_or_replaced_stays(tmp_path: Path) -> None:
 
 
 @given(value=entries)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_facts_are_those_of_the_entry(value: Entry) -> None:
     for found in (Entries.of({value.name: value}).facts(value.name), Entries.of({}).facts(value.name)):
         assert found is None or found == (value.md5, value.sha256, value.needs, value.tags)
@@ -93,7 +93,7 @@ def test_facts_are_those_of_the_entry(value: Entry) -> None:
 
 
 @given(pairs=st.lists(st.tuples(names, st.text(max_size=4).map(lambda text: text.replace("\n", "")))))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_table_is_a_dictionary(pairs: list[tuple[str, str]]) -> None:
     last, first = Table(pairs, str), Table(pairs, str, lambda texts: texts[0])
     assert dict(last) == dict(last.pairs()) == dict(pairs)
@@ -104,7 +104,7 @@ def test_a_table_is_a_dictionary(pairs: list[tuple[str, str]]) -> None:
 
 
 @given(one=st.lists(st.integers(0, 30)), other=st.lists(st.integers(0, 30)))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_sorting_in_runs(one: list[int], other: list[int]) -> None:
     def lines(numbers: list[int]) -> Iterator[bytes]:
         return (f"{number}\n".encode() for number in numbers)
@@ -115,7 +115,7 @@ def test_sorting_in_runs(one: list[int], other: list[int]) -> None:
 
 
 @given(graph=st.dictionaries(names, st.lists(names, max_size=4, unique=True), max_size=12))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_packages_as_numbers(graph: dict[str, Sequence[str]]) -> None:
     found = Graph(lambda: [(name, graph[name]) for name in sorted(graph)])
     every = {name for needs in graph.values() for name in needs} | graph.keys()
@@ -152,7 +152,7 @@ def test_objects_beside_what_is_said_of_them(tmp_path: Path) -> None:
 
 
 @given(old=st.dictionaries(names, st.integers(0, 2)), new=st.dictionaries(names, st.integers(0, 2)))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_edits(old: dict[str, int], new: dict[str, int]) -> None:
     changed = [
         Change(name, name in old, name in new) for name in {**old, **new} if old.get(name) != new.get(name)

@@ -277,7 +277,7 @@ WORDS = (
 PIECES = st.sampled_from(WORDS.encode().split(b"|"))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.one_of(
         st.lists(PIECES, max_size=25).map(b"".join),

@@ -110,7 +110,7 @@ def test_keys_of_minisign_are_read(tmp_path: Path) -> None:
 SIGNED = KEY.sign(b"data", "serial:1\tmirror:x")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(len(b"untrusted comment: "), len(SIGNED) - 2), st.integers(1, 255))
 def test_a_changed_signature_is_refused(at: int, change: int) -> None:
     start = SIGNED.index(b"\n")
@@ -121,7 +121,7 @@ def test_a_changed_signature_is_refused(at: int, change: int) -> None:
         verify(b"data", changed, [KEY.public], "f")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(VerifyError):

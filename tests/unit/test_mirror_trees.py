@@ -59,7 +59,7 @@ graphs = st.integers(1, 9).flatmap(
 
 
 @given(graph=graphs)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_tree_is_what_the_plain_walk_gives(
     graph: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -68,7 +68,7 @@ def test_a_tree_is_what_the_plain_walk_gives(
 
 
 @given(old=graphs, new=graphs)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_trees_made_from_the_last_are_those_made_anew(
     old: dict[str, list[str]], new: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -159,6 +159,7 @@ while read -r line; do
     mv $LAB/answer.new $LAB/answer
 done <$LAB/orders
 sh $NETWORK_SELF stop
+[ ! -s $LAB/udhcpd.pid ] || kill $(cat $LAB/udhcpd.pid)
 kill $far
 """
 

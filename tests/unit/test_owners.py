@@ -14,7 +14,7 @@ from tests.unit.test_cpio import trees
 
 
 @given(trees())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_unpacked_comes_back(tree: Tree) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "root"

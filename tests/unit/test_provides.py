@@ -100,7 +100,7 @@ def test_what_nothing_brings() -> None:
 _names = st.sampled_from([f"lib{letter}.so" for letter in "abcdef"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     own=st.frozensets(_names),
     wanted=st.lists(_names),

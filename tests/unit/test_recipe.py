@@ -287,7 +287,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @given(recipe=recipes())
 @example(recipe=FULL)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_round_trip(sample: Path, recipe: Recipe) -> None:
     (sample / "recipe.toml").write_text(render(recipe), encoding="utf-8", newline="")
     assert load(sample) == replace(recipe, folder=sample)
@@ -300,13 +300,12 @@ def load_or_config_error(folder: Path, data: bytes) -> None:
 
 
 @given(data=st.binary(max_size=200) | st.text(max_size=200).map(lambda t: t.encode("utf-8", "surrogatepass")))
-@settings(deadline=None)
 def test_arbitrary_bytes_give_nothing_but_config_errors(sample: Path, data: bytes) -> None:
     load_or_config_error(sample, data)
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_mutated_recipes_give_nothing_but_config_errors(sample: Path, data: st.DataObject) -> None:
     text = render(FULL)
     for _ in range(data.draw(st.integers(1, 4))):
@@ -337,7 +336,7 @@ _values = st.recursive(
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_values_of_other_types_give_nothing_but_config_errors(sample: Path, data: st.DataObject) -> None:
     lines = render(FULL).splitlines()
     n = data.draw(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from tcz import recipe_edit
 from tcz.errors import ConfigError
@@ -48,7 +48,7 @@ def other(source: Source) -> Source:
 
 
 @given(recipes())
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 def test_pins_and_nothing_else(recipe: Recipe) -> None:
     text = render(recipe)
     assert recipe_edit.with_pins(text, "w", recipe.sources) == text

@@ -75,6 +75,7 @@ def facts() -> Facts:
             files=(("x.iso", SHA),),
         ),
         asked=asked,
+        early=("kernel/x86/microcode/GenuineIntel.bin",),
     )
 
 
@@ -91,6 +92,7 @@ def test_what_is_written_is_read_back() -> None:
     assert [one.name for one in found.build("foo").libraries] == ["itoa"]
     assert found.build("foo").libraries == facts().parts[0].built.libraries
     assert found.edits[0].files == ("etc/inittab",)
+    assert found.early == facts().early
     assert found.origin is not None
     assert found.origin.files == (("x.iso", SHA),)
     assert [root.digest for root in found.roots] == [found.build("foo").build_root]
@@ -114,7 +116,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(places(PLAIN)), _JSON)
 def test_anything_in_any_place(place: tuple[Any, ...], value: Any) -> None:
     document = copy.deepcopy(PLAIN)
@@ -126,7 +128,7 @@ def test_anything_in_any_place(place: tuple[Any, ...], value: Any) -> None:
         assert recorded.loads(json.dumps(document), "x").text
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.text(max_size=40) | st.just("[" * 100_000) | st.just("[]") | st.just(TEXT[:-20]))
 def test_what_is_no_manifest(text: str) -> None:
     with pytest.raises(ToolkitError):
@@ -190,7 +192,7 @@ def test_differences_name_what_and_how() -> None:
 
 
 @given(st.binary(max_size=20), st.binary(max_size=20))
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2)
 def test_hashes_of_contents(one: bytes, other: bytes) -> None:
     for mode in (0o644, 0o600):
         same = asking.hash_of(one, mode, "x") == asking.hash_of(other, mode, "x")

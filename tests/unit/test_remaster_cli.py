@@ -143,13 +143,8 @@ def test_lint_looks_into_container_images(tmp_path: Path) -> None:
 
 def test_variants() -> None:
     listed = json.loads(run("variant", "list", "--json").stdout)
-    assert [one["name"] for one in listed] == [
-        "docker",
-        "docker-machine",
-        "linux",
-        "podman",
-        "podman-machine",
-    ]
+    names = ["docker", "docker-machine", "linux", "podman", "podman-machine"]
+    assert [one["name"] for one in listed] == names
     assert "/etc/docker/daemon.json" in run("variant", "show", "docker").output
 
 

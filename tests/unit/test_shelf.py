@@ -163,7 +163,7 @@ def test_what_stands_twice_in_an_index(tmp_path: Path) -> None:
 
 
 @given(text=st.text(alphabet=st.sampled_from("ab/\n\r"), max_size=60), size=st.integers(1, 9))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_blocks_of_any_size_are_read_as_one(text: str, size: int) -> None:
     blocks = [text.encode()[at : at + size] for at in range(0, len(text), size)]
     found = []
@@ -190,7 +190,7 @@ def test_hostile_index_files_are_refused(line: str) -> None:
 
 
 @given(text=st.text(alphabet=st.sampled_from("ab.tcz \t\n\r/$;0-é\x00"), max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_is_read_are_names(text: str) -> None:
     for read in READERS:
         try:
@@ -204,7 +204,7 @@ def test_whatever_is_read_are_names(text: str) -> None:
 
 
 @given(data=st.binary(max_size=80))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_bytes_are_text_or_refused(data: bytes) -> None:
     for one in (data, b"\x1f\x8b" + data, gzip.compress(data)[: len(data)]):
         try:
@@ -343,7 +343,7 @@ def test_drawings() -> None:
         st.sampled_from("abcdef"), st.lists(st.sampled_from("abcdef"), max_size=4).map(tuple), max_size=6
     )
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_graph_is_drawn(graph: dict[str, Sequence[str]]) -> None:
     found = resolve.closure(["a"], graph.get)
     placed = [name for column in drawing.columns(found) for name in column]

@@ -164,7 +164,7 @@ _words = st.sampled_from(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(paths=st.lists(st.lists(_words, min_size=1, max_size=5).map("/".join), min_size=1, max_size=8))
 def test_every_file_is_in_exactly_one_package(
     tmp_path_factory: pytest.TempPathFactory, paths: list[str]

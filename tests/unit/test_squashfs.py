@@ -27,7 +27,6 @@ EPOCH = 1735689600
 EXAMPLES = int(os.environ.get("TCZ_EXAMPLES", "150"))
 BOUNDED = settings(
     max_examples=EXAMPLES,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
@@ -206,7 +205,7 @@ def images() -> list[bytes]:
     return [image_of(tree, SquashOptions(compressor=name, block=4096)) for name in COMPRESSORS]
 
 
-@settings(max_examples=4 * EXAMPLES, deadline=None)
+@settings(max_examples=4 * EXAMPLES)
 @given(st.data())
 def test_damaged_images_end_in_one_kind_of_error(images: list[bytes], data: st.DataObject) -> None:
     image = bytearray(data.draw(st.sampled_from(images)))

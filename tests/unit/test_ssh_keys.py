@@ -25,7 +25,7 @@ USER = pwd.getpwuid(os.getuid()).pw_name
 pytestmark = pytest.mark.skipif(
     BUSYBOX is None or shutil.which("ssh-keygen") is None, reason="needs busybox and ssh-keygen"
 )
-FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 class Machine:

@@ -46,7 +46,7 @@ def test_what_was_just_written_is_not_remembered(known: Sums, tmp_path: Path) ->
     assert entries(known) == []
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=st.binary(min_size=1, max_size=64), data=st.data())
 def test_a_change_that_keeps_size_and_time(
     tmp_path_factory: pytest.TempPathFactory,

@@ -57,7 +57,7 @@ def content(tree: Tree) -> list[tuple[str, tuple[object, ...]]]:
     return [(p, (n.mode, n.uid, n.gid, n.mtime, n.rdev, n.link, n.read())) for p, n in tree.items()]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(trees())
 def test_round_trip_and_gnu_tar(tmp_path: Path, tree: Tree) -> None:
     file = tmp_path / "a.tar"

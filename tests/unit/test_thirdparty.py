@@ -46,7 +46,7 @@ def test_modules_of_a_program(tmp_path: Path) -> None:
         assert thirdparty.go_modules(tmp_path / "x") == ()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(at=st.integers(0, 500), junk=st.binary(max_size=4), cut=st.integers(0, 500))
 def test_damaged_programs(tmp_path_factory: pytest.TempPathFactory, at: int, junk: bytes, cut: int) -> None:
     data = program()

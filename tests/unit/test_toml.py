@@ -97,7 +97,6 @@ values = st.recursive(
 
 
 @given(data=st.dictionaries(keys, values, max_size=4))
-@settings(deadline=None)
 def test_every_place_of_a_written_document_has_a_line(data: dict[str, object]) -> None:
     text = tomlkit.dumps(data)
     try:
@@ -119,7 +118,7 @@ def test_every_place_of_a_written_document_has_a_line(data: dict[str, object]) -
     ),
     ending=st.sampled_from(["\n", "\r\n"]),
 )  # fmt: skip
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_every_place_of_a_handwritten_document_has_a_line(rows: list[str], ending: str) -> None:
     text = "\n".join(rows).replace("\n", ending)
     try:

@@ -224,7 +224,7 @@ ENTRIES = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(entries=ENTRIES, system=st.booleans(), strip=st.integers(0, 2))
 def test_nothing_outside_is_ever_touched(
     entries: list[tuple[str, str, str]],

@@ -148,7 +148,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.dictionaries(st.sampled_from([key.name for key in KEYS]), ANYTHING, max_size=4))
 def test_any_value_of_any_key_is_right_or_a_mistake(table: dict[str, object]) -> None:
     linux = variant.load("linux", CODES)

@@ -250,6 +250,7 @@ def test_docker_says_what_it_said(tmp_path: Path) -> None:
     [
         ('[daemon-json]\nlog-drivr = "x"\n', "did you mean 'log-driver'"),
         ('[daemon-json]\npidfile = "x"\n', "given to the daemon by its service"),
+        ('[daemon-json]\nhosts = ["tcp://0.0.0.0:2375"]\n', "add the package docker-tls"),
         ("[daemon-json]\nlabels = [1979-05-27]\n", "date or time"),
         ("[daemon-json]\nmtu = nan\n", "no form in JSON"),
         ('daemon-json = "x"\n', "expected a table"),

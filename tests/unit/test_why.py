@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from tcz.buildid import Inputs, Need, build_id, lines
 from tcz.journal import Journal
@@ -102,7 +102,7 @@ def test_files_of_the_recipe(tmp_path: Path) -> None:
     assert [reason.text for reason in reasons(before, past(inputs(recipe)))] == ["build.sh: file -> exec"]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(recipes())
 def test_recipes_that_differ_have_reasons(other: Recipe) -> None:
     before, after = past(inputs()), past(inputs(other))

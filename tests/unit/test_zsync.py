@@ -10,7 +10,7 @@ from tcz.errors import VerifyError
 EPOCH = 1735689600
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=3000))
 def test_weak_sum_is_what_the_format_says(block: bytes) -> None:
     plain = sum(block) & 0xFFFF
@@ -51,7 +51,7 @@ def test_read_back(tmp_path: Path) -> None:
     assert (found.matches, found.weak_size, found.strong_size, len(found.sums)) == (2, 2, 3, 20)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(length=st.integers(0, 1 << 40))
 def test_sizes_are_ones_that_clients_take(length: int) -> None:
     blocksize = 2048 if length < 100_000_000 else 4096
@@ -68,7 +68,7 @@ _WHOLE = (
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(cut=st.integers(0, len(_WHOLE)), junk=st.binary(max_size=6), at=st.integers(0, len(_WHOLE)))
 def test_damage_is_an_error(cut: int, junk: bytes, at: int) -> None:
     assert zsync.parse(_WHOLE).sums == b"\x01\x02\x03\x04\x05\x06"

@@ -112,17 +112,26 @@ ExecStart=/usr/local/sbin/probe {socket}
 WantedBy=sysinit.target
 """
 _NETWORK: Final = "[Match]\nName=e*\n[Network]\nDHCP=yes\n"
-#: $1 is the root of Debian, $2 the overlays and what comes out.
+#: $1 is the root of Debian, $2 has what is put into it and gets what comes out.
 _FINISH: Final = """\
 cp "$1"/boot/vmlinuz-* "$2/vmlinuz"
 cp "$1"/boot/initrd.img-* "$2/initrd"
 rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/*
 for engine in docker podman; do
-    cp -a --no-preserve=ownership "$2/$engine/." "$1/"
-    chroot "$1" systemctl -q enable probe systemd-networkd $(cat "$2/$engine.units")
+    tree=$2/$engine.tree
+    mkdir "$tree" "$tree/proc" "$tree/sys" "$tree/dev" "$tree/run"
+    for entry in "$1"/*; do
+        case ${entry##*/} in
+            # Mounts, while this runs.
+            proc | sys | dev | run) ;;
+            *) cp -a "$entry" "$tree/" ;;
+        esac
+    done
+    cp -a --no-preserve=ownership "$2/$engine/." "$tree/"
+    systemctl -q --root "$tree" enable probe systemd-networkd $(cat "$2/$engine.units")
     truncate -s 3G "$2/$engine.img"
-    mke2fs -q -F -t ext4 -d "$1" "$2/$engine.img"
-    chroot "$1" systemctl -q disable $(cat "$2/$engine.units")
+    mke2fs -q -F -t ext4 -d "$tree" "$2/$engine.img"
+    rm -rf "$tree"
 done
 """
 
@@ -259,7 +268,7 @@ def _debian(place: Path, probe: Path) -> dict[str, _Medium]:
 
 def cases(place: Path) -> Iterator[Case]:
     """Make all images first."""
-    programs = ("qemu-system-x86_64", "mmdebstrap", "mke2fs", "unsquashfs", "cc", "cpio", "zstd")
+    programs = ("qemu-system-x86_64", "mmdebstrap", "mke2fs", "systemctl", "unsquashfs", "cc", "cpio", "zstd")
     lacking = [program for program in programs if HostRunner().which(program) is None]
     if lacking:
         raise Skipped(f"{', '.join(lacking)} not installed; tools/setup.sh bench installs what is missing")

@@ -28,6 +28,9 @@ _SUDOERS: Final = "etc/sudoers"
 _SKELETON: Final = "etc/skel"
 #: Files that are written where there are users.
 FILES: Final = (PASSWD, GROUP, _SHADOW, _GSHADOW, _SHELLS, _SUDOERS)
+#: Files that no file of a variant may replace: the base's own users would be gone.
+GUARDED: Final = (PASSWD, GROUP, _SHADOW, _GSHADOW)
+GUARDED_WHY: Final = "the base's users and groups are in this file, and would be gone"
 #: Groups that the services of engines make when they start, with the numbers that they would take.
 _LATER: Final = {"docker": 101, "podman": 102}
 _FIRST_USER: Final = 1002

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from remaster.variant import FileSpec, Variant
 
 #: Fields that decide no byte: remarks, and where something was read.
-_SILENT: Final = ("where", "origin", "summary", "extends", "needed")
+_SILENT: Final = ("where", "origin", "summary", "extends", "needed", "lines")
 _FOR_ALL: Final = 0o004
 _SCRYPT: Final = {"n": 1 << 14, "r": 8, "p": 1, "dklen": 32}
 

@@ -41,6 +41,7 @@ class BaseSpec:
     bios: str
     uefi: str
     squashfs: SquashOptions
+    skeleton: str = ""
 
     def packages(self) -> tuple[str, ...]:
         """Return every package the base needs; what it has itself is empty."""
@@ -161,6 +162,7 @@ def load(name: str, kernel: str) -> BaseSpec:
             block=extensions.integer("block"),
             x86=extensions.boolean("x86"),
         ),
+        skeleton=table.string("skeleton", ""),
     )
     document.finish(f"base {name}")
     return spec

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from remaster.bootvalues import CHECKS
 from tcz import toml
 from tcz.errors import ConfigError, Problem
 from tcz.paths import shipped
@@ -40,6 +41,9 @@ _SPACE: Final = " \t\n\r\v\f"
 class BootCode:
     """One boot code. ``syntax`` is a regular expression for the whole value.
 
+    ``check`` names a check of ``remaster.bootvalues`` that the value must pass besides, unless it is one of
+    ``words``. Of a code that may be there several times, ``once`` matches the part of the value that may not.
+
     ``prefix``: Tiny Core also takes words whose key merely begins with the name. ``floe``: the floe
     base acts on it. ``kernel``: the kernel itself does. ``search``: Tiny Core finds the name within other
     words as well. ``gone``: no script acts on it any more, whatever old documents say.
@@ -50,6 +54,9 @@ class BootCode:
     effect: str
     handler: str
     syntax: str = ""
+    check: str = ""
+    words: tuple[str, ...] = ()
+    once: str = ""
     example: str = ""
     since: str = ""
     floe: bool = False
@@ -72,6 +79,19 @@ class Word:
         """Return the word as it is written."""
         text = self.key if self.value is None else f"{self.key}={self.value}"
         return f'"{text}"' if any(char in _SPACE for char in text) else text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clash:
+    """A word that cannot stand where it does, for another is before it."""
+
+    word: Word
+    message: str
+    hint: str | None = None
+
+    def problem(self, where: str) -> Problem:
+        """Return the mistake, at a place."""
+        return Problem(where=where, message=self.message, hint=self.hint)
 
 
 def split(line: str) -> tuple[Word, ...]:
@@ -166,7 +186,7 @@ class BootCodes:
         problems: list[Problem] = []
         for word in words:
             problems += self._check_word(word, where, base)
-        problems += self._clashes(words, where)
+        problems += (clash.problem(f"{where}: {clash.word}") for clash in self.clashes(words))
         if problems:
             raise ConfigError("these boot codes cannot be used", problems)
 
@@ -210,7 +230,8 @@ class BootCodes:
             return f"{taken}, so this would work as {captor.name}={word.value}", captor.effect
         within = self.found_in(word)
         if within is not None:
-            what = f"Tiny Core looks for {within.name} anywhere in the line, so it would find it in this word"
+            how = "anywhere in the line" if within.search == "text" else "as a word of the line"
+            what = f"Tiny Core looks for {within.name} {how}, so it would find it in this one"
             return what, f"{within.name}: {within.effect}"
         code = self._codes.get(word.key)
         if code is not None and code.gone:
@@ -223,28 +244,34 @@ class BootCodes:
             return "the floe base does not know this one", f"what it does in Tiny Core: {code.effect}"
         return _value_complaint(code, word.value)
 
-    def _clashes(self, words: Sequence[Word], where: str) -> list[Problem]:
-        problems = []
-        seen: list[str] = []
+    def clashes(self, words: Sequence[Word]) -> tuple[Clash, ...]:
+        """Return what cannot stand together in a command line."""
+        found: list[Clash] = []
+        seen: list[Word] = []
         for word in words:
             code = self._codes.get(word.key)
             if code is None:
                 continue
-            if word.key in seen and not code.repeatable:
-                problems.append(
-                    Problem(where=f"{where}: {word}", message=f"{word.key} is there twice; only one can work")
-                )
-            clashing = [other for other in seen if other in code.clashes]
-            problems += [
-                Problem(
-                    where=f"{where}: {word}",
-                    message=f"it clashes with {other}",
-                    hint=self._codes[other].effect,
-                )
-                for other in clashing
-            ]
-            seen.append(word.key)
-        return problems
+            if any(self._same(code, word, other) for other in seen):
+                part = re.match(code.once, word.value or "") if code.once else None
+                name = f"{word.key}={part[0]}" if part else str(word) if code.repeatable else word.key
+                message = f"{name} is there twice; only one can work"
+                found.append(Clash(word=word, message=message))
+            for other in dict.fromkeys(one.key for one in seen if one.key in code.clashes):
+                message = f"it clashes with {other}"
+                found.append(Clash(word=word, message=message, hint=self._codes[other].effect))
+            seen.append(word)
+        return tuple(found)
+
+    @staticmethod
+    def _same(code: BootCode, word: Word, other: Word) -> bool:
+        """Tell whether two words cannot both work."""
+        if word.key != other.key or not code.repeatable:
+            return word.key == other.key
+        if not code.once:
+            return word == other
+        parts = [re.match(code.once, one.value or "") for one in (word, other)]
+        return parts[0] is not None and parts[1] is not None and parts[0][0] == parts[1][0]
 
 
 def _value_complaint(code: BootCode, value: str | None) -> tuple[str, str] | None:
@@ -254,6 +281,9 @@ def _value_complaint(code: BootCode, value: str | None) -> tuple[str, str] | Non
         return "it takes no value", f"write {code.name}"
     if not re.fullmatch(code.syntax, value):
         return f"{value!r} is not a value it takes", f"such as {code.example}"
+    if code.check and value not in code.words:
+        complaint = CHECKS[code.check](value)
+        return None if complaint is None else (complaint, f"such as {code.example}")
     return None
 
 
@@ -275,7 +305,8 @@ def explain(code: BootCode) -> str:
     if code.prefix:
         lines.append(f"  beware: Tiny Core takes any word that begins with {code.name} and has a = for it")
     if code.search:
-        lines.append(f"  beware: Tiny Core also finds {code.name} within other words")
+        how = "within other words" if code.search == "text" else "as a word, also in the values of others"
+        lines.append(f"  beware: Tiny Core finds {code.name} {how}")
     if code.repeatable:
         lines.append("  may be given more than once")
     return "\n".join(lines) + "\n"
@@ -287,6 +318,10 @@ def _pattern(text: str) -> str | None:
     except re.error as error:
         return f"not a regular expression: {error}"
     return None
+
+
+def _check(name: str) -> str | None:
+    return None if name in CHECKS else f"{name!r} is no check; there are {', '.join(CHECKS)}"
 
 
 def _read_code(file: Path) -> BootCode:
@@ -314,17 +349,23 @@ def _read_words(file: Path) -> list[BootCode]:
 def _code(table: toml.Table, handler: str, *, kernel: bool) -> BootCode:
     name = table.string("name")
     value = table.choice("value", _VALUES)
-    syntax = example = ""
+    syntax = example = text = ""
     if value != "none":
         syntax = table.string("syntax", check=_pattern)
         example = table.string("example")
         text = example.removeprefix(name).removeprefix("=")
         if syntax and _pattern(syntax) is None and not re.fullmatch(syntax, text):
             table.fail("example", f"{example!r} does not match the syntax")
+    check, words = table.string("check", "", check=_check), table.strings("words", ())
+    if example and check in CHECKS and text not in words and CHECKS[check](text) is not None:
+        table.fail("example", f"{example!r} does not pass the check {check}")
     return BootCode(
         name=name,
         value=value,
         syntax=syntax,
+        check=check,
+        words=words,
+        once=table.string("once", "", check=_pattern),
         example=example,
         handler=handler,
         effect=table.string("effect"),

@@ -18,6 +18,7 @@ from remaster import (
     contents,
     early,
     estimate,
+    fitting,
     folders,
     foreign,
     formats,
@@ -35,7 +36,7 @@ from remaster.kernels.choice import check_libc
 from remaster.manifest import Artefact, Facts, Origin, Part
 from remaster.outputs import Outputs, Records, sums_text
 from remaster.program import own_code
-from remaster.variant import PLACES, override
+from remaster.variant import PLACES, mistakes, override
 from tcz import record
 from tcz.errors import ConfigError, VerifyError
 from tcz.paths import need_space
@@ -168,7 +169,8 @@ def prepare(request: Request, supplier: Supplier) -> Job:
     wanted = variant.packages()
     # One question for all, so that the modules belong to the kernel.
     extra = request.format_packages()
-    supplied = supplier.packages((*spec.packages(), *extra, *wanted))
+    with fitting.naming(variant):
+        supplied = supplier.packages((*spec.packages(), *extra, *wanted))
     roles = dict.fromkeys(spec.layers, "layer") | {spec.kernel: "kernel"}
     roles |= {spec.bios: "loader", spec.uefi: "loader"} | dict.fromkeys(extra, "loader")
     roles.pop("", None)
@@ -222,6 +224,11 @@ def _placed(request: Request, spec: BaseSpec, facts: Facts, base: Base, notes: t
         ),
     )
     lists = folders.list_names((*facts.boot_codes, *(word for one in variant.entries for word in one.add)))
+    fit = fitting.fit(variant, base.root, arrangement.packages, base.keep)
+    problems = (*fit.problems, *fitting.volume(variant, facts.version))
+    if problems:
+        raise mistakes(f"variant {variant.name}", problems)
+    notes += fit.notes
     injected = injection.inject(base.root, arrangement, lists, facts.epoch)
     if request.foreign is not None:
         notes += tuple(

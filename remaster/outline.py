@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remaster import base as bases
-from remaster import estimate, foreign, image, suppliers
+from remaster import estimate, fitting, foreign, image, suppliers
 from remaster import wish as wishes
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def outline(wish: Wish, dirs: Dirs, runner: Runner, reporter: Reporter) -> Outli
     spec = asked.needs()
     supplier = suppliers.supplier(wish, asked, dirs, runner, reporter)
     names = (*spec.packages(), *asked.format_packages(), *asked.variant.packages())
-    planned = supplier.planned(names)
+    with fitting.naming(asked.variant):
+        planned = supplier.planned(names)
     sizes, overrun = None, None
     notes: tuple[str, ...] = ()
     if all(one.cached for one in planned):

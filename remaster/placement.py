@@ -135,7 +135,7 @@ def arrange(
     copied = names.some(variant.copy2fs)
     problems += _needless(names, variant)
     problems += _unknown(names, variant)
-    problems += _out_of_reach(names, places, present)
+    problems += _out_of_reach(names, places, present, variant)
     if problems:
         raise ConfigError("packages cannot be placed like this", problems)
 
@@ -188,7 +188,8 @@ def _places(
     for name in wished:
         if names.find(name) is None:
             hint = guess(name, tuple(names.all)) or "only packages of the image have a place"
-            problems.append(Problem(where="packages.place", message=f"{name} is not in the image", hint=hint))
+            where = variant.where("packages.place", name)
+            problems.append(Problem(where=where, message=f"{name} is not in the image", hint=hint))
     said = {found: wished[wanted] for found, wanted in names.some(wished).items()}
     boot = names.closure(names.some(variant.onboot))
     listed = names.some((*variant.onboot, *variant.optional, *variant.ondemand))
@@ -203,7 +204,8 @@ def _places(
         if near is not None and _nearer(near[0], place):
             if name in said:
                 message = f"{name} is placed in {place}, and {near[1]} in {near[0]} needs it"
-                problems.append(Problem(where="packages.place", message=message, hint=_WHY))
+                where = variant.where("packages.place", name)
+                problems.append(Problem(where=where, message=message, hint=_WHY))
             place = near[0]
         places[name] = place
         for need in names.needs(name):
@@ -225,17 +227,21 @@ def _needless(names: _Names, variant: Variant) -> Iterator[Problem]:
             continue
         what = "nothing to copy" if key == "copy2fs" else "nothing to load later"
         message = f"{wanted} is unpacked into the root: there is {what}"
-        yield Problem(where=f"packages.{key}", message=message, hint=f"take it out of {key}")
+        where = variant.where(f"packages.{key}", wanted)
+        yield Problem(where=where, message=message, hint=f"take it out of {key}")
 
 
 def _unknown(names: _Names, variant: Variant) -> Iterator[Problem]:
     for name in variant.copy2fs:
         if names.find(name) is None:
             hint = guess(name, tuple(names.all)) or "name it in onboot as well"
-            yield Problem(where="packages.copy2fs", message=f"{name} is not in the image", hint=hint)
+            where = variant.where("packages.copy2fs", name)
+            yield Problem(where=where, message=f"{name} is not in the image", hint=hint)
 
 
-def _out_of_reach(names: _Names, places: dict[str, Place], present: Present) -> Iterator[Problem]:
+def _out_of_reach(
+    names: _Names, places: dict[str, Place], present: Present, variant: Variant
+) -> Iterator[Problem]:
     """Tell of needs that only the base's medium has, where it is not there yet."""
     for name, place in places.items():
         near = present.installed | (present.builtin if place == "builtin" else frozenset())
@@ -243,7 +249,7 @@ def _out_of_reach(names: _Names, places: dict[str, Place], present: Present) -> 
             plain = need.removesuffix(".tcz")
             if names.find(plain) is None and plain not in near:
                 yield Problem(
-                    where="packages.place",
+                    where=variant.where("packages.place", name),
                     message=f"{name} in {place} needs {plain}, which only the base's medium has",
                     hint=f"leave {name} in cde, or name the file of {plain} with --package",
                 )

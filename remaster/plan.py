@@ -92,6 +92,19 @@ def overlay(base: Tree, content: Content) -> Tree:
     Raises ``ConfigError`` with every conflict: two files at one path, a file where the base has a
     folder (or the other way round), an owner that the base's passwd does not know.
     """
+    own, made, problems = _laid(base, content)
+    if problems:
+        raise ConfigError("the image's files cannot be laid over the base", problems)
+    return _with_parents({**made, **own}, base, content.epoch)
+
+
+def conflicts(base: Tree, content: Content) -> tuple[Problem, ...]:
+    """Return what ``overlay`` would refuse."""
+    return tuple(_laid(base, content)[2])
+
+
+def _laid(base: Tree, content: Content) -> tuple[dict[str, Node], dict[str, Node], list[Problem]]:
+    """Return the files of the image's own layer, what its users come to, and conflicts."""
     epoch = content.epoch
     own = {
         hooks.SERVICES: regular(hooks.services_text(content.services).encode(), mtime=epoch),
@@ -104,28 +117,28 @@ def overlay(base: Tree, content: Content) -> Tree:
         own[hooks.AUTHORIZED_KEYS] = regular(text, mode=0o600, mtime=epoch)
     made, wrong = accounts.lay(base, content.users, epoch)
     problems = [*wrong, *_lacking(base, content)]
-    owners = _Owners(base, content.files, made)
+    owners = _Owners(base, made)
     given = {spec.path for spec in content.files}
     # A new home's files give way to those that are given outright; lists of accounts do not.
     own |= {path: node for path, node in made.items() if node.is_file and _stays(path, given)}
     for spec in content.files:
-        if spec.path in own:
-            problems.append(
-                Problem(
-                    where=spec.where, message=f"/{spec.path} is written by remaster itself", hint=_INSTEAD
-                )
-            )
-            continue
-        try:
-            uid, gid = owners.ids(spec.owner)
-        except ValueError as error:
-            problems.append(Problem(where=spec.where, message=f"/{spec.path}: {error}"))
-            continue
-        own[spec.path] = regular(spec.content, mode=spec.mode, uid=uid, gid=gid, mtime=epoch)
+        message = f"/{spec.path} is written by remaster itself"
+        if spec.path in accounts.GUARDED:
+            problems.append(Problem(where=spec.where, message=accounts.GUARDED_WHY, hint=_USERS))
+        elif spec.path in own:
+            problems.append(Problem(where=spec.where, message=message, hint=_INSTEAD))
+        else:
+            try:
+                uid, gid = owners.ids(spec.owner)
+            except ValueError as error:
+                problems.append(Problem(where=spec.where, message=f"/{spec.path}: {error}"))
+                continue
+            own[spec.path] = regular(spec.content, mode=spec.mode, uid=uid, gid=gid, mtime=epoch)
     problems += _collisions(base, own, content.files)
-    if problems:
-        raise ConfigError("the image's files cannot be laid over the base", problems)
-    return _with_parents({**made, **own}, base, epoch)
+    return own, made, problems
+
+
+_USERS = "use [[user]]: with groups, sudo = true and ssh-keys"
 
 
 def _stays(path: str, given: set[str]) -> bool:
@@ -145,15 +158,11 @@ _INSTEAD = "use services = [...], --ssh-key or [[user]]"
 
 
 class _Owners:
-    """Names of users and groups, as the base and the image's own files give them."""
+    """Names of users and groups, as the base and the image's own users give them."""
 
-    def __init__(self, base: Tree, files: Iterable[FileSpec], made: Mapping[str, Node]) -> None:
-        texts = {path: _text(made.get(path, base.get(path))) for path in (accounts.PASSWD, accounts.GROUP)}
-        for spec in files:
-            if spec.path in texts:
-                texts[spec.path] = spec.content.decode(errors="replace")
-        self.users = _ids(texts[accounts.PASSWD])
-        self.groups = _ids(texts[accounts.GROUP])
+    def __init__(self, base: Tree, made: Mapping[str, Node]) -> None:
+        self.users = _ids(_text(made.get(accounts.PASSWD, base.get(accounts.PASSWD))))
+        self.groups = _ids(_text(made.get(accounts.GROUP, base.get(accounts.GROUP))))
 
     def ids(self, owner: str) -> tuple[int, int]:
         user, _, group = owner.partition(":")
@@ -184,12 +193,15 @@ def _id(name: str, known: dict[str, int], what: str) -> int:
 
 def _collisions(base: Tree, own: dict[str, Node], files: Iterable[FileSpec]) -> list[Problem]:
     where = {spec.path: spec.where for spec in files}
-    problems = []
+    folders = [path for path in own if (here := base.get(path)) is not None and here.is_dir]
+    problems = [
+        Problem(where=where.get(path, f"/{path}"), message=f"/{path} is a folder of the base")
+        for path in folders
+    ]
+    # What is below such a folder is right.
+    own = {path: node for path, node in own.items() if path not in folders}
     for path in own:
         place = where.get(path, f"/{path}")
-        here = base.get(path)
-        if here is not None and here.is_dir:
-            problems.append(Problem(where=place, message=f"/{path} is a folder of the base"))
         parent = path.rpartition("/")[0]
         while parent:
             node = own.get(parent) or base.get(parent)

@@ -6,23 +6,135 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import tcz
 from remaster import base as bases
-from remaster import bootcode, preloading, variant
+from remaster import bootcode, fitting, plan, preloading, variant
 from remaster.variant import schema, settings
+from remaster.variant.applying import applied
 from remaster.variant.checks import NAME
 from remaster.variant.preload import PACKAGE as PRELOADED
 from tcz import commands
-from tcz.errors import ConfigError
+from tcz.errors import ConfigError, Problem
+from tcz.layout import read_back
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from remaster.variant import Variant
+    from tcz.model import Recipe
     from tcz.paths import Dirs
+    from tcz.recipe import Recipes
 
 
 def linted(wanted: str) -> Variant:
-    """Return a variant by name or path, its settings applied, after every check that needs no build."""
+    """Return a variant by name or path, its settings applied, after every check that needs nothing else."""
     codes = bootcode.BootCodes.load()
     return variant.extended(variant.load(wanted, codes), codes)
+
+
+def lint(wanted: str, recipe_folders: tuple[Path, ...], dirs: Dirs) -> None:
+    """Raise ``ConfigError`` with all that is wrong with a variant, as far as it shows without a build."""
+    codes = bootcode.BootCodes.load()
+    read, problems = variant.examined(wanted, codes)
+    asked, refused = applied(read, bases.DEFAULT)
+    recipes = commands.open_recipes(recipe_folders)
+    found = [*problems, *refused, *_packages(asked, recipes), *_services(asked, recipes)]
+    found += fitting.volume(asked, _version(asked, recipes))
+    told = {one.where for one in found}
+    found += (one for one in _laid(asked, recipes) if one.where not in told)
+    try:
+        check_images(asked, dirs)
+    except ConfigError as error:
+        found += error.problems or (Problem(where=wanted, message=error.what, hint=error.hint),)
+    if found:
+        raise variant.mistakes(f"variant {asked.name or Path(wanted).stem}", found)
+
+
+def check_images(asked: Variant, dirs: Dirs) -> None:
+    """Raise ``ConfigError`` for what is wrong with the container images of a variant."""
+    if asked.settings.preload:
+        preloading.check(asked, dirs)
+
+
+def _packages(asked: Variant, recipes: Recipes) -> Iterator[Problem]:
+    """Yield every package of a variant that no recipe makes."""
+    names = dict.fromkeys((*bases.load(bases.DEFAULT, asked.kernel).packages(), *asked.packages()))
+    names.pop(PRELOADED, None)
+    for name in names:
+        if recipes.find_package(name) is not None:
+            continue
+        unknown = commands.unknown(recipes, name)
+        # What is made of the kernel's name is wrong because that is.
+        if name != f"{asked.kernel}-base":
+            where = fitting.said_of(asked, name) or str(asked.origin)
+            yield Problem(where=where, message=f"{name}: {unknown.message}", hint=unknown.hint)
+    for name, _ in asked.places:
+        if name != variant.ALL and recipes.find_package(name) is None:
+            unknown = commands.unknown(recipes, name)
+            message = f"{name}: {unknown.message}"
+            yield Problem(where=asked.where("packages.place", name), message=message, hint=unknown.hint)
+
+
+def _version(asked: Variant, recipes: Recipes) -> str:
+    """Return the version that an image would have, empty where a build alone can tell."""
+    if not asked.version_of:
+        return tcz.__version__
+    recipe = recipes.find_package(asked.version_of)
+    return "" if recipe is None or recipe.version == "debian" else recipe.version
+
+
+def _laid(asked: Variant, recipes: Recipes) -> tuple[Problem, ...]:
+    """Return what cannot be laid over the base, as far as its recipe has it: users, groups, owners, maps."""
+    name = bases.load(bases.DEFAULT, asked.kernel).skeleton
+    if name not in recipes.names():
+        return ()
+    root = read_back(recipes.folder(name) / "files")
+    content = plan.Content(
+        services=asked.services,
+        files=asked.files,
+        keys=(),
+        manifest=b"",
+        epoch=plan.EPOCH,
+        users=asked.settings.users,
+        needed=asked.needed,
+    )
+    return plan.conflicts(root, content)
+
+
+def _services(asked: Variant, recipes: Recipes) -> Iterator[Problem]:
+    """Yield every service that no recipe of the variant's packages tells of.
+
+    What an upstream's own build installs shows only in the build.
+    """
+    wanted = (*bases.load(bases.DEFAULT, asked.kernel).packages(), *asked.packages())
+    known: set[str] = set()
+    whole = True
+    makers: dict[str, Recipe] = {}
+    todo = list(dict.fromkeys(wanted))
+    seen = set(todo)
+    while todo:
+        name = todo.pop()
+        recipe = recipes.find_package(name)
+        if recipe is None:
+            whole = whole and name == PRELOADED
+            continue
+        makers[recipe.name] = recipe
+        needs = {need for spec in recipe.packages if spec.name == name for need in spec.needs} - seen
+        seen |= needs
+        todo += needs
+    for recipe in makers.values():
+        known |= _told(recipe.folder)
+    for problem in fitting.services(asked, known):
+        # A package that is not known may have any service.
+        if whole or (problem.hint or "").startswith("did you mean"):
+            yield problem
+
+
+def _told(folder: Path) -> set[str]:
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if "init.d" in path.as_posix()}
+    texts = (folder / name for name in ("recipe.toml", "build.sh"))
+    found |= {text.read_text(errors="replace") for text in texts if text.is_file()}
+    return {name for text in found for name in fitting.told_in(text)}
 
 
 def begin(name: str, extends: str, output: Path | None) -> Path:
@@ -46,22 +158,6 @@ def begin(name: str, extends: str, output: Path | None) -> Path:
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
     return path
-
-
-def check_images(asked: Variant, dirs: Dirs) -> None:
-    """Raise ``ConfigError`` for what is wrong with the container images of a variant."""
-    if asked.settings.preload:
-        preloading.check(asked, dirs)
-
-
-def check_packages(asked: Variant, recipe_folders: tuple[Path, ...]) -> None:
-    """Raise ``ConfigError`` for every package of a variant that no recipe makes."""
-    recipes = commands.open_recipes(recipe_folders)
-    names = dict.fromkeys((*bases.load(bases.DEFAULT, asked.kernel).packages(), *asked.packages()))
-    names.pop(PRELOADED, None)
-    problems = [commands.unknown(recipes, name) for name in names if recipes.find_package(name) is None]
-    if problems:
-        raise ConfigError(f"variant {asked.name} names packages that no recipe makes", problems)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

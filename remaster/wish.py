@@ -87,7 +87,9 @@ def request(wish: Wish, dirs: Dirs, reporter: Reporter) -> Request:
     for _, paths in formats.targets(output_path(wish, asked, choice), formats.named(wish.formats)):
         check_writable(paths[0])
     if known == choice.name:
-        asked = asked if option is None else replace(asked, kernel=kernels.own_kernel(option))
+        if option is not None:
+            lines = (*asked.lines, ("kernel", f"--kernel {option}"))
+            asked = replace(asked, kernel=kernels.own_kernel(option), lines=lines)
         if given is not None:
             kernels.check_given(given, "x86_64", bases.load(choice.name, given.name).squashfs)
         reporter.note(f"variant {asked.name} on the base {choice.name}, {choice.why}")

@@ -305,9 +305,10 @@ class Table:
 
     # -- mistakes
 
-    def where(self, key: str | None = None) -> str:
-        """Return ``file:line`` of a key, or of the table itself."""
-        return self.document.at(self._place if key is None else (*self._place, key))
+    def where(self, key: str | None = None, index: int | None = None) -> str:
+        """Return ``file:line`` of a key, of one item of its list, or of the table itself."""
+        keys = tuple(one for one in (key, index) if one is not None)
+        return self.document.at((*self._place, *keys))
 
     def fail(self, key: str | None, message: str, hint: str | None = None) -> None:
         """Note a mistake at a key of this table, or (``None``) at the table itself."""

@@ -80,14 +80,12 @@ def variant_show(variant: str, as_json: bool) -> None:
 )
 @clikit.recipes_option
 def variant_lint(files: tuple[str, ...], recipe_folders: tuple[Path, ...]) -> None:
-    """Check variants, that recipes make their packages, and the container images that they bring."""
+    """Check variants: keys, boot codes, packages, services, and the container images that they bring."""
     from remaster import showing
     from tcz.paths import Dirs
 
     for file in files:
-        found = showing.linted(file)
-        showing.check_packages(found, recipe_folders)
-        showing.check_images(found, Dirs.from_env())
+        showing.lint(file, recipe_folders, Dirs.from_env())
         click.echo(f"{file}: nothing to complain about")
 
 

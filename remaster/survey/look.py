@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from remaster.survey import bootconfig, cde, kernels, loaders, owntext, rootfacts
 from remaster.survey.medium import INITRD_MAX, is_archive, open_medium
+from remaster.survey.menutext import Around, Places
 from remaster.survey.model import ArchiveShape, Fact, InitrdFile, MemberShape, Survey
 from tcz import cpio
 from tcz.compress import most
@@ -20,16 +21,6 @@ if TYPE_CHECKING:
     from remaster.survey.medium import Medium
     from remaster.survey.model import BootEntry, KernelFile
 
-_MENUS = {
-    "isolinux.cfg": bootconfig.isolinux,
-    "syslinux.cfg": bootconfig.isolinux,
-    "extlinux.conf": bootconfig.isolinux,
-    "grub.cfg": bootconfig.grub,
-}
-_INCLUDES_MAX = 16
-#: What is read of menus: one file, and all together.
-_MENU_MAX = 1 << 20
-_MENUS_MAX = 4 << 20
 #: How deep in a folder initrds that no menu names are looked for: release/distribution_files/core.gz.
 _FOLDERS_MAX = 2
 
@@ -71,9 +62,11 @@ def examine_medium(medium: Medium) -> Examined:
     """Look at what was opened."""
     notes = _Notes(list(medium.notes), [])
     notes.unread += [f"partition {one.number}: {one.fault}" for one in medium.partitions if one.fault]
-    entries, timeout = _menus(medium.files, notes)
+    around = Around(files=medium.files, labels=_labels(medium), notes=notes.contradictions)
+    entries, timeout = bootconfig.menus(around)
     found = _kernels(medium.files)
-    chosen = next((entry for entry in entries if entry.default), None)
+    # A menu may start from a disk by default; what it has for Tiny Core is looked at all the same.
+    chosen = next((entry for entry in (*(one for one in entries if one.default), *entries)), None)
     named = _named(medium.files, entries, notes)
     loaded = _initrds(medium, [path for paths in named.values() for path in paths], notes)
     kernel = _kernel_path(medium.files, chosen, found)
@@ -123,6 +116,13 @@ def examine_medium(medium: Medium) -> Examined:
     return Examined(survey=result, medium=medium, root=root, initrds=initrds, kernel=kernel)
 
 
+def _labels(medium: Medium) -> frozenset[str]:
+    """Return what the file systems that were looked into are called."""
+    names = {name for one in medium.partitions if one.chosen for name in (one.label, one.uuid)}
+    names |= set() if medium.iso is None else {medium.iso.volume_id}
+    return frozenset(names - {""})
+
+
 def _volume(medium: Medium) -> Fact | None:
     if medium.iso is None:
         return None
@@ -132,55 +132,9 @@ def _volume(medium: Medium) -> Fact | None:
 # -- menus ----------------------------------------------------------------------------------------
 
 
-def _menus(files: Tree, notes: _Notes) -> tuple[tuple[BootEntry, ...], Fact | None]:
-    entries: list[BootEntry] = []
-    timeout: Fact | None = None
-    place, left = _Places(files), _MENUS_MAX
-    for path, node in files.items():
-        reader = _MENUS.get(path.rpartition("/")[2].lower())
-        if reader is None or node.size > min(_MENU_MAX, left):
-            continue
-        text = rootfacts.text_at(files, path)
-        if text is None:
-            continue
-        left -= len(text)
-        config = reader(text, path)
-        for other in config.includes[:_INCLUDES_MAX]:
-            beside = f"{path.rpartition('/')[0]}/{other}" if not other.startswith("/") else other
-            real = place.find(beside)
-            if real is None:
-                notes.contradictions.append(f"{path} includes {other}, which is not there")
-                continue
-            text = rootfacts.text_at(files, real) if files[real].size <= min(_MENU_MAX, left) else None
-            left -= len(text or "")
-            more = bootconfig.isolinux(text or "", real)
-            config = replace(config, entries=config.entries or more.entries)
-        entries += config.entries
-        if config.timeout is not None and timeout is None:
-            timeout = Fact(value=f"{config.timeout:g}", where=path)
-    return tuple(entries), timeout
-
-
-class _Places:
-    """Finds what paths of menus mean, any number of them."""
-
-    def __init__(self, files: Tree) -> None:
-        self._files = files
-        self._low: dict[str, str] = {}
-
-    def find(self, path: str) -> str | None:
-        wanted = "/".join(part for part in path.split("/") if part not in ("", "."))
-        if wanted in self._files:
-            return wanted
-        if not self._low:
-            for here in self._files:
-                self._low.setdefault(here.lower(), here)
-        return self._low.get(wanted.lower())
-
-
 def find(files: Tree, path: str) -> str | None:
     """Return where a path of a menu is on the medium: its root is the medium's, case may differ."""
-    return _Places(files).find(path)
+    return Places(files).find(path)
 
 
 def _place(entry: BootEntry) -> tuple[str, str, str]:
@@ -192,18 +146,18 @@ def _named(
 ) -> dict[tuple[str, str, str], tuple[str, ...]]:
     """Return for each entry the initrds that are there; tell what is not."""
     found = {}
-    place = _Places(files)
+    place = Places(files)
     for entry in entries:
         paths = []
         folder = entry.where.rpartition("/")[0]
         for path in (entry.kernel, *entry.initrds):
             real = place.find(path) or (None if path.startswith("/") else place.find(f"{folder}/{path}"))
-            if real is None:
+            if real is None and not entry.elsewhere:
                 name = entry.label or entry.title
                 notes.contradictions.append(
                     f"{entry.where}: the entry {name!r} starts {path}, which is not there"
                 )
-            elif path != entry.kernel:
+            elif real is not None and path != entry.kernel:
                 paths.append(real)
         found[_place(entry)] = tuple(paths)
     return found

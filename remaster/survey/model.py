@@ -76,7 +76,10 @@ class Loader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootEntry:
-    """One entry of a boot menu: what is started, with which initrds and which words."""
+    """One entry of a boot menu: what is started, with which initrds and which words.
+
+    ``elsewhere`` says that its files are on another device, or that where they are cannot be told from here.
+    """
 
     program: str
     label: str
@@ -86,6 +89,7 @@ class BootEntry:
     words: tuple[str, ...]
     default: bool
     where: str
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,14 +41,14 @@ codes, ``options`` adds a command line's.
 
 from __future__ import annotations
 
-from remaster.variant.checks import package_complaint, path_complaint
+from remaster.variant.checks import mistakes, package_complaint, path_complaint
 from remaster.variant.files import file_option
 from remaster.variant.merging import joined, merge_files, override
 from remaster.variant.model import DATA_LABEL, DATA_MIB, Place, Variant
 from remaster.variant.options import extended, set_options
 from remaster.variant.packages import ALL, PLACES, place_option
 from remaster.variant.parts import FileSpec
-from remaster.variant.reading import find, load, names, over
+from remaster.variant.reading import examined, find, load, names, over
 
 __all__ = [
     "ALL",
@@ -58,12 +58,14 @@ __all__ = [
     "FileSpec",
     "Place",
     "Variant",
+    "examined",
     "extended",
     "file_option",
     "find",
     "joined",
     "load",
     "merge_files",
+    "mistakes",
     "names",
     "over",
     "override",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from remaster.variant.fields import Rule
-from tcz.errors import VerifyError
+from tcz.errors import ConfigError, VerifyError
 from tcz.tree import safe_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tcz.errors import Problem
 
 
 def _suffix(name: str) -> str | None:
@@ -51,3 +56,15 @@ PATH: Final = Rule(r"/.*[^/]", "a path in the image", more=path_complaint)
 def package_complaint(name: str) -> str | None:
     """Return what is wrong with a package's name, or ``None``."""
     return PACKAGE.complaint(name)
+
+
+def mistakes(what: str, problems: Iterable[Problem]) -> ConfigError:
+    """Return the error that tells of ``problems``, those of a file in the order of its lines."""
+    told = sorted(dict.fromkeys(problems), key=_order)
+    count = len(told)
+    return ConfigError(f"{what} has {'a mistake' if count == 1 else f'{count} mistakes'}", told)
+
+
+def _order(problem: Problem) -> tuple[str, int]:
+    file, _, line = problem.where.partition(": ")[0].rpartition(":")
+    return (file, int(line)) if line.isdecimal() else (problem.where, 0)

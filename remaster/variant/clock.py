@@ -116,9 +116,9 @@ def rule_of(zone: bytes) -> str:
     return zone.rstrip(b"\n").rpartition(b"\n")[2].decode()
 
 
-def effects(given: Clock, ground: Ground) -> Effects:
-    """Return the files and boot codes, and which map the base must have."""
-    files, codes, needed = [], [], []
+def effects(given: Clock) -> Effects:
+    """Return the files and boot codes."""
+    files, codes = [], []
     if given.timezone in zones():
         zone = resources.files("tzdata").joinpath("zoneinfo", *given.timezone.split("/")).read_bytes()
         text = f"TZ='{rule_of(zone)}'\n".encode()
@@ -126,11 +126,21 @@ def effects(given: Clock, ground: Ground) -> Effects:
         files.append(FileSpec(path="etc/sysconfig/timezone", content=text, where=given.where))
     if given.keymap:
         codes.append(f"kmap={given.keymap}")
-        path = f"usr/share/kmap/{given.keymap}.kmap"
         if given.content:
+            path = keymap_path(given.keymap)
             files.append(FileSpec(path=path, content=given.content, where=given.keymap_where))
-        elif ground.own or not ground.has(_MAPS):
-            hint = "give the file of one: keymap = './NAME.kmap', as `loadkeys -b` or dumpkmap writes it"
-            message = f"the base {ground.base} has no keyboard map {given.keymap}"
-            needed.append(Needed(path=path, where=given.keymap_where, message=message, hint=hint))
-    return Effects(files=tuple(files), boot_codes=tuple(codes), needed=tuple(needed))
+    return Effects(files=tuple(files), boot_codes=tuple(codes))
+
+
+def keymap_path(name: str) -> str:
+    """Return where a base has a keyboard map."""
+    return f"usr/share/kmap/{name}.kmap"
+
+
+def needed(name: str, where: str, ground: Ground) -> Needed | None:
+    """Return the keyboard map that a base must have, unless a package brings it."""
+    if not ground.own and ground.has(_MAPS):
+        return None
+    hint = "give the file of one: keymap = './NAME.kmap', as `loadkeys -b` or dumpkmap writes it"
+    message = f"the base {ground.base} has no keyboard map {name}"
+    return Needed(path=keymap_path(name), where=where, message=message, hint=hint)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from remaster.bootcode import split
 from remaster.menu import NORMAL, STANDARD, EntrySpec, entries_for, label_complaint
 from remaster.variant.fields import Many, Rule, Section, Shape, Text, Texts
 from tcz.errors import ConfigError, Problem
@@ -25,7 +26,7 @@ from tcz.toml import guess
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from remaster.bootcode import BootCodes
+    from remaster.bootcode import BootCodes, Word
     from remaster.variant.model import Variant
     from tcz import toml
 
@@ -45,7 +46,7 @@ _TITLE = Text(
 )
 _ADD = Texts("add", "Boot codes that it has besides; each takes the place of one of its name.")
 _REMOVE = Texts("remove", "Boot codes that it does without: names, or whole words.")
-_DEFAULT = Text("default", "The entry that starts by itself: normal, debug, safe, serial, or one by name.")
+DEFAULT = Text("default", "The entry that starts by itself: normal, debug, safe, serial, or one by name.")
 ENTRY = Many(
     "entry",
     "Entries of the boot menu.",
@@ -57,12 +58,12 @@ title = "Start without a network"
 add = ["nodhcp"]
 """,
 )
-MENU = Section("menu", "The boot menu.", Shape((_DEFAULT,)), example='[menu]\ndefault = "serial"\n')
+MENU = Section("menu", "The boot menu.", Shape((DEFAULT,)), example='[menu]\ndefault = "serial"\n')
 
 
 def read_default(table: toml.Table) -> str:
     """Return the entry that starts by itself, empty where nothing is said."""
-    return _DEFAULT.read(MENU.open(table))
+    return DEFAULT.read(MENU.open(table))
 
 
 def read_entries(table: toml.Table, codes: BootCodes, base: str) -> tuple[EntrySpec, ...]:
@@ -78,27 +79,31 @@ def read_entries(table: toml.Table, codes: BootCodes, base: str) -> tuple[EntryS
                 codes.get(text)
             except ConfigError as error:
                 entry.fail_item(_REMOVE.name, index, str(error), error.hint)
-        found[name] = EntrySpec(
+        spec = EntrySpec(
             name=name,
             title=_TITLE.read(entry),
             add=read_codes(entry, _ADD.name, codes, base),
             remove=remove,
             where=entry.where(_NAME.name),
         )
+        if label_complaint(name) is None:
+            found[name] = spec
     return tuple(found.values())
 
 
 def read_codes(table: toml.Table, key: str, codes: BootCodes, base: str) -> tuple[str, ...]:
-    """Return a list of boot codes, each looked at by itself; mistakes are noted in the document."""
+    """Return the boot codes of a list that are right, each by itself; mistakes are noted in the document."""
     # Not Table.strings' own check: what is wrong has a hint.
-    texts = table.strings(key, ())
-    for index, text in enumerate(texts):
+    good = []
+    for index, text in enumerate(table.strings(key, ())):
         try:
             codes.parse(text, base=base)
         except ConfigError as error:
             for problem in error.problems:
                 table.fail_item(key, index, f"{text}: {problem.message}", problem.hint)
-    return texts
+        else:
+            good.append(text)
+    return tuple(good)
 
 
 def merge_entries(first: Iterable[EntrySpec], then: Iterable[EntrySpec]) -> tuple[EntrySpec, ...]:
@@ -106,21 +111,38 @@ def merge_entries(first: Iterable[EntrySpec], then: Iterable[EntrySpec]) -> tupl
     return tuple(({one.name: one for one in first} | {one.name: one for one in then}).values())
 
 
-def check_menu(variant: Variant, codes: BootCodes, base: str) -> None:
+def said_at(variant: Variant, word: Word) -> str:
+    """Return where a variant says a boot code, and the code."""
+    return f"{variant.where('boot-codes', str(word)).removesuffix(': boot-codes')}: {word}"
+
+
+def check_menu(variant: Variant, codes: BootCodes) -> None:
     """Raise ``ConfigError`` for codes of an entry that clash, and for a default that is no entry."""
+    problems = menu_problems(variant, codes)
+    if problems:
+        raise ConfigError("the boot menu cannot be made", problems)
+
+
+def menu_problems(variant: Variant, codes: BootCodes) -> tuple[Problem, ...]:
+    """Return what is wrong with the entries of a variant and with the one that starts by itself."""
     problems: list[Problem] = []
     names = (NORMAL, *STANDARD, *(spec.name for spec in variant.entries))
     if variant.default_entry and variant.default_entry not in names:
         hint = guess(variant.default_entry, names) or f"entries: {', '.join(dict.fromkeys(names))}"
-        where = f"{variant.origin}: [menu] default"
-        message = f"there is no entry {variant.default_entry!r}"
-        problems.append(Problem(where=where, message=message, hint=hint))
+        message = f"[menu] default: there is no entry {variant.default_entry!r}"
+        problems.append(Problem(where=variant.where(DEFAULT.name), message=message, hint=hint))
     own = {spec.name: spec for spec in variant.entries}
+    # What clashes in the variant's own line is told there.
+    known = {*codes.clashes(_words(variant.boot_codes))}
     for entry in entries_for(variant.boot_codes, NORMAL, variant.entries)[1:]:
         place = own[entry.label].where if entry.label in own else str(variant.origin)
-        try:
-            codes.parse(" ".join(entry.words), where=f"{place}: entry {entry.label}", base=base)
-        except ConfigError as error:
-            problems += error.problems
-    if problems:
-        raise ConfigError("the boot menu cannot be made", problems)
+        problems += (
+            clash.problem(f"{place}: entry {entry.label}: {clash.word}")
+            for clash in codes.clashes(_words(entry.words))
+            if clash not in known
+        )
+    return tuple(problems)
+
+
+def _words(texts: Iterable[str]) -> tuple[Word, ...]:
+    return split(" ".join(texts))

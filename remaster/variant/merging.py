@@ -47,6 +47,7 @@ def merged(parent: Variant, own: Variant, table: toml.Table) -> Variant:
         max_ram_mb=own.max_ram_mb if image.has("max-ram-mb") else parent.max_ram_mb,
         entries=merge_entries(parent.entries, own.entries),
         default_entry=own.default_entry or parent.default_entry,
+        lines=tuple((dict(parent.lines) | dict(own.lines)).items()),
     )
 
 

@@ -26,6 +26,7 @@ class Variant:
     """A variant with all that it extends already in it. Package names have no suffix.
 
     ``places`` maps packages to where they are kept, ``*`` all that are not named. A budget of 0 is none.
+    ``lines`` maps keys, or a key and an item of its list, to where they are said; see ``where``.
     """
 
     name: str
@@ -54,6 +55,13 @@ class Variant:
     default_entry: str = ""
     extends: str = ""
     origin: Path | None = None
+    lines: tuple[tuple[str, str], ...] = ()
+
+    def where(self, key: str, item: str = "") -> str:
+        """Return the place of an item of a key's list, or of the key: file and line, as far as known."""
+        found = dict(self.lines)
+        usual = str(self.origin or f"variant {self.name}")
+        return found.get(f"{key} {item}") or found.get(key) or f"{usual}: {key}"
 
     def packages(self) -> tuple[str, ...]:
         """Return every package that it names, each once: those loaded at boot first."""

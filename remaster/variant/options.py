@@ -6,8 +6,8 @@ import tomllib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from remaster.variant.applying import applied
-from remaster.variant.checks import package_complaint
+from remaster.variant.applying import applied, needed
+from remaster.variant.checks import mistakes, package_complaint
 from remaster.variant.documents import quoted
 from remaster.variant.menu import check_menu
 from remaster.variant.merging import joined, merge_files, override
@@ -85,15 +85,22 @@ def extended(
     ]
     if problems:
         raise ConfigError("a package cannot be added", problems)
-    variant = applied(replace(variant, onboot=joined(variant.onboot, packages)), base)
+    lines = {f"packages.onboot {name}": f"--package {name}" for name in packages} | dict(variant.lines)
+    lines |= {f"packages.place {name}": f"--place {name}={place}" for name, place in places}
+    added = replace(variant, onboot=joined(variant.onboot, packages), lines=tuple(lines.items()))
+    variant, refused = applied(added, base)
+    if refused:
+        raise mistakes(f"variant {variant.name}", refused)
     words = codes.parse(" ".join(boot_codes), where="--boot-code", base=base)
     together = override(variant.boot_codes, [str(word) for word in words])
     codes.parse(" ".join(together), where="--boot-code", base=base)
+    told = tuple((f"boot-codes {word}", "--boot-code") for word in words)
     whole = replace(
         variant,
         files=merge_files(variant.files, files),
         boot_codes=together,
         places=merge_places(variant.places, places),
+        lines=(*variant.lines, *told),
     )
-    check_menu(whole, codes, base)
-    return whole
+    check_menu(whole, codes)
+    return replace(whole, needed=needed(whole, base))

@@ -40,7 +40,6 @@ class Effects:
     first: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     boot_codes: tuple[str, ...] = ()
-    needed: tuple[Needed, ...] = ()
 
     def __add__(self, other: Effects) -> Effects:
         """Return both, each package and service once."""

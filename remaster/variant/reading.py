@@ -6,12 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from remaster.variant import files, menu, packages, root, settings
+from remaster.bootcode import split
+from remaster.variant import files, machine, menu, packages, root, settings
+from remaster.variant.checks import mistakes
 from remaster.variant.fields import Shape
 from remaster.variant.files import read_files
-from remaster.variant.menu import check_menu, read_codes, read_default, read_entries
+from remaster.variant.menu import menu_problems, read_codes, read_default, read_entries, said_at
 from remaster.variant.merging import merged
 from remaster.variant.model import Variant
+from remaster.variant.packages import COPY2FS, ONBOOT, ONDEMAND, OPTIONAL
 from remaster.variant.parts import Ground
 from tcz import toml
 from tcz.errors import ConfigError
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from remaster.bootcode import BootCodes
+    from tcz.errors import Problem
 
 SHIPPED: Final = Path(__file__).parents[1] / "variants"
 #: Every key that a variant's file may have, the usual order of them.
@@ -65,13 +69,26 @@ def find(wanted: str) -> Path:
 def load(wanted: str, codes: BootCodes, *, base: str = "floe") -> Variant:
     """Return a variant by name or path, what it extends merged in, its boot codes checked.
 
-    Raises ``ConfigError`` with all mistakes of a file.
+    Raises ``ConfigError`` with all mistakes of all files.
     """
-    variant = _load(find(wanted), codes, base, ())
-    words = codes.parse(" ".join(variant.boot_codes), where=str(variant.origin), base=base)
-    variant = replace(variant, boot_codes=tuple(str(word) for word in words))
-    check_menu(variant, codes, base)
+    variant, problems = examined(wanted, codes, base=base)
+    if problems:
+        raise mistakes(f"variant {variant.name or Path(wanted).stem}", problems)
     return variant
+
+
+def examined(wanted: str, codes: BootCodes, *, base: str = "floe") -> tuple[Variant, tuple[Problem, ...]]:
+    """Return a variant as ``load`` does, as far as it could be read, and all mistakes.
+
+    Raises ``ConfigError`` for a file that is not there or is not TOML.
+    """
+    problems: list[Problem] = []
+    variant = _load(find(wanted), codes, base, (), problems)
+    words = split(" ".join(variant.boot_codes))
+    variant = replace(variant, boot_codes=tuple(str(word) for word in words))
+    problems += (clash.problem(said_at(variant, clash.word)) for clash in codes.clashes(words))
+    problems += menu_problems(variant, codes)
+    return variant, tuple(problems)
 
 
 def over(variant: Variant, given: Mapping[str, object], codes: BootCodes, *, base: str = "floe") -> Variant:
@@ -92,17 +109,35 @@ def over(variant: Variant, given: Mapping[str, object], codes: BootCodes, *, bas
     return replace(merged(variant, own, document.root), extends=variant.extends, origin=variant.origin)
 
 
-def _load(path: Path, codes: BootCodes, base: str, chain: tuple[Path, ...]) -> Variant:
+def _load(
+    path: Path, codes: BootCodes, base: str, chain: tuple[Path, ...], problems: list[Problem]
+) -> Variant:
     if path.resolve() in chain:
         raise ConfigError(f"{path} extends itself", hint=" -> ".join(p.stem for p in (*chain, path)))
     document = toml.read(path)
     own, extends = _read(document, path, codes, base)
-    document.finish(f"variant {own.name or path.stem}")
-    if not extends:
+    parent = _parent(path, extends, document) if extends else None
+    try:
+        document.finish(f"variant {own.name or path.stem}")
+    except ConfigError as error:
+        problems += error.problems
+        if extends and parent is None:
+            # What is built upon is not known, so nothing else can be told.
+            raise
+    if parent is None:
         return own
+    return merged(_load(parent, codes, base, (*chain, path.resolve()), problems), own, document.root)
+
+
+def _parent(path: Path, extends: str, document: toml.Document) -> Path | None:
     beside = path.parent / extends
-    parent_path = beside if extends.endswith(".toml") and beside.is_file() else find(extends)
-    return merged(_load(parent_path, codes, base, (*chain, path.resolve())), own, document.root)
+    if extends.endswith(".toml") and beside.is_file():
+        return beside
+    try:
+        return find(extends)
+    except ConfigError as error:
+        document.root.fail(root.EXTENDS.name, error.what, error.hint)
+        return None
 
 
 def _read(document: toml.Document, path: Path, codes: BootCodes, base: str) -> tuple[Variant, str]:
@@ -134,6 +169,7 @@ def _read(document: toml.Document, path: Path, codes: BootCodes, base: str) -> t
         default_entry=read_default(table),
         extends=root.EXTENDS.read(table),
         origin=path,
+        lines=_lines(document, chosen),
     )
     made = {spec.path for spec in settings.effects(variant.settings, Ground())[0].files}
     for spec in (spec for spec in variant.files if spec.path in made):
@@ -141,3 +177,24 @@ def _read(document: toml.Document, path: Path, codes: BootCodes, base: str) -> t
     if variant.name and path.parent == SHIPPED and variant.name != path.stem:
         table.fail("name", f"the file of {variant.name!r} must be named {variant.name}.toml")
     return variant, variant.extends
+
+
+def _lines(document: toml.Document, chosen: toml.Table) -> tuple[tuple[str, str], ...]:
+    """Return where keys are said that are looked at once more when packages and base are known."""
+    found = {}
+    lists = (ONBOOT, OPTIONAL, ONDEMAND, COPY2FS)
+    for holder, prefix, key in (
+        *((document.root, "", key) for key in (root.SERVICES, root.BOOT_CODES, machine.MODULES)),
+        *((chosen, "packages.", key) for key in lists),
+    ):
+        items = holder.anything(key.name)
+        for index, item in enumerate(items if isinstance(items, list) else ()):
+            found[f"{prefix}{key.name} {item}"] = holder.where(key.name, index)
+    places = chosen.anything(packages.PLACE.name)
+    for name in places if isinstance(places, dict) else ():
+        place = ("packages", packages.PLACE.name, name)
+        found[f"packages.place {name}"] = document.at(place)
+    for single in (("kernel",), *(("image", key) for key in ("volume-id", "version-of"))):
+        found[single[-1]] = document.at(single)
+    found["default"] = document.at(("menu", "default"))
+    return tuple(found.items())

@@ -114,7 +114,7 @@ def effects(settings: Settings, ground: Ground) -> tuple[Effects, tuple[Problem,
     run, unrunnable = containers.effects(settings.containers, ground)
     together = (
         machine.effects(settings.machine, ground)
-        + clock.effects(settings.clock, ground)
+        + clock.effects(settings.clock)
         + certificates.effects(settings.certificates)
         + places
         + believed

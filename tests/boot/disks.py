@@ -93,7 +93,7 @@ def words(folder: Path) -> tuple[str, ...]:
     sata = _ext4(folder / "sata.img", "try-sata", 96 * MIB)
     # As a power cut leaves it: not unmounted.
     _debugfs(sata, "set_super_value state 0")
-    drive(sata, "ide-hd")
+    drive(sata, "ide-hd,bus=ide.3")
     usb = folder / "usb.img"
     with usb.open("wb") as file:
         file.truncate(320 * MIB)

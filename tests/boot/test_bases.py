@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -80,9 +80,11 @@ def start(
         with disk.open("wb") as file:
             file.write(userdata(f"boot2{engine}, please format-me", b"ssh-ed25519 AAAA nobody\n"))
             file.truncate(DISK_MIB << 20)
-        config = clouded.disk(tmp_path, ssh_key.with_suffix(".pub"))
-        wired = {"data_disk": disk, "config_disk": config, "second_card": clouded.CARD}
-        machine = boot(memory_mib=MEMORY_MIB, cpus=2, **wired, **media(mode, image))
+        more: dict[str, Any] = {}
+        if engine == "docker":
+            key = ssh_key.with_suffix(".pub")
+            more = {"config_disk": clouded.disk(tmp_path, key), "second_card": clouded.CARD}
+        machine = boot(memory_mib=MEMORY_MIB, cpus=2, data_disk=disk, **media(mode, image), **more)
         return Host(engine=engine, image=image, disk=disk, machine=machine)
 
     return made
@@ -124,7 +126,6 @@ def check_machine(host: Host) -> None:
     # Here the prompt does not wait for services at all.
     sh("n=0; until [ -e /run/floe/services.done ] || [ $n -gt 400 ]; do sleep 1; n=$((n+1)); done")
     configured.check(sh, engine)
-    clouded.check(sh)
     assert "cgroup2 /sys/fs/cgroup cgroup2" in sh("cat /proc/mounts")
     told = json.loads(sh("status --json"))
     assert told["problems"] == []
@@ -189,6 +190,8 @@ def test_a_docker_host_upon_it(start: Callable[..., Host], corepure64: Path, tmp
     check_commands(host, corepure64, tmp_path)
     machine.console.expect(PROMPT, BOOT_TIMEOUT, never="Kernel panic")
     check_machine(host)
+    clouded.check(host.sh)
+    clouded.pull_the_cable(machine, host.sh)
     host.sh("tar -cf - -C / bin/busybox lib lib64 | sudo docker import - box")
     assert "from a container" in host.sh("sudo docker run --rm box /bin/busybox echo from a container")
     host.sh(f'sudo docker run -d -v /mnt/data/kept:/kept box /bin/busybox sh -c "{BYE}"')

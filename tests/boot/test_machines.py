@@ -120,8 +120,9 @@ def test_tls_with_the_machine_s_own_certificates(guest: Guest) -> None:
     )  # fmt: skip
     assert "Verify return code: 0 (ok)" in shown.stdout
     other = Authority(guest.folder / "other", "ca")
+    client = other.certificate("client").read_bytes()
     for name in ("cert", "key"):
-        (guest.folder / f"other/{name}.pem").write_bytes(other.certificate("client").read_bytes())
+        (guest.folder / f"other/{name}.pem").write_bytes(client)
     (guest.folder / "other/ca.pem").write_bytes((own / "ca.pem").read_bytes())
     assert "certificate" in guest.tls(guest.folder / "other", *VERSION, status=1)
     plain: list[str | Path] = [guest.docker, "-H", f"tcp://127.0.0.1:{guest.tls_port}", *VERSION]

@@ -20,7 +20,6 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 FUNCTIONS = RECIPES / "floe-base/files/etc/init.d/service-functions"
 DOCKER = RECIPES / "docker/files/init.d-docker"
 PODMAN = RECIPES / "podman/files/init.d-podman"
-LIBRARY = RECIPES / "container-host/files/usr/local/lib/container-host"
 BUSYBOX = shutil.which("busybox")
 #: What the control group of any process has in it, in the place of a container's name.
 ID = "0::"
@@ -61,7 +60,8 @@ class Place:
         text = FUNCTIONS.read_text().replace("\nPATH=", f"\nPATH={os.environ['PATH']}\n: ", 1)
         functions.write_text(text)
         text = script.read_text().replace("/etc/init.d/service-functions", str(functions))
-        lines = text.replace("/usr/local/lib/container-host", str(LIBRARY)).splitlines()
+        # What dockerd is started with has no part in its end.
+        lines = [line for line in text.splitlines() if not line.startswith(". /usr/local/lib/")]
         end = max(number for number, line in enumerate(lines) if line == "}") + 1
         body = "\n".join(lines[:end])
         done = subprocess.run(

@@ -239,6 +239,28 @@ def test_the_settings_file_may_not_open_tcp_without_tls_either(machine: Machine)
     assert machine.problems()[-1].endswith("what the profile and docker-tls ask for is not")
 
 
+def test_the_service_starts_the_daemon_with_these_words(machine: Machine) -> None:
+    """And with no word at all where there is nothing to say."""
+    script = (RECIPES / "docker/files/init.d-docker").read_text()
+    head, _, body = script.partition("CONFIG=/etc/docker/daemon.json\n")
+    assert "docker-options" in head
+    body = body.replace('service "$@"', "").replace("CONTAINERD=/", "CONTAINERD=true; x=/")
+    quiet = "; ".join(
+        f"{name}() {{ :; }}" for name in ("load_modules", "prepare_group", "wait_network", "mkdir")
+    )
+    tell = 'launch() { for word; do echo "<$word>"; done; }; hand_out_certificates() { :; }'
+
+    def started() -> list[str]:
+        said = machine.shell(f"CONFIG={machine.root}/none\n{body}\n{quiet}\n{tell}\nstart")
+        return [line for line in said.splitlines() if line.startswith("<")]
+
+    ours = ["<--pidfile>", "<>", "<--containerd>", "</run/containerd/containerd.sock>"]
+    assert started() == ["<180>", "<dockerd>", *ours]
+    machine.profile("EXTRA_ARGS='--debug --label a=b'\nexport HTTPS_PROXY='http://p q'")
+    words = ["<--debug>", "<--label>", "<a=b>"]
+    assert started() == ["<180>", "<env>", "<HTTPS_PROXY=http://p q>", "<dockerd>", *words, *ours]
+
+
 # -- hooks -----------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ CONTAINER_HOST = TOP / "recipes/container-host/files/usr/local"
 POWER_BUTTON = CONTAINER_HOST / "lib/container-host/power-button"
 #: Programs that a script looks for before it calls them, or whose package it loads.
 LOOKED_FOR = {
+    "apply": {"sfdisk", "partx"},
     "acpid": {"acpid"},
     "audit": {"sha256sum"},
     # A way to keep a file is called link.
@@ -34,7 +35,8 @@ _COMMAND = re.compile(rf"{_BEGINS}\s*([a-z][a-z0-9_.-]*)(?=[\s;)|&]|$)")
 def scripts() -> list[Path]:
     files = (*CONTAINER_HOST.rglob("*"), *(TOP / "remaster/edits/files").iterdir())
     files += (*TOP.glob("recipes/*/init.d-*"), *TOP.glob("recipes/*/files/init.d-*"))
-    files += tuple((TOP / "recipes/host-settings/files").rglob("*"))
+    for recipe in ("host-settings", "config-disk", "ssh-keys", "machine-contract"):
+        files += tuple((TOP / "recipes" / recipe / "files").rglob("*"))
     return sorted(file for file in files if file.is_file() and file.read_bytes().startswith(_HEADS))
 
 

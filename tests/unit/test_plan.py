@@ -38,11 +38,20 @@ def test_owners_by_name_and_number() -> None:
     assert [(tree[p].uid, tree[p].gid) for p in "abc"] == [(1001, 50), (7, 8), (0, 0)]
 
 
-def test_an_image_may_bring_its_own_passwd() -> None:
-    passwd = FileSpec(
-        path="etc/passwd", content=b"root:x:0:0::/:/bin/sh\nme:x:1002:50::/:/bin/sh\n", where="p"
-    )
-    assert plan.root_tree(BASE, content(passwd, spec("a", "me:staff")))["a"].uid == 1002
+def refused(*files: FileSpec) -> list[tuple[str, str]]:
+    with pytest.raises(ConfigError) as caught:
+        plan.root_tree(BASE, content(*files))
+    return [(one.where, one.message) for one in caught.value.problems]
+
+
+@pytest.mark.parametrize("name", ["passwd", "group", "shadow", "gshadow"])
+def test_the_bases_accounts_are_not_replaced(name: str) -> None:
+    ((where, message),) = refused(spec(f"etc/{name}"))
+    assert (where, "users and groups" in message) == (f"etc/{name}", True)
+
+
+def test_a_file_in_place_of_a_folder_is_one_mistake() -> None:
+    assert refused(spec("opt"), spec("opt/x")) == [("opt", "/opt is a folder of the base")]
 
 
 def test_folders_of_the_base_keep_their_modes() -> None:

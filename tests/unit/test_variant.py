@@ -115,7 +115,7 @@ def test_clashes_with_the_extended_variant(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text('schema=1\nname="a"\nsummary="a"\nboot-codes=["tce=sda1"]\n')
     path = tmp_path / "b.toml"
     path.write_text('schema=1\nname="b"\nsummary="b"\nextends="a.toml"\nboot-codes=["base"]\n')
-    with pytest.raises(ConfigError, match="cannot be used"):
+    with pytest.raises(ConfigError, match="has a mistake"):
         variant.load(str(path), CODES)
 
 

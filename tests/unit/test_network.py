@@ -328,7 +328,7 @@ def test_static_addresses_and_name_servers_that_nobody_names(lab: Callable[..., 
     assert "0.0.0.0         10.9.0.1" in machine.sh("route -n")
     assert "fd09::1" in machine.sh("route -A inet6")
     assert machine.resolv().splitlines()[0] == "nameserver 1.1.1.1"
-    assert "nobody names a DNS server" in (machine.folder / "console").read_text()
+    machine.until("grep -q 'nobody names a DNS server' $NETWORK_CONSOLE")
     assert "network.conf line 2: wrong: a word is KEY=VALUE" in machine.problems()
     proxies = (machine.folder / "etc/profile.d/proxy.sh").read_text()
     assert "http_proxy='http://proxy.lan:3128' HTTP_PROXY='http://proxy.lan:3128'" in proxies
@@ -342,6 +342,7 @@ def test_static_addresses_and_name_servers_that_nobody_names(lab: Callable[..., 
     assert "10.9.0.7" not in found
     assert "10.9.5.7" not in found
     assert "fd09::7" not in found
+    machine.until("grep -qx 'nameserver 10.9.0.1' $NETWORK_ETC/resolv.conf")
     assert machine.resolv() == "nameserver 10.9.0.1\n"
     assert "eth7" not in machine.problems()
     assert "line 2" not in machine.problems()

@@ -209,7 +209,7 @@ class Lab:
     def told(self) -> str:
         return "".join(
             f"\n== {name}\n" + (self.folder / name).read_text()
-            for name in ("log", "console", "run/problems", "trace")
+            for name in ("log", "console", "run/problems", "trace", "server")
             if (self.folder / name).exists()
         )
 
@@ -243,7 +243,8 @@ class Lab:
             f"{lines}{more}opt lease 60\nlease_file {self.folder}/leases\npidfile {self.folder}/udhcpd.pid\n"
         )
         (self.folder / "leases").touch()
-        self.sh("near udhcpd -f $LAB/udhcpd.conf >/dev/null 2>&1 & sleep 0.2")
+        self.sh("near udhcpd -f $LAB/udhcpd.conf >$LAB/server 2>&1 &")
+        self.until("[ -s $LAB/udhcpd.pid ]")
 
     def problems(self) -> str:
         file = self.folder / "run/problems"

@@ -140,7 +140,8 @@ LAB = r"""
 exec 2>>$LAB/trace
 mount -t sysfs sysfs /sys
 $TOOL_unshare --net sleep 300 & far=$!
-echo $far >$LAB/far
+# Until then it is in ours, and the card would stay here.
+until [ "$(readlink /proc/$far/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do usleep 10000; done
 $TOOL_ip link add eth0 type veth peer name srv0
 tries=50
 until $TOOL_ip link set srv0 netns $far 2>/dev/null; do

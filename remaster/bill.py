@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from remaster import bom, image, recorded, suppliers, wish
+from tcz.errors import ConfigError
 from tcz.paths import Dirs
 from tcz.run import HostRunner
 
@@ -25,6 +26,11 @@ def of(what: str, options: Mapping[str, Any], reporter: Reporter) -> Bill:
     path = Path(what)
     if path.exists() and path.suffix != ".toml":
         return bom.of_image(path, reporter)
+    if path.suffix != ".toml" and ("/" in what or "." in what):
+        raise ConfigError(
+            f"there is no image {what}, and no variant has such a name",
+            hint="sbom takes the path of an image, or a variant: its name, or a .toml file",
+        )
     dirs, runner = Dirs.from_env(), HostRunner()
     wanted = wish.Wish(variant=what, **options)
     asked = wish.request(wanted, dirs, reporter)

@@ -18,6 +18,7 @@ from tcz import gobuild
 from tcz.errors import VerifyError
 from tcz.model import Built, BuiltPackage, Form, ResolvedSource
 from tcz.sbom import bill, purl
+from tcz.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,8 @@ def of_image(path: Path, reporter: Reporter) -> Bill:
     if found is None:
         raise VerifyError("this image has no manifest: remaster did not make it", where=str(path))
     told = recorded.loads(found.text, f"{path}: {found.where}")
-    return of_told(told, packages.opener(examined), reporter)
+    made = of_told(told, packages.opener(examined), reporter)
+    return bill.with_modules(made, f"{_BASE}{told.base}", _in_tree(examined.root))
 
 
 def of_parts(told: Recorded, places: dict[str, Path], reporter: Reporter) -> Bill:
@@ -77,13 +79,18 @@ def of_told(told: Recorded, opened: Opened, reporter: Reporter) -> Bill:
 
 
 def _modules(package: PackageTold, opened: Opened) -> Iterator[CompiledModule]:
-    found: dict[CompiledModule, None] = {}
     with opened(package.name) as tree:
-        for node in () if tree is None else map(tree.__getitem__, tree):
-            if node.is_file and node.link is None and next(node.pieces(), b"")[:4] == b"\x7fELF":
-                program = gobuild.inspect(node.read())
-                found.update(dict.fromkeys(program.modules if program else ()))
-    yield from found
+        yield from _in_tree(Tree() if tree is None else tree)
+
+
+def _in_tree(tree: Tree) -> tuple[CompiledModule, ...]:
+    """Return the Go modules of a tree's programs, each once."""
+    found: dict[CompiledModule, None] = {}
+    for node in map(tree.__getitem__, tree):
+        if node.is_file and node.link is None and next(node.pieces(), b"")[:4] == b"\x7fELF":
+            program = gobuild.inspect(node.read())
+            found.update(dict.fromkeys(program.modules if program else ()))
+    return tuple(found)
 
 
 def _built(build: BuildTold, mine: list[PackageTold], root: tuple[tuple[str, str, str], ...]) -> Built:

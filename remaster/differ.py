@@ -8,7 +8,7 @@ from __future__ import annotations
 import stat
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from remaster import packages
 from remaster.survey.look import examine
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from remaster.survey.model import BootEntry, Survey
     from tcz.tree import Node, Tree
 
+#: Facts that are not in files, and the kinds of images that have them.
+_OUTSIDE: Final = {
+    "volume id": {"iso"},
+    "boot loaders": {"iso", "disk", "qcow2"},
+    "starts from USB": {"iso"},
+}
 How = Literal["added", "removed", "changed"]
 
 
@@ -38,11 +44,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Differences:
-    """All differences of two images; none of them means that the images are the same."""
+    """All differences of two images; none of them means that the images are the same.
+
+    ``left_out`` are facts that only one of them can have, for the other is no medium that starts.
+    """
 
     first: str
     second: str
     changes: tuple[Change, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def same(self) -> bool:
@@ -60,7 +70,8 @@ def compare(first: Path, second: Path) -> Differences:
         *_trees("root", dict(one.root.items()), dict(two.root.items())),
         *_packages(one, two),
     )
-    return Differences(first=str(first), second=str(second), changes=tuple(changes))
+    left_out = tuple(_left_out(one.survey, two.survey))
+    return Differences(first=str(first), second=str(second), changes=tuple(changes), left_out=left_out)
 
 
 # -- facts and boot entries -----------------------------------------------------------------------
@@ -68,9 +79,16 @@ def compare(first: Path, second: Path) -> Differences:
 
 def _facts(one: Survey, two: Survey) -> Iterator[Change]:
     pairs = zip(_told(one).items(), _told(two).items(), strict=True)
+    left_out = set(_left_out(one, two))
     for (what, before), (_, after) in pairs:
-        if before != after:
+        if before != after and what not in left_out:
             yield Change(section="facts", how="changed", what=what, details=(_arrow(before, after),))
+
+
+def _left_out(one: Survey, two: Survey) -> Iterator[str]:
+    """Give what is outside of all files, and can be of ISO images, or of media that start, only."""
+    if one.kind != two.kind:
+        yield from (name for name, kinds in _OUTSIDE.items() if not {one.kind, two.kind} <= kinds)
 
 
 def _arrow(before: object, after: object) -> str:
@@ -214,9 +232,9 @@ _MARKS = {"added": "+", "removed": "-", "changed": "~"}
 
 def lines(found: Differences) -> tuple[str, ...]:
     """Return the differences as text, a section at a time; one line when there are none."""
-    if found.same:
-        return (f"{found.first} and {found.second} are the same",)
     out: list[str] = []
+    if found.same:
+        out.append(f"{found.first} and {found.second} are the same")
     section = ""
     for change in found.changes:
         if change.section != section:
@@ -224,4 +242,6 @@ def lines(found: Differences) -> tuple[str, ...]:
             out.append(section)
         details = f": {'; '.join(change.details)}" if change.details else ""
         out.append(printable(f"  {_MARKS[change.how]} {change.what}{details}"))
+    if found.left_out:
+        out.append(f"not compared, for one of them cannot have it: {', '.join(found.left_out)}")
     return tuple(out)

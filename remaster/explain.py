@@ -236,8 +236,11 @@ def _own(path: str, ground: Ground) -> Iterator[Owner]:
             what = "given with --file" if one.given else f"[[file]] of the variant {told.variant}"
             owner = Owner(kind="file", name=told.variant, what=what, note=one.hash)
             yield owner if node is None else _seen(owner, node, ground.root, path)
-    if path in _GENERATED and node is not None:
-        owner = Owner(kind="generated", name="remaster", what=_GENERATED[path])
+    made = (
+        "the configuration of the kernel" if path.startswith(hooks.KERNEL_CONFIGS) else _GENERATED.get(path)
+    )
+    if made is not None and node is not None:
+        owner = Owner(kind="generated", name="remaster", what=made)
         yield _seen(owner, node, ground.root, path)
 
 

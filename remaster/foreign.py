@@ -382,8 +382,9 @@ def _starts(foreign: Foreign) -> plan.Starts:
 def _kept(examined: Examined) -> tuple[MediumFile, ...]:
     """Return what stays of the base's medium: all but what boots it, and our own manifest."""
     survey, files = examined.survey, examined.medium.files
-    if examined.medium.iso is None and not survey.entries and not survey.cde:
-        return ()  # loose files, not a medium
+    menus = [one for one in survey.entries if one.program != "ipxe"]
+    if examined.medium.iso is None and not menus and not survey.cde:
+        return ()  # loose files, or those of a netboot folder, not a medium
     boot = {kernel.path for kernel in survey.kernels} | {initrd.path for initrd in survey.initrds}
     boot |= {loader.where for loader in survey.loaders} | {entry.where for entry in survey.entries}
     folders = {path.rpartition("/")[0] for path in boot if path.endswith((".bin", ".cfg", ".img"))}

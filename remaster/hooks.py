@@ -20,6 +20,13 @@ DATA_LABEL = "etc/sysconfig/data-label"
 AUTHORIZED_KEYS = "usr/local/etc/ssh/authorized_keys"
 #: What is in the image.
 MANIFEST = "usr/share/doc/floe/manifest.json"
+#: Configurations of kernels that do not hold their own, packed by gzip: config-RELEASE.gz.
+KERNEL_CONFIGS = "usr/share/doc/floe/config-"
+
+
+def kernel_config(release: str) -> str:
+    """Return where the configuration of a kernel is."""
+    return f"{KERNEL_CONFIGS}{release}.gz"
 
 
 def services_text(names: Sequence[str]) -> str:

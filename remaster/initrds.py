@@ -11,13 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from remaster import base as bases
 from remaster import early, folders, plan
 from remaster.program import own_code
+from remaster.survey import kernels
 from remaster.variant import DATA_LABEL
 from tcz import cpio
 from tcz.paths import need_space
 from tcz.squashfs.pipeline import Pipeline
 from tcz.store import copy_by_kernel, passing, replacing, sha256_file, sweep
+from tcz.sums import Sums
 from tcz.tree import FileRef
 
 if TYPE_CHECKING:
@@ -40,7 +43,22 @@ def _content(job: Job) -> plan.Content:
         users=job.request.variant.settings.users,
         needed=job.request.variant.needed,
         data_label="" if label == DATA_LABEL else label,
+        kernel_config=_kernel_config(job),
     )
+
+
+def _kernel_config(job: Job) -> tuple[str, bytes] | None:
+    """Return release and packed configuration of the image's kernel, unless it holds or has none."""
+    package = next((part.package for part in job.facts.parts if part.role == "kernel"), None)
+    if package is None or not (package.path / "config").is_file():
+        return None
+    text, image = (package.path / "config").read_bytes(), bases.kernel_image(package)
+    if b"\nCONFIG_IKCONFIG=y\n" in text:
+        return None
+    with image.open("rb") as file:
+        head = file.read(kernels.HEAD)
+    release = kernels.read(image.name, image.stat().st_size, head).release if kernels.is_kernel(head) else ""
+    return (release, cpio.compress(text, "gzip")) if release else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +92,11 @@ def making(job: Job, dirs: Dirs, machine: Laid) -> Iterator[Path]:
     sweep(folder)
     if job.request.mode != "repack":
         with passing(folder / "whole") as place:
-            _layered(job, machine, place)
+            _layered(job, machine, place, Sums.of_user(dirs))
             yield place
         return
     front, rest = early.split(machine.tree)
-    packed = _packed(folder / job.key, rest, job.request, machine.unpacked)
+    packed = _packed(folder / job.key, rest, job.request, Sums.of_user(dirs))
     first = early.archive(front)
     if not first:
         yield packed
@@ -101,11 +119,11 @@ def _sum(initrd: Path, *_: int) -> str:
     return sha256_file(initrd)
 
 
-def _packed(place: Path, tree: Tree, request: Request, unpacked: int) -> Path:
+def _packed(place: Path, tree: Tree, request: Request, known: Sums) -> Path:
     """Return a tree as a packed archive at ``place``, written unless it is there already."""
     sums = place.with_name(f"{place.name}.sha256")
-    if not _is_as_written(place, sums):
-        need_space(place.parent, unpacked, "the initrd")
+    if not _is_as_written(place, sums, known):
+        need_space(place.parent, plan.unpacked_size(tree), "the initrd")
         buffer = io.BytesIO()
         cpio.write(tree, file=buffer)
         with replacing(place) as temporary:
@@ -115,7 +133,7 @@ def _packed(place: Path, tree: Tree, request: Request, unpacked: int) -> Path:
     return place
 
 
-def _layered(job: Job, machine: Laid, place: Path) -> None:
+def _layered(job: Job, machine: Laid, place: Path, known: Sums) -> None:
     """Write the initrd as members one after the other: what did not change is not packed again.
 
     First what the kernel takes early, if anything; the base, packed once and kept, or with ``append`` its
@@ -140,7 +158,7 @@ def _layered(job: Job, machine: Laid, place: Path) -> None:
     first = early.archive(front)
     with Pipeline[Path](None) as pipeline:
         for tree, sources in (*wanted, *_packages(job, before, after)):
-            pipeline.put(partial(_member, place.parent, tree, request, sources), parts.append)
+            pipeline.put(partial(_member, place.parent, tree, request, sources, known), parts.append)
         pipeline.finish()
     with place.open("wb") as file:
         for part in (*((first,) if first else ()), *parts):
@@ -182,7 +200,7 @@ def _own(job: Job, before: Tree, after: Tree) -> Iterator[tuple[Tree, Compressio
     yield own, job.request.compressor
 
 
-def _member(folder: Path, tree: Tree, request: Request, sources: tuple[str, ...]) -> Path:
+def _member(folder: Path, tree: Tree, request: Request, sources: tuple[str, ...], known: Sums) -> Path:
     """Return a tree as a packed archive, which is kept by what it is made of.
 
     ``sources`` are hashes of what contents come from that are not in memory.
@@ -193,11 +211,11 @@ def _member(folder: Path, tree: Tree, request: Request, sources: tuple[str, ...]
         digest.update(repr(told).encode())
         if isinstance(node.data, bytes):
             digest.update(node.data)
-    return _packed(folder / f"member-{digest.hexdigest()}", tree, request, plan.unpacked_size(tree))
+    return _packed(folder / f"member-{digest.hexdigest()}", tree, request, known)
 
 
-def _is_as_written(file: Path, sums: Path) -> bool:
+def _is_as_written(file: Path, sums: Path, known: Sums) -> bool:
     try:
-        return sums.read_bytes() == sum_of(file).encode()
+        return sums.read_bytes() == known.of(file).encode()
     except OSError:
         return False

@@ -61,7 +61,10 @@ def bytes_of(source: Source) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What the image's own layer is made from, over the base."""
+    """What the image's own layer is made from, over the base.
+
+    ``kernel_config`` is the release of a kernel that does not hold its configuration, and that, packed.
+    """
 
     services: tuple[str, ...]
     files: tuple[FileSpec, ...]
@@ -71,6 +74,7 @@ class Content:
     users: tuple[User, ...] = ()
     needed: tuple[Needed, ...] = ()
     data_label: str = ""
+    kernel_config: tuple[str, bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +114,9 @@ def _laid(base: Tree, content: Content) -> tuple[dict[str, Node], dict[str, Node
         hooks.SERVICES: regular(hooks.services_text(content.services).encode(), mtime=epoch),
         hooks.MANIFEST: regular(content.manifest, mtime=epoch),
     }
+    if content.kernel_config is not None:
+        release, packed = content.kernel_config
+        own[hooks.kernel_config(release)] = regular(packed, mtime=epoch)
     if content.data_label:
         own[hooks.DATA_LABEL] = regular(f"{content.data_label}\n".encode(), mtime=epoch)
     if content.keys:

@@ -56,9 +56,10 @@ def check(
 ) -> None:
     """Check a kernel's configuration against what container engines need.
 
-    CONFIG is a .config, plain or packed (/proc/config.gz), a kernel image built with IKCONFIG, an ISO
-    image or a folder with a kernel, or a package that holds a file named config. The exit code is 9
-    when something required is missing.
+    CONFIG is a .config, plain or packed (/proc/config.gz), a kernel image built with IKCONFIG, an image of
+    any kind that `remaster inspect` reads (ISO image, disk, netboot folder, initrd, tar archive, folder with
+    a kernel), or a package that holds a file named config. The exit code is 9 when something required is
+    missing.
     """
     from remaster import engine
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from remaster.survey.grubmenu import grub
+from remaster.survey.ipxemenu import command_line, ipxe
 from remaster.survey.model import Fact
 from remaster.survey.syslinuxmenu import isolinux
 
@@ -12,13 +13,15 @@ if TYPE_CHECKING:
     from remaster.survey.menutext import Around
     from remaster.survey.model import BootEntry
 
-__all__ = ["grub", "isolinux", "menus"]
+__all__ = ["grub", "ipxe", "isolinux", "menus"]
 
 _MENUS = {
     "isolinux.cfg": isolinux,
     "syslinux.cfg": isolinux,
     "extlinux.conf": isolinux,
     "grub.cfg": grub,
+    "boot.ipxe": ipxe,
+    "cmdline": command_line,
 }
 
 

@@ -159,7 +159,7 @@ class _Reader:
             state.draft.initrds = tuple(path for path, _ in paths)
             state.draft.elsewhere = state.draft.elsewhere or any(elsewhere for _, elsewhere in paths)
         elif name in ("source", ".", "configfile") and rest:
-            self._other(name, rest[0], node.words[1], state)
+            self._other(name, rest[0], node.words[-1], state)
         elif name == "search" or name in _SEARCHES:
             self._search(name, rest, state)
         elif name == "unset":

@@ -203,8 +203,8 @@ class _Parser:
             return self._loop(keyword, depth)
         if keyword == "function":
             self._at += 1
-            name = plain(self._words()[0:1][0]) if not self._is_end() else ""
-            return Function(name, self._block(depth) or ())
+            said = self._words()
+            return Function(plain(said[0]) if said else "", self._block(depth) or ())
         words = self._words()
         return Command(words, self._block(depth))
 

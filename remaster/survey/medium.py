@@ -16,7 +16,7 @@ from remaster.survey.model import PartitionFound
 from tcz import cpio, tar
 from tcz.compress import kind as compression_of
 from tcz.cpio_entries import FORMATS
-from tcz.errors import VerifyError
+from tcz.errors import ConfigError, VerifyError
 from tcz.tree import FileRef, Tree, regular
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 INITRD_MAX: Final = 2 << 30
 _DISK: Final = b"\x55\xaa"
 _TAR_AT: Final = 257
-_HINT: Final = "an ISO image, a disk, an initrd, or a folder with one of them or with a root file system"
+_HINT: Final = (
+    "an image is an ISO image, a disk, a tar archive, an initrd, "
+    "or a folder with one of them or with a root file system"
+)
 _STARTER_MAX: Final = 1 << 20
 #: What tells the partition that a machine starts from, the surest first.
 _SYSTEM: Final = ("manifest.json", "boot", "cde", "tce", "extlinux.conf", "syslinux.cfg", "EFI")
@@ -58,7 +61,12 @@ class Medium:
 
 
 def open_medium(path: Path) -> Medium:
-    """Look what is at ``path`` and open it. Raises ``VerifyError`` for what is none of these, or damaged."""
+    """Look what is at ``path`` and open it.
+
+    Raises ``ConfigError`` where nothing is, ``VerifyError`` for what is none of these, or damaged.
+    """
+    if not path.exists():
+        raise ConfigError(f"there is no {path}", hint=_HINT)
     if path.is_dir():
         return _folder(path)
     try:
@@ -76,6 +84,13 @@ def open_medium(path: Path) -> Medium:
     except OSError as error:
         raise VerifyError(f"cannot be read: {error.strerror}", where=str(path)) from error
     raise VerifyError("this is nothing that can be read", where=str(path), hint=_HINT)
+
+
+def is_image(head: bytes) -> bool:
+    """Tell by its first KiB what is an archive, a disk or a plain initrd, and neither a kernel nor a text."""
+    kernel = head[0x202:0x206] == b"HdrS"
+    disk = head[:4] == QCOW2 or head[510:512] == _DISK or head[512:520] == b"EFI PART"
+    return not kernel and (disk or head[:6] in FORMATS or head[_TAR_AT:][:5] == b"ustar")
 
 
 def _has_gpt(path: Path) -> bool:

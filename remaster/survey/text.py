@@ -145,7 +145,9 @@ def _own(found: Survey) -> Iterable[str]:
     if manifest is None:
         return
     yield _row("manifest", f"{manifest.variant} {manifest.version} on {manifest.base}  [{manifest.where}]")
-    yield _row("boot codes", " ".join(manifest.boot_codes))
+    # Over the network there is no medium, and no words that tell to look for one.
+    net = next((one for one in found.entries if one.default and one.program == "ipxe"), None)
+    yield _row("boot codes", " ".join(manifest.boot_codes if net is None else net.words))
     yield _row("services", " ".join(manifest.services) or "none")
     if manifest.edits:
         yield _row("edits", " ".join(manifest.edits))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
@@ -120,6 +120,21 @@ def make(
     )
 
 
+def with_modules(made: Bill, ref: str, modules: Iterable[CompiledModule]) -> Bill:
+    """Return a bill with Go modules that the part ``ref`` has compiled in, and no package is told to have."""
+    collector = _Collector(frozenset())
+    told = {part.ref for part in made.parts}
+    for module in modules:
+        collector.module(module)
+    new = {name: part for name, part in collector.parts.items() if name not in told}
+    links = {Relation(one=ref, link="library", other=name) for name in new}
+    return replace(
+        made,
+        parts=tuple(sorted((*made.parts, *new.values()), key=lambda part: part.ref)),
+        relations=tuple(sorted((*made.relations, *links), key=lambda r: (r.one, r.link, r.other))),
+    )
+
+
 def _address(origin: str) -> str:
     """Return where a source came from as a URI; nothing where it has no address of its own."""
     return quote(origin, safe=":/?#[]@!$&'()*+,;=%~") if origin.startswith(("http:", "https:")) else ""
@@ -140,7 +155,7 @@ class _Collector:
             if package.name not in self._names:
                 continue
             ref = self._package(built, package)
-            modules = [self._module(one) for one in contents.programs.get(package.name, ())]
+            modules = [self.module(one) for one in contents.programs.get(package.name, ())]
             for link, others in (("source", sources), ("tool", tools), ("library", [*crates, *modules])):
                 self.relations |= {Relation(one=ref, link=link, other=other) for other in others}  # type: ignore[arg-type]
             for need in package.needs:
@@ -179,7 +194,7 @@ class _Collector:
             )
         )
 
-    def _module(self, module: CompiledModule) -> str:
+    def module(self, module: CompiledModule) -> str:
         address = purl.golang(module.path, module.version)
         part = Part(
             ref=f"library:{address}",

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remaster import differ, extract, formats, image
-from remaster.survey import look
+from remaster import differ, explaining, extract, formats, image, initrds
+from remaster.kernels import configured
+from remaster.survey import look, text
 from tcz import cpio
 from tcz.compress import DEFAULT_LIMIT
 from tcz.errors import ConfigError, VerifyError
@@ -29,6 +30,7 @@ from tcz.store import sha256_file
 from tcz.tree import Tree, regular
 from tests.artefact import test_image as small
 from tests.artefact.test_formats import ENV, tool
+from tests.unit import standins
 from tests.unit.formats_made import boot_img, core_img
 
 if TYPE_CHECKING:
@@ -153,6 +155,17 @@ def test_every_format_can_be_looked_into(made: Path, tmp_path: Path) -> None:
         assert found.manifest is not None, name
         assert found.manifest.packages == iso.manifest.packages, name
         assert not found.unread, name
+    netboot = look.survey(made / "x.netboot")
+    (entry,) = (one for one in netboot.entries if one.default)
+    words = tuple((made / "x.netboot/cmdline").read_text().split())
+    assert (entry.program, entry.kernel, entry.initrds, entry.words) == (
+        "ipxe",
+        "vmlinuz",
+        ("initrd",),
+        words,
+    )
+    assert netboot.contradictions == ()
+    assert f"boot codes    {' '.join(words)}" in text.lines(netboot)
     disk = look.survey(made / "x.img")
     assert [(one.number, one.name, one.file_system, one.label, one.chosen) for one in disk.partitions] == [
         (1, "bios-boot", "", "", False),
@@ -168,6 +181,29 @@ def test_every_format_can_be_looked_into(made: Path, tmp_path: Path) -> None:
     assert sections == {"facts", "boot entries", "medium"}
     (part,) = extract.extract(made / "x.qcow2", "foo", tmp_path)
     assert (part.folder / "usr/local/bin/foo").read_bytes() == b"foo" * 500
+
+
+def test_the_configuration_of_the_kernel_is_in_every_format(tmp_path: Path) -> None:
+    """Where the kernel does not hold it itself."""
+    shelf = stocked(tmp_path / "shelf", CORE)
+    folder = tmp_path / "shelf/kernel"
+    (folder / "vmlinuz").write_bytes(standins.kernel_image("6.1.9-own"))
+    (folder / "config").write_text("# Linux/x86 6.1.9 Kernel Configuration\nCONFIG_NAMESPACES=y\n")
+    (folder / "SHA256SUMS").unlink()
+    shelf.put("kernel", "files", folder)
+    dirs = Dirs(cache=tmp_path / "cache", config=tmp_path, state=tmp_path)
+    wanted = replace(small.request_for(tmp_path / "out/x.iso"), formats=formats.named(formats.names()))
+    job = image.prepare(wanted, shelf)
+    image.make(job, dirs, SilentReporter(), HostRunner())
+    for name in ("x.iso", "x.img", "x.qcow2", "x.tar", "x.netboot", "x.netboot/initrd"):
+        assert configured.read(tmp_path / "out" / name).value("NAMESPACES") == "y", name
+    found = explaining.in_image("/usr/share/doc/floe/config-6.1.9-own.gz", tmp_path / "out/x.iso", dirs)
+    assert [(one.kind, one.what) for one in found.owners] == [
+        ("generated", "the configuration of the kernel")
+    ]
+    # One that holds it itself needs no other.
+    (folder / "config").write_text("# x\nCONFIG_IKCONFIG=y\n")
+    assert not any("config-" in path for path in initrds.root(job))
 
 
 def test_qcow2_is_the_same_disk(made: Path) -> None:

@@ -14,6 +14,7 @@ from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from remaster import bill, bom, explaining, image, recorded, wish
+from tcz import tar
 from tcz.errors import ConfigError
 from tcz.reporting import SilentReporter
 from tcz.sbom import cyclonedx, spdx
@@ -69,6 +70,29 @@ def test_the_bill_of_an_image(made: Place, tmp_path: Path, name: str) -> None:
     assert "base:floe" in needs["subject:mine"]
     assert any(one["name"] == "gcc" for one in plain["components"]) == (name == "x.iso")
     assert {one.name for one in document.packages} >= {"floe", "kernel", "own"}
+
+
+def go_program(*modules: str) -> bytes:
+    """Return a program as far as Go's linker writes into it what it is made of."""
+    lines = "".join(f"dep\t{one}\tv1.2.0\th1:{'A' * 43}=\n" for one in ("example.org/x", *modules))
+    told = [b"go1.26.1", b"x" * 16 + f"path\texample.org/main\n{lines}".encode() + b"x" * 16]
+    sized = b"".join(bytes([len(one) & 127 | 128, len(one) >> 7]) + one for one in told)
+    return b"\x7fELF".ljust(32, b"\0") + (b"\xff Go buildinf:" + b"\x08\x02").ljust(32, b"\0") + sized
+
+
+def test_what_is_compiled_into_programs_that_are_unpacked(made: Place, tmp_path: Path) -> None:
+    """A tar archive has its packages' files, and no packages."""
+    programs = {
+        "usr/local/bin/a": regular(go_program("example.org/y"), 0o755),
+        "bin/b": regular(go_program()),
+    }
+    whole = tar.read(made.top / "out/x.tar")
+    tar.write(whole.overlay(Tree(programs)), tmp_path / "x.tar")
+    plain, _ = documents(bom.of_image(tmp_path / "x.tar", SilentReporter()), tmp_path)
+    found = {one["purl"] for one in plain["components"] if "golang" in one.get("purl", "")}
+    assert found == {"pkg:golang/example.org/x@v1.2.0", "pkg:golang/example.org/y@v1.2.0"}
+    needs = {one["ref"]: one["dependsOn"] for one in plain["dependencies"]}
+    assert {f"library:{one}" for one in found} <= set(needs["base:floe"])
 
 
 def test_the_bill_of_what_is_not_built(made: Place, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -57,6 +58,46 @@ def test_unpacked_and_the_way_back(image: Path, tmp_path: Path) -> None:
     assert listing(again.medium.files) == listing(first.medium.files)
     assert again.survey.release == first.survey.release
     assert run("extract", image, "-o", tmp_path / "out").exit_code == 2
+
+
+def test_what_was_extracted_differs_in_nothing_that_files_are(image: Path, tmp_path: Path) -> None:
+    """A folder has no volume id, no boot record and no MBR: that is said, and no difference."""
+    run("extract", image, "-o", tmp_path / "out")
+    result = run("diff", image, tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "are the same" in result.stdout
+    assert (
+        "not compared, for one of them cannot have it: volume id, boot loaders, starts from USB"
+        in result.stdout
+    )
+    assert "not compared" not in run("diff", image, image).stdout
+
+
+def test_an_image_that_is_not_there(image: Path, tmp_path: Path) -> None:
+    absent = tmp_path / "nosuch.iso"
+    for words in (
+        ("inspect", absent),
+        ("diff", image, absent),
+        ("diff", absent, image),
+        ("extract", absent, "-o", tmp_path / "out"),
+        ("explain", "/etc/passwd", "--image", absent),
+        ("rebuild", "--verify", absent),
+        ("sbom", absent),
+        ("sbom", "nosuch.iso"),
+        ("kernel", "check", absent),
+    ):
+        result = run(*words)
+        assert (result.exit_code, "nosuch.iso" in result.stderr) == (2, True), (words, result.stderr)
+    assert "no image nosuch.iso" in run("sbom", "nosuch.iso").stderr
+
+
+@pytest.mark.skipif(shutil.which("lz4") is None, reason="lz4 is not installed")
+def test_lz4_that_no_kernel_reads(tmp_path: Path) -> None:
+    data = subprocess.run(["lz4", "-c"], input=b"x" * 1000, capture_output=True, check=True).stdout
+    (tmp_path / "x.img").write_bytes(data)
+    result = run("inspect", tmp_path / "x.img")
+    assert result.exit_code == 5
+    assert "lz4 -l" in result.stderr
 
 
 def test_others_find_the_same_files(image: Path, tmp_path: Path) -> None:
@@ -120,7 +161,7 @@ def test_the_same_and_different(image: Path, tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "~ tool: version 1.0 -> 2.0" in result.output
     assert json.loads(run("diff", image, second, "--json").stdout)["changes"]
-    assert run("diff", image, tmp_path / "absent").exit_code == 5
+    assert run("diff", image, tmp_path / "absent").exit_code == 2
 
 
 def test_an_archive_that_would_escape(tmp_path: Path) -> None:

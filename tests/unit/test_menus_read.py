@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from remaster.menu import Entry, Menu, ipxe_script
 from remaster.survey import bootconfig
 from remaster.survey.menutext import Around
 from tcz.tree import Tree, regular
@@ -287,8 +288,29 @@ SCRAPS = st.lists(st.sampled_from(SAID.split()), max_size=40)
 
 
 @given(SCRAPS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_any_script_is_some_menu(scraps: list[str]) -> None:
     entries = grub(" ".join(scraps).replace("NL", "\n"))[1]
     assert all(one.kernel for one in entries)
     assert sum(one.default for one in entries) <= 1
+
+
+# -- iPXE -----------------------------------------------------------------------------------------
+
+
+def test_what_remaster_writes_for_the_network_is_read_back() -> None:
+    entries = tuple(Entry(label=one, title=f"Title {one}", words=(f"x={one}", "q")) for one in ("a", "b"))
+    menu = Menu(title="T", entries=entries, timeout=7, serial=None, kernel="/k", initrd="/i", default="b")
+    config = bootconfig.ipxe(ipxe_script(menu), "boot.ipxe")
+    assert [(one.label, one.title, one.words, one.default) for one in config.entries] == [
+        ("a", "Title a", ("x=a", "q"), False),
+        ("b", "Title b", ("x=b", "q"), True),
+    ]
+    assert {(one.kernel, one.initrds) for one in config.entries} == {("vmlinuz", ("initrd",))}
+    assert config.timeout == 7
+
+
+def test_a_command_line_alone() -> None:
+    found = around({"pxe/cmdline": "quiet x=1\n", "pxe/vmlinuz": "", "pxe/initrd": "", "cmdline": "none"})
+    (entry,), timeout = bootconfig.menus(found)
+    assert (entry.words, entry.where, timeout) == (("quiet", "x=1"), "pxe/cmdline", None)

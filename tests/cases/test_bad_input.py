@@ -92,8 +92,8 @@ def test_an_unknown_name_gets_a_guess(home: Home, line: str, guess: str) -> None
 def test_all_unknown_packages_are_told_at_once(home: Home) -> None:
     wrong = ("--package", "conmonn", "--package", "dropber")
     said = failed(home.remaster("--variant", "linux", *wrong, "--progress", "none"), 2)
-    assert "package conmonn: no recipe makes it (did you mean 'conmon'?)" in said
-    assert "package dropber: no recipe makes it (did you mean 'dropbear'" in said
+    assert "--package conmonn: conmonn: no recipe makes it (did you mean 'conmon'?)" in said
+    assert "--package dropber: dropber: no recipe makes it (did you mean 'dropbear'" in said
 
 
 def test_a_configured_base_that_is_unknown_names_its_file(home: Home) -> None:

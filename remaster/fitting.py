@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from remaster import plan
+from remaster.variant import cni
 from remaster.variant.checks import SERVICE
 from tcz.errors import ConfigError, Problem
 from tcz.kmod import modinfo
@@ -32,6 +33,8 @@ SCRIPTS: Final = "usr/local/etc/init.d/"
 _BASE_SCRIPTS: Final = "etc/init.d/"
 _STARTUP: Final = "usr/local/tce.installed/"
 _MODULE: Final = re.compile(r"(?:usr/)?(?:local/)?lib/modules/[^/]+/(.+)")
+_PLUGIN: Final = re.compile(r"(?:(?:usr/local/|usr/)?(?:libexec|lib)/cni|opt/cni/bin)/[^/]+")
+_TOLD_PLUGIN: Final = re.compile(r"(?:lib(?:exec)?/cni|cni/bin)/([A-Za-z0-9][A-Za-z0-9_.-]*)")
 #: How an error over packages begins that names one.
 _PACKAGE: Final = re.compile(r"(?:no recipe makes the package |package )?'?([A-Za-z0-9][A-Za-z0-9._+-]*)'?")
 #: How a text of a recipe, or the name of one of its files, tells of a service's script.
@@ -52,6 +55,8 @@ def fit(variant: Variant, root: Tree, packages: Sequence[Placed], kept: Sequence
     loaded = {one.name for one in packages if one.at_boot}
     found = [*services(variant, _services(root, rows, loaded), _later(rows, loaded))]
     found = [one for one in found if not _written_later(one, packages)]
+    if variant.settings.cni:
+        found += plugins(variant, _plugins(root, rows))
     if variant.settings.machine.modules:
         at_boot = [path for name in loaded for path in rows[name]]
         found += _modules(variant, root, at_boot, [one for one in packages if one.at_boot])
@@ -173,9 +178,36 @@ def _written_later(problem: Problem, packages: Sequence[Placed]) -> bool:
     return False
 
 
-def told_in(text: str) -> set[str]:
+def services_in(text: str) -> set[str]:
     """Return the services whose scripts a text of a recipe names."""
     return set(_TOLD.findall(text))
+
+
+# -- CNI plugins ----------------------------------------------------------------------------------
+
+
+def plugins(variant: Variant, there: Iterable[str]) -> Iterator[Problem]:
+    """Yield each CNI plugin of a variant's networks that is not ``there``, and is no file that is given."""
+    known = {
+        *there,
+        *(spec.path.rpartition("/")[2] for spec in variant.files if _PLUGIN.fullmatch(spec.path)),
+    }
+    for network in variant.settings.cni:
+        for name in dict.fromkeys(cni.types(network)):
+            if name not in known:
+                message = f"[[cni]] {network.name}: no package of the image has the plugin {name}"
+                hint = guess(name, known) or f"plugins: {', '.join(sorted(known))}"
+                yield Problem(where=network.where, message=message, hint=hint)
+
+
+def plugins_in(text: str) -> set[str]:
+    """Return the plugins of the package cni-plugins, and those that a text of a recipe names."""
+    return {*cni.TYPES, *_TOLD_PLUGIN.findall(text)}
+
+
+def _plugins(root: Tree, rows: Mapping[str, Sequence[str]]) -> set[str]:
+    paths = (*root, *(path for some in rows.values() for path in some))
+    return {path.rpartition("/")[2] for path in paths if _PLUGIN.fullmatch(path)}
 
 
 # -- modules ---------------------------------------------------------------------------------------

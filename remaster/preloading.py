@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from remaster.variant import containers
 from remaster.variant.parts import Ground
 from remaster.variant.preload import NAME_RULE, PACKAGE, Preload, engine_for
 from tcz.errors import ConfigError, Problem, ToolkitError
@@ -67,21 +68,32 @@ def package(
     engines = [engine_for(one.engine, ground, one.where, one.archive.name)[0] for one in wanted]
     chosen = tuple(zip(wanted, engines, strict=True))
     told = [(one.image, one.name, engine, _digest(one.archive)) for one, engine in chosen]
-    key = hashlib.sha256(repr((_FORM, WRITER, options, epoch, told)).encode()).hexdigest()
+    own = [one.image for one in variant.settings.containers if containers.is_local(one.image)]
+    inputs = (_FORM, WRITER, options, epoch, told, *([own] if own else []))
+    key = hashlib.sha256(repr(inputs).encode()).hexdigest()
     place = dirs.cache_folder("preloaded") / key / f"{PACKAGE}.tcz"
     if place.with_name(f"{place.name}.info").is_file():
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
     with reporter.step("container images"), tempfile.TemporaryDirectory(dir=place.parent.parent) as folder:
-        _write(tuple(_packed(chosen, Path(folder))), place, options, epoch)
+        images = tuple(_packed(chosen, Path(folder)))
+        _refuse_unknown(variant, images)
+        _write(images, place, options, epoch)
     return place
 
 
 def check(variant: Variant, dirs: Dirs) -> None:
     """Raise ``ConfigError`` with all that is wrong with a variant's images."""
     with tempfile.TemporaryDirectory(dir=dirs.cache_folder("preloaded")) as folder:
-        for _ in _packed(tuple((one, "") for one in variant.settings.preload), Path(folder)):
-            pass
+        images = tuple(_packed(tuple((one, "") for one in variant.settings.preload), Path(folder)))
+    _refuse_unknown(variant, images)
+
+
+def _refuse_unknown(variant: Variant, images: Sequence[_Packed]) -> None:
+    """Refuse containers whose image is the machine's own and is none of these."""
+    problems = tuple(containers.unknown(variant.settings.containers, (one.name for one in images)))
+    if problems:
+        raise ConfigError("containers have no image", problems)
 
 
 def _digest(archive: Path) -> str:

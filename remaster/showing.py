@@ -38,7 +38,7 @@ def lint(wanted: str, recipe_folders: tuple[Path, ...], dirs: Dirs) -> None:
     read, problems = variant.examined(wanted, codes)
     asked, refused = applied(read, bases.DEFAULT)
     recipes = commands.open_recipes(recipe_folders)
-    found = [*problems, *refused, *_packages(asked, recipes), *_services(asked, recipes)]
+    found = [*problems, *refused, *_packages(asked, recipes), *_named(asked, recipes)]
     found += fitting.volume(asked, _version(asked, recipes))
     told = {one.where for one in found}
     found += (one for one in _laid(asked, recipes) if one.where not in told)
@@ -101,13 +101,12 @@ def _laid(asked: Variant, recipes: Recipes) -> tuple[Problem, ...]:
     return plan.conflicts(root, content)
 
 
-def _services(asked: Variant, recipes: Recipes) -> Iterator[Problem]:
-    """Yield every service that no recipe of the variant's packages tells of.
+def _named(asked: Variant, recipes: Recipes) -> Iterator[Problem]:
+    """Yield every service and CNI plugin that no recipe of the variant's packages tells of.
 
     What an upstream's own build installs shows only in the build.
     """
     wanted = (*bases.load(bases.DEFAULT, asked.kernel).packages(), *asked.packages())
-    known: set[str] = set()
     whole = True
     makers: dict[str, Recipe] = {}
     todo = list(dict.fromkeys(wanted))
@@ -122,19 +121,20 @@ def _services(asked: Variant, recipes: Recipes) -> Iterator[Problem]:
         needs = {need for spec in recipe.packages if spec.name == name for need in spec.needs} - seen
         seen |= needs
         todo += needs
-    for recipe in makers.values():
-        known |= _told(recipe.folder)
-    for problem in fitting.services(asked, known):
+    told = "\n".join(text for recipe in makers.values() for text in _texts(recipe.folder))
+    services, plugins = fitting.services_in(told), fitting.plugins_in(told)
+    found = (*fitting.services(asked, services), *fitting.plugins(asked, plugins))
+    for problem in found:
         # A package that is not known may have any service.
         if whole or (problem.hint or "").startswith("did you mean"):
             yield problem
 
 
-def _told(folder: Path) -> set[str]:
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if "init.d" in path.as_posix()}
+def _texts(folder: Path) -> Iterator[str]:
+    """Yield the paths of a recipe's files, and what it is built by."""
+    yield from (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
     texts = (folder / name for name in ("recipe.toml", "build.sh"))
-    found |= {text.read_text(errors="replace") for text in texts if text.is_file()}
-    return {name for text in found for name in fitting.told_in(text)}
+    yield from (text.read_text(errors="replace") for text in texts if text.is_file())
 
 
 def begin(name: str, extends: str, output: Path | None) -> Path:

@@ -69,9 +69,51 @@ def _syntax_problem(error: ValueError, text: str, where: str) -> Problem:
     if match is None:
         return Problem(where=where, message=message)
     message = message[: match.start()]
+    if message == _TWICE:
+        last = int(match[1]) if match[1] else text.rstrip().count("\n") + 1
+        found = _twice(text, last, where)
+        if found is not None:
+            return found
     if match[1] is None:
         return Problem(where=f"{where}:{text.rstrip().count(chr(10)) + 1}", message=f"{message} at the end")
     return Problem(where=f"{where}:{match[1]}", message=f"{message} (column {match[2]})")
+
+
+#: What tomllib says of a key that is there twice, without naming it.
+_TWICE = "Cannot overwrite a value"
+_NAME = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
+_KEY = re.compile(rf"\s*({_NAME}(?:\s*\.\s*{_NAME})*)\s*=")
+
+
+def _twice(text: str, last: int, where: str) -> Problem | None:
+    """Return the problem of a key that is there twice; ``last`` is where its value ends."""
+    lines = text.split("\n")
+    for number in range(min(last, len(lines)), 0, -1):
+        line = lines[number - 1]
+        found = _KEY.match(line)
+        if number == last and line.lstrip().startswith("["):
+            return Problem(where=f"{where}:{number}", message=f"{line.strip()} is there already")
+        # Not a line of a text: what is before it is whole.
+        if found is None or not _is_toml(lines[: number - 1]):
+            continue
+        first = ""
+        for earlier in range(number - 1, 0, -1):
+            before = _KEY.match(lines[earlier - 1])
+            if before is not None and before[1] == found[1] and _is_toml(lines[: earlier - 1]):
+                first = f", first in line {earlier}"
+                break
+            if lines[earlier - 1].lstrip().startswith("["):
+                break
+        return Problem(where=f"{where}:{number}", message=f"the key {found[1]!r} is there twice{first}")
+    return None
+
+
+def _is_toml(lines: Sequence[str]) -> bool:
+    try:
+        tomllib.loads("\n".join(lines))
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def guess(name: str, known: Iterable[str]) -> str | None:

@@ -85,6 +85,8 @@ if [ "$purpose" = test ] || [ "$purpose" = bench ]; then
 fi
 if [ "$purpose" = bench ]; then
     need ab apache2-utils
+    need cc gcc
+    [ -e /usr/include/stdio.h ] || want libc6-dev
 fi
 
 if [ -n "$missing" ]; then

@@ -87,7 +87,7 @@ wait "$holder" || true
 # USB: XFS, made because a boot code asks for it.
 usb=$(for disk in /sys/class/block/sd*; do case "$(readlink -f "$disk")" in */usb*) basename "$disk" ;; esac; done)
 use nothing "dataformat=$usb" datafs=xfs
-[ "$(fact device) $(fact type) $(fact label)" = "/dev/$usb xfs floe-data" ]
+[ "$(fact device) $(fact type) $(fact label)" = "/dev/$usb xfs nothing" ]
 echo usb >/mnt/data/kept
 "$service" stop
 use nothing

@@ -15,9 +15,16 @@ from remaster.variant.fields import Choice, Flag, Key, Many, Number, Rule, Schem
 from remaster.variant.parts import Effects, FileSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tcz import toml
 
 _TYPE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+#: Those of the package cni-plugins.
+TYPES: Final = (
+    *("bridge", "dummy", "host-device", "ipvlan", "loopback", "macvlan", "ptp", "tap", "vlan"),
+    *("bandwidth", "firewall", "portmap", "sbr", "tuning", "vrf", "dhcp", "host-local", "static"),
+)
 _VERSIONS: Final = ("1.1.0", "1.0.0", "0.4.0", "0.3.1")
 
 
@@ -117,6 +124,16 @@ def conflist(network: Network) -> str:
         items.append(("disableCheck", True))
     items.append(("plugins", network.plugins))
     return json_text(Free(tuple(items)))
+
+
+def types(network: Network) -> Iterator[str]:
+    """Yield the names of the plugins that a network calls, those for addresses among them."""
+    for plugin in network.plugins:
+        ipam = plugin.get("ipam")
+        for one in (plugin, ipam):
+            name = one.get("type") if isinstance(one, Free) else None
+            if isinstance(name, str):
+                yield name
 
 
 def effects(networks: tuple[Network, ...]) -> Effects:

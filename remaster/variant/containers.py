@@ -7,6 +7,8 @@ service ``containers`` makes what is not there yet, starts what is, and replaces
 from __future__ import annotations
 
 import hashlib
+import ipaddress
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -14,15 +16,48 @@ from remaster.variant import secrets
 from remaster.variant.fields import Choice, Flag, Many, Pairs, Rule, Shape, Text, Texts, Words
 from remaster.variant.parts import ENGINES, Effects, FileSpec, Ground
 from remaster.variant.preload import NAME_RULE, engine_for
+from tcz import toml
+from tcz.errors import Problem
 
 if TYPE_CHECKING:
-    from tcz import toml
-    from tcz.errors import Problem
+    from collections.abc import Iterable, Iterator
 
 _LINE: Final = Rule(r"[^\r\n\x00]+", "one line")
+_LARGEST_PORT: Final = 65535
+_NUMBERS: Final = "[0-9]{1,5}(?:-[0-9]{1,5})?"
+_PORT_PATTERN: Final = rf"(?:(?:[0-9.]+|\[[0-9A-Fa-f:]+\]):)?(?:{_NUMBERS}:)?{_NUMBERS}(?:/(?:tcp|udp|sctp))?"
+
+
+def _port_complaint(text: str) -> str | None:
+    """Return what is wrong with the numbers and the address of ports, or ``None``."""
+    if not re.fullmatch(_PORT_PATTERN, text):
+        return None  # which the pattern tells
+    plain = text.rpartition("/")[0] or text
+    address, _, rest = plain.rpartition("]:") if "]" in plain else ("", "", plain)
+    parts = rest.split(":")
+    if not address and len(parts) == _WITH_ADDRESS:
+        address = parts.pop(0)
+    spans = [tuple(int(number) for number in part.split("-") if number.isdecimal()) for part in parts]
+    for span in spans:
+        if any(not 1 <= number <= _LARGEST_PORT for number in span):
+            return f"{text!r} is not a port of 1 to {_LARGEST_PORT}"
+        if len(span) > 1 and span[0] > span[-1]:
+            return f"{text!r} goes from a larger port to a smaller one"
+    ours, theirs = (span[-1] - span[0] for span in (spans[0], spans[-1]))
+    if theirs and ours != theirs:
+        return f"{text!r} has more ports on one side than on the other"
+    try:
+        ipaddress.ip_address(address.strip("[") or "0.0.0.0")  # noqa: S104 - where none is said
+    except ValueError:
+        return f"{address!r} is not an address"
+    return None
+
+
+_WITH_ADDRESS: Final = 3
 _PORT: Final = Rule(
-    r"(?:(?:[0-9.]+|\[[0-9A-Fa-f:]+\]):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?:)?[0-9]{1,5}(?:-[0-9]{1,5})?(?:/(?:tcp|udp|sctp))?",
+    _PORT_PATTERN,
     "a port such as 8080:80 or 127.0.0.1:53:53/udp",
+    more=_port_complaint,
 )
 _VOLUME: Final = Rule(
     r"(?:/[^:\r\n]*|[A-Za-z0-9][A-Za-z0-9_.-]*):/[^:\r\n]*(?::[A-Za-z,]+)?",
@@ -66,7 +101,7 @@ KEY = Many(
     example="""\
 [[container]]
 name = "web"
-image = "localhost/web:latest"
+image = "docker.io/library/nginx:latest"
 ports = ["8080:80"]
 env.GREETING = "hello"
 """,
@@ -142,9 +177,26 @@ def words(given: Container) -> tuple[str, ...]:
     return (*found, "--label", f"{LABEL}={told[:16]}", given.image, *given.args)
 
 
+def is_local(image: str) -> bool:
+    """Tell whether an image can come from the machine alone, since no registry has that name."""
+    return image.startswith("localhost/")
+
+
+def unknown(given: tuple[Container, ...], preloaded: Iterable[str]) -> Iterator[Problem]:
+    """Yield each container whose image is the machine's own and is not among those preloaded."""
+    known = tuple(preloaded)
+    for one in given:
+        name = one.image if ":" in one.image.rpartition("/")[2] else f"{one.image}:latest"
+        if is_local(one.image) and name not in known:
+            message = f"the image {one.image} can be fetched from nowhere, and is not preloaded"
+            hint = toml.guess(name, known) or "name its archive in [[preload]]"
+            yield Problem(where=one.where, message=message, hint=hint)
+
+
 def effects(given: tuple[Container, ...], ground: Ground) -> tuple[Effects, tuple[Problem, ...]]:
     """Return the files, and the service that runs what they describe."""
-    files, problems = [], []
+    files: list[FileSpec] = []
+    problems: list[Problem] = []
     for one in given:
         engine, problem = engine_for(one.engine, ground, one.where, f"the container {one.name}")
         problems += [] if problem is None else [problem]

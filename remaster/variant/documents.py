@@ -51,12 +51,14 @@ Value: TypeAlias = "str | int | float | bool | tuple[Value, ...] | Free"
 
 @dataclass(frozen=True, slots=True)
 class FreeTable(Key[Free]):
-    """A key that holds such a table. ``known`` are the keys that it may have, all where it is empty.
+    """A key that holds such a table. ``known`` are the keys that its tables may have, all where it is empty.
 
-    ``refused`` are keys that it may not have, with the reason.
+    It has paths of tables, dots between names, and the keys of each; ``*`` is any name, and a list of tables
+    is like one. Keys are compared as Go reads JSON, which does not heed case. ``refused`` are keys that the
+    table itself may not have, with the reason.
     """
 
-    known: tuple[str, ...] = ()
+    known: tuple[tuple[str, str], ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
 
     def read(self, table: toml.Table) -> Free:
@@ -71,15 +73,57 @@ class FreeTable(Key[Free]):
         for key in inner.names():
             if key in dict(self.refused):
                 inner.fail(key, dict(self.refused)[key])
-            elif self.known and key not in self.known:
-                inner.fail(key, f"unknown key in [{self.name}]", toml.guess(key, self.known))
+        self._check(inner, "")
         return free(inner, value)
+
+    def _check(self, table: toml.Table, path: str) -> None:
+        names = self._names(path)
+        folded = {name.casefold() for name in names}
+        for key in table.names():
+            below = f"{path}.{key}".removeprefix(".")
+            if names and key.casefold() not in folded:
+                if path or key not in dict(self.refused):
+                    place = ".".join(filter(None, (self.name, path)))
+                    table.fail(key, f"unknown key in [{place}]", toml.guess(key, names))
+                continue
+            value, nested = table.anything(key), self._names(below)
+            if isinstance(value, dict) and self._reaches(below):
+                self._check(table.table(key), below)
+            elif isinstance(value, list) and nested:
+                for inner in table.tables(key):
+                    self._check(inner, below)
+            elif nested and not isinstance(value, dict):
+                table.fail(key, "expected a table")
+
+    def _names(self, path: str) -> tuple[str, ...]:
+        found = dict(self.known)
+        text = found.get(path) or (found.get(f"{path.rpartition('.')[0]}.*") if path else None)
+        return tuple((text or "").split())
+
+    def _reaches(self, path: str) -> bool:
+        """Tell whether the keys of a table, or of one below it, are known."""
+        return bool(self._names(path)) or any(other.startswith(f"{path}.") for other, _ in self.known)
 
     def value_schema(self) -> Schema:
         """Return the schema of such a table."""
-        if self.known:
-            return {"type": "object", "propertyNames": {"enum": list(self.known)}}
-        return {"type": "object"}
+        return self._schema("")
+
+    def _schema(self, path: str) -> Schema:
+        names = self._names(path)
+        # Another case is right, too, and only the reader knows.
+        table: Schema = {"type": "object"}
+        if names and not any(char.isupper() for name in names for char in name):
+            table["propertyNames"] = {"enum": list(names)}
+        below = [f"{path}.{name}".removeprefix(".") for name in names]
+        nested = {one.rpartition(".")[2]: self._schema(one) for one in below if self._reaches(one)}
+        if nested:
+            table["properties"] = {
+                name: {"anyOf": [schema, {"type": "array", "items": schema}]}
+                for name, schema in nested.items()
+            }
+        if dict(self.known).get(f"{path}.*"):
+            table["additionalProperties"] = {"type": "object"}
+        return table
 
 
 def free(table: toml.Table, values: dict[str, object]) -> Free:

@@ -9,43 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from remaster.variant import enginekeys
 from remaster.variant.documents import Free, FreeTable, json_text, toml_text
 from remaster.variant.parts import Effects, FileSpec
 
 if TYPE_CHECKING:
     from tcz import toml
 
-# fmt: off
-_DAEMON_KEYS: Final = (
-    "allow-direct-routing", "authorization-plugins", "bip", "bip6", "bridge", "bridge-accept-fwmark",
-    "builder", "cdi-spec-dirs", "cgroup-parent", "containerd-namespace",
-    "containerd-plugin-namespace", "cpu-rt-period", "cpu-rt-runtime", "data-root", "debug",
-    "default-address-pools", "default-cgroupns-mode", "default-gateway", "default-gateway-v6",
-    "default-init", "default-ipc-mode", "default-network-opts", "default-runtime", "default-shm-size",
-    "default-stop-timeout", "default-ulimits", "dns", "dns-opts", "dns-search", "exec-opts",
-    "exec-root", "experimental", "features", "firewall-backend", "fixed-cidr", "fixed-cidr-v6", "group",
-    "host-gateway-ip", "host-gateway-ips", "icc", "init", "init-path", "insecure-registries",
-    "ip", "ip-forward", "ip-forward-no-drop", "ip-masq", "ip6tables", "iptables", "ipv6", "labels",
-    "live-restore", "log-driver", "log-format", "log-level", "log-opts", "max-concurrent-downloads",
-    "max-concurrent-uploads", "max-download-attempts", "metrics-addr", "min-api-version", "mtu",
-    "network-control-plane-mtu", "network-diagnostic-port", "no-new-privileges",
-    "node-generic-resources", "nri-opts", "proxies", "raw-logs", "registry-mirrors",
-    "rootless", "runtimes", "seccomp-profile", "selinux-enabled", "shutdown-timeout", "storage-driver",
-    "storage-opts", "swarm-default-advertise-addr", "swarm-raft-election-tick",
-    "swarm-raft-heartbeat-tick", "tls", "tlscacert", "tlscert", "tlskey", "tlsverify", "userland-proxy",
-    "userland-proxy-path", "userns-remap",
-)
-# fmt: on
-_CONTAINERS_TABLES: Final = (
-    "containers",
-    "engine",
-    "network",
-    "machine",
-    "secrets",
-    "configmaps",
-    "farms",
-    "podmansh",
-)
 #: The service gives these to the daemon, which takes none of them twice.
 _HOSTS: Final = "is the service's business: for TCP, with TLS, add the package docker-tls"
 _TWICE: Final = "is given to the daemon by its service, and must not be there twice"
@@ -53,7 +23,7 @@ _TWICE: Final = "is given to the daemon by its service, and must not be there tw
 DAEMON = FreeTable(
     "daemon-json",
     "Docker's /etc/docker/daemon.json.",
-    known=_DAEMON_KEYS,
+    known=enginekeys.DAEMON,
     refused=(("containerd", _TWICE), ("hosts", _HOSTS), ("pidfile", _TWICE)),
     example="""\
 [daemon-json]
@@ -64,7 +34,7 @@ log-opts = { max-size = "10m", max-file = "3" }
 CONTAINERS = FreeTable(
     "containers-conf",
     "Settings of podman and buildah: containers.conf.",
-    known=_CONTAINERS_TABLES,
+    known=enginekeys.CONTAINERS,
     example="""\
 [containers-conf.containers]
 pids_limit = 4096
@@ -73,7 +43,7 @@ pids_limit = 4096
 STORAGE = FreeTable(
     "storage-conf",
     "Where podman and buildah keep images: storage.conf.",
-    known=("storage",),
+    known=enginekeys.STORAGE,
     example="""\
 [storage-conf.storage]
 driver = "overlay"

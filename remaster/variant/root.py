@@ -12,6 +12,8 @@ from remaster.variant.model import TITLE as USUAL_TITLE
 from remaster.variant.model import VOLUME_ID as USUAL_VOLUME
 
 _LONGEST_WAIT: Final = 3600
+#: MiB: as much as no machine has.
+_LARGEST_BUDGET: Final = 1 << 30
 
 SCHEMA = Number("schema", "The version of this format.", low=1, high=1, example="schema = 1\n")
 NAME_KEY = Text("name", "What the variant is called.", rule=NAME, default=None, example='name = "mine"\n')
@@ -48,8 +50,16 @@ LABEL = Text("data-label", "The label of the data partition.", rule=DATA_LABEL, 
 MIB = Number(
     "data-mib", "Its size in the image, in MiB; it is made to grow.", low=16, high=1 << 20, default=USUAL_MIB
 )
-MAX_ISO = Number("max-iso-mb", "An ISO image of more MiB is not written.", default=0)
-MAX_RAM = Number("max-ram-mb", "Nor is an image that needs more MiB of memory to boot.", default=0)
+MAX_ISO = Number(
+    "max-iso-mb", "An ISO image of more MiB is not written.", low=1, high=_LARGEST_BUDGET, default=0
+)
+MAX_RAM = Number(
+    "max-ram-mb",
+    "Nor is an image that needs more MiB of memory to boot.",
+    low=1,
+    high=_LARGEST_BUDGET,
+    default=0,
+)
 IMAGE = Section(
     "image",
     "The image as a whole.",

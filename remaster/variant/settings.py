@@ -123,7 +123,9 @@ def effects(settings: Settings, ground: Ground) -> tuple[Effects, tuple[Problem,
         + loaded
         + run
     )
-    return together, (*refused, *unread, *unloadable, *unrunnable)
+    # What archives hold is looked at with them.
+    absent = () if settings.preload else tuple(containers.unknown(settings.containers, ()))
+    return together, (*refused, *unread, *unloadable, *unrunnable, *absent)
 
 
 def told(settings: Settings) -> tuple[tuple[str, str], ...]:

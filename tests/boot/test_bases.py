@@ -78,7 +78,7 @@ def start(
         words = ("--variant", str(variant), "--base", str(corepure64), "--output", str(image))
         remaster(*words, "--ssh-key", f"{ssh_key}.pub", *options)
         with disk.open("wb") as file:
-            file.write(userdata(f"boot2{engine}, please format-me", b"ssh-ed25519 AAAA nobody\n"))
+            file.write(userdata(f"boot2{engine}, please format-me", ssh_key.with_suffix(".pub").read_bytes()))
             file.truncate(DISK_MIB << 20)
         more: dict[str, Any] = {}
         if engine == "docker":

@@ -2,7 +2,7 @@
 
 One machine has a database for each engine, with somebody who writes to it all the time. It is booted once
 and goes on from one moment again and again, to be switched off after another while each time. How often is
-told by TCZ_POWER_OFFS and TCZ_POWER_CUTS; ``docs/reference/host.md`` has what a hundred gave.
+told by TCZ_POWER_OFFS and TCZ_POWER_CUTS. It takes minutes, and is run where TCZ_POWER_OFFS is set.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 
     from remaster.vm import Machine
 
-pytestmark = pytest.mark.boot
+#: Every run has shorter proofs, on machines that are booted anyway: test_bases, test_docker, test_podman.
+LONG = "TCZ_POWER_OFFS" in os.environ
+pytestmark = [
+    pytest.mark.boot,
+    pytest.mark.skipif(not LONG, reason="takes minutes; TCZ_POWER_OFFS=100 has it tried"),
+]
 
 POWER_OFFS = int(os.environ.get("TCZ_POWER_OFFS", "2"))
 POWER_CUTS = int(os.environ.get("TCZ_POWER_CUTS", "1"))
-#: What takes minutes is tried when power-offs are asked for by number.
-LONG = "TCZ_POWER_OFFS" in os.environ
-on_request = pytest.mark.skipif(not LONG, reason="takes minutes; TCZ_POWER_OFFS=100 has it tried")
 #: Seconds of load, at most, before the machine is switched off.
 MOMENTS = 6.0
 SHUT_DOWN = "shut down"
@@ -87,7 +89,7 @@ def test_power_offs(host: power.Host, programs: database.Programs, tmp_path: Pat
         assert "did not stop" not in said
 
 
-@pytest.mark.parametrize("blow", ["KILL", pytest.param("STOP", marks=on_request)])
+@pytest.mark.parametrize("blow", ["KILL", "STOP"])
 def test_an_engine_that_is_dead_or_hangs_and_a_container_that_will_not_end(
     host: power.Host, programs: database.Programs, tmp_path: Path, blow: str
 ) -> None:
@@ -109,7 +111,6 @@ def test_an_engine_that_is_dead_or_hangs_and_a_container_that_will_not_end(
     assert set(found.states.values()) == {SHUT_DOWN}, said
 
 
-@on_request
 def test_a_disk_that_takes_nothing_any_more_does_not_keep_the_machine_up(
     host: power.Host, tmp_path: Path
 ) -> None:
@@ -148,8 +149,7 @@ def test_power_cuts(host: power.Host, programs: database.Programs, tmp_path: Pat
             assert int(there[0]) == int(there[1])
             assert count <= int(there[0]) <= count + 1, (number, engine)
     assert max(acknowledged.values()) > 0
-    if LONG:
-        check_next_boot(host, tmp_path / "disk.qcow2", acknowledged)
+    check_next_boot(host, tmp_path / "disk.qcow2", acknowledged)
 
 
 def check_next_boot(host: power.Host, disk: Path, acknowledged: dict[str, int]) -> None:

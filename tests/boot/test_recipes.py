@@ -37,7 +37,7 @@ LONG = frozenset(
     {"aardvark-dns", "buildah", "cni-plugins", "go", "netavark", "podman", "podman-engine", "skopeo"}
 )
 #: Seconds for one recipe: loading its packages and running the script.
-LIMIT = 180
+LIMIT = 420
 MEMORY_MIB = 512
 ON_TARGET = "/usr/share/boot-tests"
 #: Packages that are no part of what a recipe does.

@@ -28,7 +28,6 @@ needs_tools = pytest.mark.skipif(BUSYBOX is None or GCC is None, reason="needs b
 TOOLS = """
 say() { echo "$*"; }
 problem() { echo "$*" >>"$FLOE_RUN/problems"; }
-stat() { [ -e "$3.foreign" ] && echo 1001 || echo 0; }
 adduser() {
     for name; do :; done
     echo "$name:x:1002:1002::/home/$name:/bin/sh" >>$BOX/etc/passwd
@@ -42,6 +41,8 @@ sethostname() { echo "$1" >$BOX/name; }
 hostname() { cat $BOX/name; }
 chown() { :; }
 """
+#: Whose a file is, in place of what is read from the machine.
+OWNERS = 'owner_of() { [ -e "$1.foreign" ] && echo 1001 || echo 0; }'
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ class Box:
             path = work / name.replace("_", "-")
             path.write_bytes(data if isinstance(data, bytes) else data.encode())
         done = subprocess.run(
-            [str(BUSYBOX), "sh", "-c", f"{TOOLS}\n. {APPLY}\n{script}"],
+            [str(BUSYBOX), "sh", "-c", f"{TOOLS}\n. {APPLY}\n{OWNERS}\n{script}"],
             env={
                 "PATH": os.environ["PATH"], "BOX": str(self.root), "FLOE_RUN": str(self.root / "run"),
                 "CONFIG_ROOT": str(self.root), "CONFIG_PLAN": str(self.plan),

@@ -12,6 +12,8 @@ from remaster.bootcode import BootCodes
 from remaster.placement import Placed
 from remaster.plan import MediumFile
 from remaster.variant import FileSpec, Variant
+from remaster.variant.cni import Network
+from remaster.variant.documents import Free
 from remaster.variant.machine import Machine
 from remaster.variant.settings import Settings
 from tcz.errors import ConfigError, Problem
@@ -20,6 +22,7 @@ from tcz.paths import Dirs
 from tcz.squashfs import writer
 from tcz.squashfs.options import SquashOptions
 from tcz.tree import Tree, regular
+from tests.unit.container_images import docker_archive, layer
 
 if TYPE_CHECKING:
     from remaster.placement import Load
@@ -188,3 +191,70 @@ def test_a_keymap_and_its_boot_code_are_of_one_rule(tmp_path: Path) -> None:
     )
     entry = '[[entry]]\nname = "german"\ntitle = "x"\nadd = ["kmap=de"]\n'
     assert "6: kmap=de: the base floe has no keyboard map de" in linted(tmp_path, entry)[0]
+
+
+def test_values_that_no_engine_takes(tmp_path: Path) -> None:
+    text = """[image]
+max-ram-mb = 0
+[containers-conf.containers]
+pids_limt = 3
+[storage-conf.storage.options.overlay]
+mount_prgram = "x"
+[daemon-json]
+proxies = { http-prox = "x" }
+default-address-pools = [{ bse = "10.0.0.0/8" }]
+runtimes.mine = { pth = "/x" }
+log-opts.anything = "x"
+[[container]]
+name = "a"
+image = "localhost/nothere"
+ports = ["99999:80", "80:10-12", "300.1.1.1:1:2", "20-10:20-10", "8000-9000:80", "127.0.0.1:53:53/udp"]
+[[cni]]
+name = "c"
+plugins = [{ type = "nosuch" }, { type = "bridge", ipam = { type = "host-locl" } }]
+"""
+    found = linted(tmp_path, text, "podman")
+    for number, part in (
+        (6, "max-ram-mb: 0 is not between 1"),
+        (8, "unknown key in [containers-conf.containers] (did you mean 'pids_limit'"),
+        (10, "unknown key in [storage-conf.storage.options.overlay] (did you mean 'mount_program'"),
+        (12, "unknown key in [daemon-json.proxies] (did you mean 'http-proxy'"),
+        (13, "unknown key in [daemon-json.default-address-pools] (did you mean 'base'"),
+        (14, "unknown key in [daemon-json.runtimes.mine] (did you mean 'path'"),
+        (16, "localhost/nothere can be fetched from nowhere"),
+        (19, "ports[0]: '99999:80' is not a port of 1 to 65535"),
+        (19, "ports[1]: '80:10-12' has more ports on one side"),
+        (19, "ports[2]: '300.1.1.1' is not an address"),
+        (19, "ports[3]: '20-10:20-10' goes from a larger port"),
+        (20, "no package of the image has the plugin nosuch (plugins: bandwidth, bridge"),
+        (20, "no package of the image has the plugin host-locl (did you mean 'host-local'"),
+    ):
+        assert any(line.startswith(f"{number}: ") and part in line for line in found), (part, found)
+    assert len(found) == 13
+
+
+def test_an_image_of_the_machine_itself_is_preloaded(tmp_path: Path) -> None:
+    docker_archive(tmp_path / "web.tar", "localhost/web:1", layer())
+    preload = '[[preload]]\narchive = "web.tar"\n[[container]]\nname = "web"\nimage = "localhost/web:'
+    assert not linted(tmp_path, f'{preload}1"\n')
+    (line,) = linted(tmp_path, f'{preload}2"\n')
+    assert "not preloaded (did you mean 'localhost/web:1'?)" in line
+
+
+def test_a_plugin_of_ones_own_is_a_file(tmp_path: Path) -> None:
+    text = '[[cni]]\nname = "c"\nplugins = [{ type = "mine" }]\n'
+    assert "the plugin mine" in linted(tmp_path, text, "podman")[0]
+    own = '[[file]]\npath = "/usr/local/libexec/cni/mine"\nmode = "755"\ncontent = "x"\n'
+    assert not linted(tmp_path, text + own, "podman")
+    network = Network(
+        name="c",
+        order=1,
+        version="1.0.0",
+        disable_check=False,
+        plugins=(Free((("type", "mine"),)),),
+        where="w",
+    )
+    given = Variant(name="x", settings=Settings(cni=(network,)))
+    assert [one.where for one in fitting.fit(given, ROOT, (), ()).problems] == ["w"]
+    there = placed(tmp_path, "own", "boot", {"opt/cni/bin/mine": b""})
+    assert not fitting.fit(given, ROOT, (there,), ()).problems

@@ -140,7 +140,8 @@ LAB = r"""
 exec 2>>$LAB/trace
 mount -t sysfs sysfs /sys
 $TOOL_unshare --net sleep 300 & far=$!
-echo $far >$LAB/far
+# Until then it is in ours, and the card would stay here.
+until [ "$(readlink /proc/$far/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do usleep 10000; done
 $TOOL_ip link add eth0 type veth peer name srv0
 tries=50
 until $TOOL_ip link set srv0 netns $far 2>/dev/null; do
@@ -159,6 +160,7 @@ while read -r line; do
     mv $LAB/answer.new $LAB/answer
 done <$LAB/orders
 sh $NETWORK_SELF stop
+[ ! -s $LAB/udhcpd.pid ] || kill $(cat $LAB/udhcpd.pid)
 kill $far
 """
 
@@ -208,7 +210,7 @@ class Lab:
     def told(self) -> str:
         return "".join(
             f"\n== {name}\n" + (self.folder / name).read_text()
-            for name in ("log", "console", "run/problems", "trace")
+            for name in ("log", "console", "run/problems", "trace", "server")
             if (self.folder / name).exists()
         )
 
@@ -242,7 +244,8 @@ class Lab:
             f"{lines}{more}opt lease 60\nlease_file {self.folder}/leases\npidfile {self.folder}/udhcpd.pid\n"
         )
         (self.folder / "leases").touch()
-        self.sh("near udhcpd -f $LAB/udhcpd.conf >/dev/null 2>&1 & sleep 0.2")
+        self.sh("near udhcpd -f $LAB/udhcpd.conf >$LAB/server 2>&1 &")
+        self.until("[ -s $LAB/udhcpd.pid ]")
 
     def problems(self) -> str:
         file = self.folder / "run/problems"
@@ -327,7 +330,7 @@ def test_static_addresses_and_name_servers_that_nobody_names(lab: Callable[..., 
     assert "0.0.0.0         10.9.0.1" in machine.sh("route -n")
     assert "fd09::1" in machine.sh("route -A inet6")
     assert machine.resolv().splitlines()[0] == "nameserver 1.1.1.1"
-    assert "nobody names a DNS server" in (machine.folder / "console").read_text()
+    machine.until("grep -q 'nobody names a DNS server' $NETWORK_CONSOLE")
     assert "network.conf line 2: wrong: a word is KEY=VALUE" in machine.problems()
     proxies = (machine.folder / "etc/profile.d/proxy.sh").read_text()
     assert "http_proxy='http://proxy.lan:3128' HTTP_PROXY='http://proxy.lan:3128'" in proxies
@@ -341,6 +344,7 @@ def test_static_addresses_and_name_servers_that_nobody_names(lab: Callable[..., 
     assert "10.9.0.7" not in found
     assert "10.9.5.7" not in found
     assert "fd09::7" not in found
+    machine.until("grep -qx 'nameserver 10.9.0.1' $NETWORK_ETC/resolv.conf")
     assert machine.resolv() == "nameserver 10.9.0.1\n"
     assert "eth7" not in machine.problems()
     assert "line 2" not in machine.problems()

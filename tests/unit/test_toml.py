@@ -135,7 +135,7 @@ def test_every_place_of_a_handwritten_document_has_a_line(rows: list[str], endin
     [
         ("a = 1\nb =\n", "x:2", "Invalid value (column 4)"),
         ("a = 1\n\nb", "x:3", "Expected '=' after a key in a key/value pair at the end"),
-        ("a = 1\na = 2\n", "x:2", "Cannot overwrite a value (column 6)"),
+        ("a = 1\na = 2\n", "x:2", "the key 'a' is there twice, first in line 1"),
     ],
 )
 def test_syntax_errors_have_a_line(text: str, where: str, message: str) -> None:
@@ -196,3 +196,21 @@ def test_ignored_tables_report_no_unknown_keys() -> None:
 )
 def test_guess(name: str, known: list[str], expected: str | None) -> None:
     assert toml.guess(name, known) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "part"),
+    [
+        ("b = [\n1,\n2]\nb = [\n1,\n2]\n", 4, "'b' is there twice, first in line 1"),
+        ("[x]\na.b=1\n[y]\na.b=1\na.b = 2\n", 5, "'a.b' is there twice, first in line 4"),
+        ('a = """\nc = 1\n"""\na = """\nc = 1\n"""\n', 4, "'a' is there twice, first in line 1"),
+        ("a=1\n[a.b]\nc=1\n", 2, "[a.b] is there already"),
+        ('a=1\n"a"=2', 2, "'\"a\"' is there twice"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_named(text: str, line: int, part: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        toml.parse(text, "x")
+    (problem,) = caught.value.problems
+    assert problem.where == f"x:{line}"
+    assert part in problem.message

@@ -382,7 +382,7 @@ def test_certificates_are_certificates(tmp_path: Path) -> None:
 CONTAINER = """
 [[container]]
 name = "web"
-image = "localhost/web:1"
+image = "quay.io/web:1"
 args = ["sh", "-c", "a  b", "", "sh"]
 ports = ["127.0.0.1:8080:80/tcp"]
 volumes = ["/srv:/srv:ro"]
@@ -407,7 +407,7 @@ def test_a_container_is_a_file_of_words(tmp_path: Path) -> None:
             "--init",
             "--label",
             label,
-            "localhost/web:1",
+            "quay.io/web:1",
             "sh",
             "-c",
             "a  b",
@@ -435,7 +435,7 @@ def test_a_container_is_a_file_of_words(tmp_path: Path) -> None:
     ],
 )
 def test_bad_containers(tmp_path: Path, text: str, part: str) -> None:
-    assert part in refused(tmp_path, f'[[container]]\nname = "web"\nimage = "localhost/web"\n{text}\n')
+    assert part in refused(tmp_path, f'[[container]]\nname = "web"\nimage = "quay.io/web"\n{text}\n')
 
 
 def test_a_container_wants_an_engine(tmp_path: Path) -> None:
@@ -492,7 +492,7 @@ pids_limit = 1
 env = ["A=1"]
 [[container]]
 name = "web"
-image = "localhost/a"
+image = "quay.io/a"
 [policy]
 accept = ["docker.io"]
 """
@@ -511,7 +511,7 @@ pids_limit = 2
 env = ["B=2"]
 [[container]]
 name = "web"
-image = "localhost/b"
+image = "quay.io/b"
 [policy]
 default = "reject"
 reject = ["docker.io"]
@@ -526,7 +526,7 @@ reject = ["docker.io"]
     table = found.engines.containers.get("containers")
     assert isinstance(table, Free)
     assert table.items == (("pids_limit", 2), ("env", ("A=1", "B=2")))
-    assert [one.image for one in found.containers] == ["localhost/b"]
+    assert [one.image for one in found.containers] == ["quay.io/b"]
     assert (found.policy.accept, found.policy.reject) == ((), ("docker.io",))
 
 

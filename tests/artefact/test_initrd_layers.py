@@ -189,7 +189,7 @@ def test_microcode_stays_where_the_kernel_looks_for_it(tmp_path: Path, form: str
     files = (*asked.variant.files, FileSpec(path=TABLE, content=b"table"))
     asked = replace(
         asked,
-        variant=replace(asked.variant, files=files),
+        variant=replace(asked.variant, files=files, services=()),
         foreign=found,
         spec=foreign.spec_for(found, ""),
         mode=mode,

@@ -13,7 +13,7 @@ import pytest
 from remaster import foreign, kept
 from remaster.survey import look
 from tcz import cpio
-from tcz.errors import VerifyError
+from tcz.errors import ConfigError, VerifyError
 from tcz.paths import Dirs
 from tcz.tree import listing
 from tests.unit import standins
@@ -139,7 +139,7 @@ def test_what_is_no_base_is_not_kept(origin: str, dirs: Dirs, tmp_path: Path) ->
     for _ in range(2):
         with pytest.raises(VerifyError):
             foreign.open_foreign(origin, dirs=dirs)
-    with pytest.raises(VerifyError):
+    with pytest.raises(ConfigError, match="there is no"):
         foreign.open_foreign(f"{tmp_path}/absent", dirs=dirs)
 
 

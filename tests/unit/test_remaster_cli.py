@@ -153,7 +153,7 @@ def test_an_image_that_is_none(tmp_path: Path) -> None:
     result = run("inspect", tmp_path / "x.iso")
     assert result.exit_code == 5
     assert "nothing that can be read" in result.stderr
-    assert run("inspect", tmp_path / "absent.iso").exit_code == 5
+    assert run("inspect", tmp_path / "absent.iso").exit_code == 2
 
 
 @pytest.mark.parametrize("forward", ["80", "a:b", "0:80", "80:70000"])

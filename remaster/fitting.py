@@ -54,7 +54,7 @@ def fit(variant: Variant, root: Tree, packages: Sequence[Placed], kept: Sequence
     rows = {one.name: [row.path for row in squashfs.Image(one.package.path).rows()] for one in packages}
     loaded = {one.name for one in packages if one.at_boot}
     found = [*services(variant, _services(root, rows, loaded), _later(rows, loaded))]
-    found = [one for one in found if not _written_later(one, packages)]
+    found = [one for one in found if not _written_later(one, [one for one in packages if one.at_boot])]
     if variant.settings.cni:
         found += plugins(variant, _plugins(root, rows))
     if variant.settings.machine.modules:

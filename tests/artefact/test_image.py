@@ -110,6 +110,9 @@ def stock(folder: Path) -> Shelf:
                 "etc/passwd": regular(PASSWD),
                 "etc/group": regular(b"root:x:0:\nstaff:x:50:\n"),
                 "opt": directory(0o2775, gid=50),
+                **{
+                    f"usr/local/etc/init.d/{name}": regular(b"#!/bin/sh\n", 0o755) for name in ("foo", "sshd")
+                },
                 "dev/console": Node(mode=0o020600, rdev=(5, 1)),
             }
         ),

@@ -149,6 +149,8 @@ def contents(release: Release) -> dict[str, bytes]:
         "etc/init.d/tc-config": TC_CONFIG,
         "etc/init.d/rc.shutdown": RC_SHUTDOWN,
         "etc/securetty": SECURETTY,
+        "usr/local/etc/init.d/foo": b"#!/bin/sh\n",
+        "usr/local/etc/init.d/sshd": b"#!/bin/sh\n",
         "etc/passwd": PASSWD,
         "etc/group": GROUP,
         "etc/os-release": os_release(release.number),

@@ -204,7 +204,7 @@ def test_the_medium(shelf: Shelf, dirs: Dirs, tmp_path: Path) -> None:
         "/boot/isolinux/isolinux.bin",
         "/boot/isolinux/isolinux.cfg",
         "/boot/isolinux/boot.msg",
-        *(f"/boot/isolinux/f{key}.msg" for key in (2, 3, 4, 5)),
+        *(f"/boot/isolinux/f{key}.msg" for key in (2, 3, 4, 5, 6)),
         "/boot/isolinux/ldlinux.c32",
         "/boot/grub/grub.cfg",
         "/EFI/BOOT/efiboot.img",

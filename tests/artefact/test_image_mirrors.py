@@ -154,7 +154,8 @@ def test_what_nobody_has_and_what_was_damaged_here(here: Here, made: Theirs, tmp
     packages = supplier(here, str(made.shown), made, tmp_path)
     with pytest.raises(ConfigError, match="do not exist") as told:
         prepared(packages, tmp_path, "ap")
-    assert told.value.problems[0].where == "ap"
+    assert told.value.problems[0].where == "variant test: packages.onboot"
+    assert told.value.problems[0].message == "ap: no recipe makes it, and no mirror has it"
     assert "app" in (told.value.problems[0].hint or "")
     (first,) = Parcels(
         (Chosen(address=str(made.shown)),), BRANCH, dirs(tmp_path / "me"), HostRunner(), SilentReporter()

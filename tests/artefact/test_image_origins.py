@@ -174,12 +174,13 @@ def test_all_of_an_owner(made: Place) -> None:
 
 def test_several_owners_and_folders(place: Place) -> None:
     """One path in a layer, in [[file]] and in two packages."""
+    path = "usr/local/etc/init.d/foo"
     writer.write(
-        Tree({"etc/passwd": regular(b"own"), "opt/x": regular(b"")}), place.package, SquashOptions(), epoch=0
+        Tree({path: regular(b"own"), "opt/x": regular(b"")}), place.package, SquashOptions(), epoch=0
     )
-    (place.top / "given").write_bytes(small.PASSWD + b"me:x:1002:50::/:/bin/sh\n")
-    place.make(files=(f"{place.top / 'given'}:/etc/passwd",))
-    assert told_of(place, "/etc/passwd") == [
+    (place.top / "given").write_bytes(b"#!/bin/sh\n")
+    place.make(files=(f"{place.top / 'given'}:/{path}",))
+    assert told_of(place, f"/{path}") == [
         ("layer", "floe-base"),
         ("file", "mine"),
         ("package", "own"),

@@ -25,8 +25,8 @@ def complaint(line: str, base: str = "corepure64") -> str:
 
 
 WRONG = """
-cidata=../x aoe=eth0 aoe=eth0:sda blacklist=-x data=/etc/../x data=UUID=7 dataformat=LABEL= dataswap=0M dataswap=1T
-datafs=btrfs desktop=../x home=/home home=sda1/x host=-a host=a_b httplist=host httplist=-a/x
+cidata=../x aoe=eth0 aoe=eth0:sda blacklist=-x data=/etc/../x data=UUID=7 dataformat=LABEL= dataswap=0M
+dataswap=1T datafs=btrfs desktop=../x home=/home home=sda1/x host=-a host=a_b httplist=host httplist=-a/x
 httplist=10.0.0.999/list icons=.x iso=/dev/sda1/x.iso iso=sda1/../x.iso kmap=../../x kmap=/etc/de
 kmap=de.kmap kmap=qwertz//de lang=../x lang=german lst=.lst lst=-x mydata=-x nbd=server nbd=10.0.0.2:99999
 nbd=10.0.0.2:0 nfsmount=server nfsmount=a:/x/../y nfsmount=-a:/x nodhcp=-x nodhcp=a/../b ntpserver=-x
@@ -43,9 +43,9 @@ clocksource=rtc tsc=x nr_cpus=0 maxcpus=x max_loop=x rdinit=bin/sh init=/ root=s
 random.trust_cpu=2 modprobe.blacklist=-x psi=2 zswap.enabled=2
 """
 RIGHT = """
-cidata=none cidata=sr0 aoe=eth0:e0.0 blacklist=floppy,pc-spkr data=none data=vdb data=/dev/sda1 data=LABEL=floe-data
-data=UUID=01234567-89ab-cdef-0123-456789abcdef dataformat=nvme0n1 home=nfs home=LABEL=x opt=/dev/sda1
-httplist=10.0.0.2/tc/list httplist=host:8080/list.txt tftplist=10.0.0.2:/tc/list.txt:no-ping
+cidata=none cidata=sr0 aoe=eth0:e0.0 blacklist=floppy,pc-spkr data=none data=vdb data=/dev/sda1
+data=LABEL=floe-data data=UUID=01234567-89ab-cdef-0123-456789abcdef dataformat=nvme0n1 home=nfs home=LABEL=x
+opt=/dev/sda1 httplist=10.0.0.2/tc/list httplist=host:8080/list.txt tftplist=10.0.0.2:/tc/list.txt:no-ping
 iso=sda1/core.iso iso=UUID=2025-01-02-03-04-05-06/x.iso kmap=us kmap=qwertz/de-latin1 lang=C
 lang=de_DE.UTF-8 lang=sr_RS@latin nbd=server:10809:no-ping nfsmount=10.0.0.2:/srv/tc
 nfsmount=server:/:nolock,nfsvers=3 nodhcp nodhcp=/opt/eth0.sh ntpserver=pool.ntp.org ntpserver=fd00::1

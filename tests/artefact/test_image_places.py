@@ -102,6 +102,7 @@ def test_the_initrd(initrd: dict[str, list[str]]) -> None:
     assert initrd["etc/ondemand/extra"][0] == "-rwxr-xr-x"
 
 
+@pytest.mark.usefixtures("initrd")
 def test_the_texts(made: Path) -> None:
     file = made.parent / "initrd.cpio"
 

@@ -81,6 +81,7 @@ def pull_the_cable(machine: Machine, sh: Callable[[str], str]) -> None:
     sh(f"n=0; until grep -q 'eth0: the link is down' /var/log/network.log; {wait}")
     assert "inet addr:10.0.2.15" in sh("ifconfig eth0")
     machine.cable(connected=True)
-    sh(f"n=0; until [ $(grep -c '^udhcpc: lease of' /var/log/network.log) -ge 2 ]; {wait}")
+    sh(f"n=0; until [ $(grep -c 'eth0: the link is up' /var/log/network.log) -ge 2 ]; {wait}")
+    sh(f"n=0; until grep -q 'lease of' /run/floe/net/eth0/said; {wait}")
     assert "inet addr:10.0.2.15" in sh("ifconfig eth0")
     assert "10.0.2.2" in sh("route -n")

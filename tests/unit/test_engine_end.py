@@ -111,11 +111,11 @@ def test_docker_waits_as_long_as_containers_have(place: Place) -> None:
     assert place.run(DOCKER, "stop_wait") == "30\n"
 
 
-@pytest.mark.parametrize(("config", "signal"), [({"StopSignal": "SIGINT"}, "INT"), ({}, "TERM")])
+@pytest.mark.parametrize(("config", "signal"), [({"StopSignal": "SIGUSR1"}, "USR1"), ({}, "TERM")])
 def test_what_a_dead_docker_left_is_told_to_end_by_its_own_signal(
     place: Place, config: dict[str, object], signal: str
 ) -> None:
-    others = "trap '' TERM" if signal == "INT" else ":"
+    others = "trap '' TERM" if signal == "USR1" else ":"
     place.note(place.container(f"{others}; trap 'exit {SIGNALLED}' {signal}"), config)
     # While the machine runs on, containers may outlive the daemon.
     assert place.run(DOCKER, "leftover") == ""

@@ -298,7 +298,8 @@ def test_an_address_comes_though_the_server_is_late_and_stays_though_the_link_go
     machine.sh("near $TOOL_ip link set srv0 down")
     machine.until("grep -q 'eth0: the link is down' $NETWORK_LOG")
     machine.sh("near $TOOL_ip link set srv0 up")
-    machine.until("[ $(grep -c 'lease of' $NETWORK_LOG) = 2 ]")
+    machine.until("[ $(grep -c 'eth0: the link is up' $NETWORK_LOG) = 2 ]")
+    machine.until("grep -q 'lease of' $FLOE_RUN/net/eth0/said")
     assert machine.sh("ifconfig eth0 | grep 'inet addr'") == before
     assert "10.9.0.1 " in machine.sh("route -n")
 

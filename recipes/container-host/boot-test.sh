@@ -7,8 +7,8 @@ set -eu
 
 service=/usr/local/etc/init.d/data-disk
 problems=/run/floe/problems
-DATA_LABEL_FILE=/tmp/data-label DATA_CMDLINE=/tmp/data-codes
-export DATA_LABEL_FILE DATA_CMDLINE
+DATA_LABEL_FILE=/tmp/data-label BOOT_CMDLINE=/tmp/data-codes
+export DATA_LABEL_FILE BOOT_CMDLINE
 if ! blkid | grep -q 'LABEL="try-sata"'; then
     echo "this machine was not given the disks"
     exit 0
@@ -22,7 +22,7 @@ no() {
 use() {
     echo "$1" >"$DATA_LABEL_FILE"
     shift
-    echo "quiet $*" >"$DATA_CMDLINE"
+    echo "quiet $*" >"$BOOT_CMDLINE"
     : >"$problems"
     "$service" start
 }
@@ -45,9 +45,13 @@ kib() {
     df -Pk /mnt/data | awk 'NR == 2 { print $2 }'
 }
 
-# One that cannot be read at all is not taken for an empty one.
-use nothing
+# One that cannot be read at all is not taken for an empty one, whoever asks for it.
+blank=$(for disk in /sys/class/block/vd*; do
+    dd if="/dev/${disk##*/}" of=/dev/null bs=4096 count=1 2>/dev/null || echo "${disk##*/}"
+done)
+use nothing "dataformat=$blank"
 grep -q "cannot be read: it fails" "$problems"
+grep -q "dataformat=$blank: it has something that cannot be read (see dmesg) and is left as it is" "$problems"
 [ "$(fact state)" = none ]
 "$service" stop
 
@@ -73,6 +77,9 @@ no grep -q swapfile /proc/swaps
 use try-sata
 grep -q "is full" "$problems"
 [ "$(fact state)" = mounted ]
+# Somebody can log in to clear it up.
+grep -q "there is no room for /home/tc/.ssh on the data disk" "$problems"
+su tc -c "echo '# mine' >>/home/tc/.ssh/authorized_keys && grep -q mine /home/tc/.ssh/authorized_keys"
 rm /mnt/data/filler
 # Somebody works on it: all of it stays, and who it is is told.
 sleep 1000 >/mnt/data/held &
@@ -93,6 +100,12 @@ echo usb >/mnt/data/kept
 use nothing
 [ "$(cat /mnt/data/kept)" = usb ]
 "$service" stop
+# The first group's notes of what is free are gone.
+dd if=/dev/zero of="/dev/$usb" bs=512 seek=1 count=1 2>/dev/null
+use nothing datarepair
+[ "$(fact state) $(cat /mnt/data/kept)" = "mounted usb" ]
+"$service" stop
+xfs_repair -n "/dev/$usb" >/dev/null 2>&1
 
 # Read-only: read, and not used.
 fails try-readonly "is read-only"
@@ -118,3 +131,25 @@ no status >/tmp/said
 grep -q "/dev/$sata is gone" /tmp/said
 timeout 60 "$service" stop || echo "ended with $?"
 no grep -q "^/dev/$sata " /proc/mounts
+
+# Who starts a daemon again may die, too: that is told, and there is another one. So may who looks after all.
+crond=/usr/local/etc/init.d/crond
+"$crond" start
+read -r daemon </var/run/crond.service.pid
+kill -9 "$(cat /run/floe/services/crond/supervisor)"
+services status | grep -q '^crond  *failed'
+services problems | grep "Service crond: failed (its supervisor has ended)"
+"$crond" start
+services status | grep -q "^crond  *running  *$daemon"
+"$crond" stop
+no test -d "/proc/$daemon"
+read -r watcher </run/floe/services.watch
+kill -9 "$watcher"
+tries=100
+while read -r now </run/floe/services.watch && [ "$now" = "$watcher" ]; do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ]
+    usleep 100000
+done
+services problems >/tmp/said || true
+no grep "nobody looks after" /tmp/said

@@ -1,10 +1,13 @@
 #!/bin/sh
-# Lays out the root of the base: the scripts and files of files/, and folders, which git cannot hold.
+# Lays out the root of the base: the scripts and files of files/, a program, and folders, which git
+# cannot hold.
 # Owners, modes other than 755 and 644, and device nodes are in recipe.toml.
 set -eu
 
 mkdir -p "$DEST"
 cp -R "$RECIPE/files/." "$DEST/"
+# A network may have nothing but IPv6 when the first extension is to be fetched.
+cp -p /build/local/sbin/router-servers "$DEST/usr/sbin/"
 cd "$DEST"
 
 mkdir -p bin dev etc/modprobe.d etc/profile.d etc/sysconfig home/tc lib mnt opt proc root run sbin sys tmp \

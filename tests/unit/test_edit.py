@@ -21,6 +21,7 @@ ROOT = Tree(
         for path, data in {
             "etc/init.d/tc-config": standins.TC_CONFIG,
             "etc/init.d/rc.shutdown": standins.RC_SHUTDOWN,
+            "etc/skel/.ashrc": standins.ASHRC,
             "etc/inittab": standins.INITTAB,
             "etc/securetty": standins.SECURETTY,
         }.items()
@@ -43,6 +44,7 @@ def test_all_edits_fit_every_release(release: str) -> None:
     assert config.index("\n/opt/bootsync.sh\n") < config.index("image-services start")
     assert "while [ ! -e /dev/zram0 ]; do" not in config.replace("# kernel-waits: while", "")
     assert tree["etc/init.d/tc-config"].mode & 0o7777 == 0o755
+    assert "tc-functions\nunset -f status\n" in tree["etc/skel/.ashrc"].read().decode()
     stop = tree["etc/init.d/rc.shutdown"].read().decode()
     assert stop.index("image-services shutdown") < stop.index("killall5")
     assert tree["etc/init.d/image-services"].mode & 0o7777 == 0o755

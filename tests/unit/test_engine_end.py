@@ -1,4 +1,4 @@
-"""How engines' services end what their engines leave running: BusyBox, and processes for containers."""
+"""How engines' services start their containers and end what is left running: BusyBox, and processes."""
 
 from __future__ import annotations
 
@@ -56,10 +56,7 @@ class Place:
 
     def run(self, script: Path, call: str, status: int = 0) -> str:
         """Read in a service's script but for its last lines, and call one of its functions."""
-        functions = self.root / "service-functions"
-        text = FUNCTIONS.read_text().replace("\nPATH=", f"\nPATH={os.environ['PATH']}\n: ", 1)
-        functions.write_text(text)
-        text = script.read_text().replace("/etc/init.d/service-functions", str(functions))
+        text = script.read_text().replace("/etc/init.d/service-functions", str(FUNCTIONS))
         # What dockerd is started with has no part in its end.
         lines = [line for line in text.splitlines() if not line.startswith(". /usr/local/lib/")]
         end = max(number for number, line in enumerate(lines) if line == "}") + 1
@@ -68,6 +65,7 @@ class Place:
             [str(BUSYBOX), "sh", "-c", f"{body}\n{call}"],
             env={
                 "PATH": os.environ["PATH"],
+                "SERVICE_PATH": os.environ["PATH"],
                 "FLOE_RUN": str(self.root / "run"),
                 "DOCKER_ROOT": str(self.root / "docker"),
                 "PODMAN_RUN": str(self.root / "podman"),
@@ -146,3 +144,19 @@ def test_what_podman_left_is_told_to_end(place: Place) -> None:
     said, status = ended(place, PODMAN)
     assert f"the container {ID} still runs; it is told to end without podman" in said
     assert status == SIGNALLED
+
+
+def test_podman_has_stopped_when_what_clears_up_has_ended(place: Place) -> None:
+    clearer = place.root / "conmon"
+    clearer.write_text(f"#!{BUSYBOX} sh\nsleep 1\n: >{place.root}/cleared\n")
+    clearer.chmod(0o755)
+    call = f"{clearer} & usleep 200000; leftover; ls {place.root}/cleared; wait"
+    assert place.run(PODMAN, call) == f"{place.root}/cleared\n"
+
+
+@pytest.mark.parametrize(("good", "said"), [(1, "1 started"), (3, "3 started"), (4, "3 not")])
+def test_podman_tries_thrice_to_start_what_is_to_be_there(place: Place, good: int, said: str) -> None:
+    call = (
+        f"n=0; sleep() {{ :; }}; go() {{ n=$((n + 1)); [ $n = {good} ]; }}; thrice go && s=started || s=not"
+    )
+    assert place.run(PODMAN, f"{call}; echo $n $s") == f"{said}\n"

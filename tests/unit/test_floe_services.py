@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -52,6 +53,7 @@ class Machine:
     def environment(self, **more: str) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
+            "SERVICE_PATH": f"{self.root}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "FLOE_RUN": str(self.root / "run"),
             "SERVICES_LIST": str(self.root / "list"),
             "SERVICE_SCRIPTS": str(self.root / "scripts"),
@@ -113,9 +115,10 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         text = text.replace("FIRST=1\nLONGEST=60", "FIRST=0.1\nLONGEST=1").replace(
             "delay=$((delay * 2))", "delay=1"
         )
-        (tmp_path / "init.d" / name).write_text(
-            text.replace("PATH=/usr/local", f"PATH={tmp_path}/bin:/usr/local")
-        )
+        # What a supervisor starts has nothing of the environment.
+        for path in ("PATH=/usr/local", "PATH=${SERVICE_PATH:-/usr/local"):
+            text = text.replace(path, path.replace("/usr/local", f"{tmp_path}/bin:/usr/local"))
+        (tmp_path / "init.d" / name).write_text(text)
         (tmp_path / "init.d" / name).chmod(0o755)
     (tmp_path / "bin").mkdir()
     for applet in ("setsid", "usleep", "stat", "realpath", "awk", "sed", "grep", "cmp", "tail", "sleep"):
@@ -261,6 +264,102 @@ def test_one_that_may_end(machine: Machine) -> None:
     assert machine.service("job", "status", status=3) == "job: ended\n"
 
 
+def supervisor_of(machine: Machine, name: str) -> int:
+    return int((machine.root / f"run/services/{name}/supervisor").read_text())
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, 9)
+    end = time.monotonic() + PATIENCE
+    # Whoever its parent is now may not ask for it.
+    while (stat := Path(f"/proc/{pid}/stat")).exists() and ") Z" not in stat.read_text():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_command_is_split_at_blanks_and_nothing_else(machine: Machine) -> None:
+    machine.add(
+        "web",
+        body=f"COMMAND='{machine.root}/web-daemon {machine.root}/* $HOME'\n",
+        daemon=DAEMON.replace("echo up", 'for word; do echo "<$word>"; done'),
+    )
+    machine.service("web", "start")
+    assert (machine.root / "run/web.log").read_text() == f"<{machine.root}/*>\n<$HOME>\n"
+
+
+@pytest.mark.parametrize("how", ["watched", "start"])
+def test_a_supervisor_that_dies_is_told_and_gets_a_successor(machine: Machine, how: str) -> None:
+    """The daemon goes on meanwhile, and is started again when it ends."""
+    machine.add(
+        "web",
+        body=f"""start() {{ launch 20 {machine.root}/web-daemon "it's" '$(two  "words)' ""; }}\n""",
+        daemon=DAEMON.replace("echo up", 'for word; do echo "<$word>"; done'),
+    )
+    machine.service("web", "start")
+    pid, first = (machine.root / "run/web.pid").read_text(), supervisor_of(machine, "web")
+    kill(first)
+    told = machine.table()["web"]
+    assert (told["state"], told["pid"], told["note"]) == ("failed", int(pid), "its supervisor has ended")
+    assert machine.services("problems").startswith("Service web: failed (its supervisor has ended): <>\n")
+    assert "its supervisor has ended" in machine.service("web", "status", status=1)
+    if how == "watched":
+        (machine.root / "list").write_text("")
+        machine.services("start", LOG_PAUSE="0.1")
+    else:
+        assert (
+            machine.service("web", "start")
+            == "web: its supervisor had ended; it has another one now\nweb: runs already\n"
+        )
+    machine.until("takes the place", "web.log")
+    assert (machine.root / "run/web.pid").read_text() == pid
+    assert machine.table()["web"]["state"] == "running"
+    assert supervisor_of(machine, "web") != first
+    kill(int(pid))
+    machine.until("it is not known how", "web.log")
+    # It got the same words.
+    words = "<it's>\n<$(two  \"words)>\n<>\n"
+    end = time.monotonic() + PATIENCE
+    while (machine.root / "run/web.log").read_text().count(words) != 2:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert machine.service("web", "stop") == "web: stopped\n"
+    assert machine.service("web", "status", status=3) == "web: stopped\n"
+
+
+def test_a_daemon_that_died_without_a_supervisor_never_counts_as_running(machine: Machine) -> None:
+    machine.add("web")
+    machine.service("web", "start")
+    pid = int((machine.root / "run/web.pid").read_text())
+    kill(supervisor_of(machine, "web"))
+    kill(pid)
+    told = machine.table()["web"]
+    assert (told["state"], told["pid"]) == ("failed", None)
+    assert machine.service("web", "status", status=1).startswith(
+        "web: failed: its supervisor has ended; see "
+    )
+    assert "Service web: failed" in machine.services("problems")
+    # Nothing else is said, and it is whole again.
+    assert machine.service("web", "mend") == "web: its supervisor had ended; it has another one now\n"
+    machine.until("running", "services/web/state")
+    end = time.monotonic() + PATIENCE
+    while machine.table()["web"]["pid"] in (None, pid):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    kill(supervisor_of(machine, "web"))
+    assert machine.service("web", "restart").endswith("web: started\n")
+    assert machine.table()["web"]["state"] == "running"
+
+
+def test_a_supervisor_that_is_told_to_end_takes_the_daemon_along(machine: Machine) -> None:
+    machine.add("web")
+    machine.service("web", "start")
+    os.kill(supervisor_of(machine, "web"), 15)
+    machine.gone("services/web/supervisor")
+    assert machine.table()["web"]["state"] == "stopped"
+    assert machine.service("web", "mend") == ""
+    assert machine.table()["web"]["state"] == "stopped"
+
+
 # -- all of them -----------------------------------------------------------------------------------
 
 
@@ -289,11 +388,11 @@ def test_all_are_started_shown_and_stopped_in_order(machine: Machine) -> None:
     }
     assert found["bad"]["state"] in {"waiting", "starting"}
     assert found["eng"]["pid"] == int((machine.root / "run/eng.pid").read_text())
-    assert found["bad"]["note"].startswith("status 1 after")  # type: ignore[union-attr]
+    assert str(found["bad"]["note"]).startswith("status 1 after")
     rows = [line.split() for line in machine.services("status").splitlines()]
     assert ["net", "running", str(found["net"]["pid"])] in [row[:3] for row in rows]
     problems = (machine.root / "run/problems").read_text()
-    assert "Service bad: did not start\n" in problems
+    assert "Service bad: did not start (status 1 after 0 s)" in problems
     stopped = [line.split()[1] for line in machine.services("stop").splitlines() if "Stopping" in line]
     # What was not started is asked, too; where it stands does not matter.
     assert [name for name in stopped if name != "top"] == ["hand", "bad", "eng", "net", "disk"]
@@ -311,15 +410,91 @@ def test_one_that_hangs_at_its_start_does_not_keep_the_others_waiting(machine: M
     with (machine.root / "said").open("w") as said:
         subprocess.run(
             [str(machine.root / "init.d/services"), "start"],
-            env=machine.environment(START_LIMIT="1"), stdout=said, stderr=said, check=True,
+            env=machine.environment(START_LIMIT="3"), stdout=said, stderr=said, check=True,
         )  # fmt: skip
     text = (machine.root / "said").read_text()
-    assert "Service slow: still starts after 1 s; the others do not wait for it any longer" in text
+    assert "Service slow: still starts after 3 s; the others do not wait for it any longer" in text
     assert "Service user: not started, for it needs slow, which was not" in text
     assert "other: started" in text
     assert (machine.root / "run/services/slow.late").exists()
     (machine.root / "run/go").touch()
     machine.until("done", "services/slow/state")
+
+
+def test_what_leaves_a_process_is_well_for_as_long_as_that_runs(machine: Machine) -> None:
+    """The process that looks after the network is such a one; who looks after services starts it again."""
+    net = machine.root / "run/net"
+    net.mkdir()
+    machine.add("net", body=f"KIND=once\nstart() {{ echo {net}/pid >$STATE/pidfile; }}\nstop() {{ :; }}\n")
+    worker = machine.root / "init.d/network"
+    worker.write_text(f"#!{BUSYBOX} sh\nsetsid sleep 60 >/dev/null 2>&1 &\necho $! >{net}/pid\n")
+    worker.chmod(0o755)
+    machine.run(str(worker))
+    machine.service("net", "start")
+    pid = int((net / "pid").read_text())
+    assert (machine.table()["net"]["state"], machine.table()["net"]["pid"]) == ("done", pid)
+    kill(pid)
+    assert (machine.table()["net"]["state"], machine.table()["net"]["pid"]) == ("failed", None)
+    assert machine.services("problems") == "Service net: failed (its process has ended)\n"
+    machine.services("start", LOG_PAUSE="0.1", NETWORK_SELF=str(worker))
+    end = time.monotonic() + PATIENCE
+    while machine.table()["net"]["state"] != "done":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    os.kill(int((net / "pid").read_text()), 9)
+
+
+def test_what_was_stopped_is_started_again(machine: Machine) -> None:
+    machine.add("web")
+    machine.add(
+        "disk", body="KIND=once\nstart() { touch $FLOE_RUN/mounted; }\nstop() { rm $FLOE_RUN/mounted; }\n"
+    )
+    (machine.root / "list").write_text("disk\nweb\n")
+    for _ in range(2):
+        machine.services("start", LOG_PAUSE="0.1")
+        assert {one["state"] for one in machine.table().values()} == {"running", "done"}
+        assert (machine.root / "run/services.done").exists()
+        machine.services("stop")
+        assert {one["state"] for one in machine.table().values()} == {"stopped"}
+        assert machine.services("problems") == ""
+    # A machine that goes down starts nothing, and says so.
+    (machine.root / "run/stopping").touch()
+    assert "they are being stopped; nothing is started" in machine.services("start", status=1)
+
+
+def test_what_failed_is_told_with_its_reason_until_it_is_well(machine: Machine) -> None:
+    """Of what runs once its last words, and those of its shell where it has a mistake in it."""
+    once = "KIND=once\nstop() { :; }\n"
+    machine.add("key", body=once + 'start() { say "there is no key"; [ -e $FLOE_RUN/key ]; }\n')
+    machine.add("sum", body=once + "start() { echo $((08 + 1)); }\n")
+    machine.add("hook", body=once + "start() { [ -e $FLOE_RUN/key ] || trouble it is not executable; }\n")
+    machine.add("bad", daemon="#!{busybox} sh\necho no memory\nexit 7\n")
+    machine.add("top", "# needs: key\n")
+    (machine.root / "list").write_text("key\nsum\nhook\nbad\ntop\n")
+    said = machine.services("start", LOG_PAUSE="0.1")
+    told = (machine.root / "run/problems").read_text().splitlines()
+    assert told[0] == "Service key: did not start (status 1): there is no key"
+    assert re.fullmatch("Service sum: did not start .*: .*arithmetic .*", told[1])
+    assert told[2:] == [
+        "hook: it is not executable",
+        "Service bad: did not start (status 7 after 0 s): no memory",
+        "Service top: not started, for it needs key, which was not",
+    ]
+    assert all(line in said for line in told)
+    assert (machine.root / "run/key.log").read_text().endswith(" key: there is no key\n")
+    now = machine.services("problems").splitlines()
+    assert "Service key: failed (status 1): there is no key" in now
+    assert "Service bad: waiting to be started again (status 7 after 0 s): no memory" in now or len(now) == 2
+    (machine.root / "run/key").touch()
+    for name in ("sum", "bad"):
+        machine.service(name, "stop")
+    (machine.root / "list").write_text("key\n")
+    machine.services("start")
+    machine.service("hook", "restart")
+    left = (machine.root / "run/problems").read_text()
+    assert "Service key" not in left
+    assert "hook:" not in left
+    assert machine.services("problems") == ""
 
 
 # -- the end ---------------------------------------------------------------------------------------
@@ -380,6 +555,35 @@ def test_logs_are_put_away_while_the_daemon_writes(machine: Machine) -> None:
     machine.until("line", "chatty.log")
     assert b"\0" not in (machine.root / "run/chatty.log").read_bytes()
     machine.services("stop")
+
+
+def test_logs_of_what_ran_once_are_put_away_and_nothing_is_lost_on_a_full_disk(machine: Machine) -> None:
+    logs, run = machine.root / "logs", machine.root / "run"
+    logs.mkdir()
+    text = "".join(f"line {number}\n" for number in range(100))
+    (logs / "bootlocal.log").write_text(text)
+    (logs / "small.log").write_text("small\n")
+    machine.services("start", LOG_PAUSE="0.1", LOG_LIMIT="500", SERVICE_LOGS=str(logs))
+    end = time.monotonic() + PATIENCE
+    while (logs / "bootlocal.log").stat().st_size:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert (logs / "bootlocal.log.1").read_text() == text
+    assert (logs / "small.log").read_text() == "small\n"
+    # A cp that has no room leaves a part, and says so by its status.
+    (run / "stopping").touch()
+    cp = machine.root / "bin/cp"
+    cp.unlink(missing_ok=True)
+    cp.write_text(f'#!{BUSYBOX} sh\nhead -c 10 "$1" >"$2"\nexit 1\n')
+    cp.chmod(0o755)
+    (logs / "bootlocal.log").write_text(text)
+    script = (machine.root / "init.d/services").read_text().replace(' cp "$1"', f' {cp} "$1"')
+    script = script.replace('mkdir -p "$FLOE_RUN" 2>/dev/null\ncase', 'put_away "$1"; exit\ncase')
+    (machine.root / "init.d/full").write_text(script)
+    machine.run(str(machine.root / "init.d/full"), str(logs / "bootlocal.log"))
+    assert (logs / "bootlocal.log").read_text() == text
+    assert (logs / "bootlocal.log.1").read_text() == text
+    assert {file.name for file in logs.iterdir()} == {"bootlocal.log", "bootlocal.log.1", "small.log"}
 
 
 def test_names_that_end_up_in_json(machine: Machine) -> None:

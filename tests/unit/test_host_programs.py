@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import time
@@ -73,6 +74,14 @@ needs_busybox = pytest.mark.skipif(
 )
 
 
+def await_text(path: Path, text: str) -> bool:
+    """Wait until a file has this text."""
+    deadline = time.monotonic() + 30
+    while not (path.is_file() and path.read_text() == text) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return path.read_text() == text
+
+
 @needs_busybox
 def test_a_power_button_without_acpid(tmp_path: Path) -> None:
     """Presses of the button are handled, its release and other keys are not, nor other devices."""
@@ -90,7 +99,7 @@ def test_a_power_button_without_acpid(tmp_path: Path) -> None:
     argv, env = ["busybox", "ash", str(POWER_BUTTON), str(handler)], places(tmp_path)
     done = subprocess.run(argv, env=env, check=False, timeout=30)
     assert done.returncode == 0
-    assert (tmp_path / "told").read_text() == "pressed\npressed\n"
+    assert await_text(tmp_path / "told", "pressed\npressed\n")
     shutil.rmtree(tmp_path / "sys")
     none = subprocess.run(argv, env=env, check=False, timeout=30, stdout=subprocess.PIPE, text=True)
     assert (none.returncode, none.stdout) == (1, "there is no power button\n")
@@ -105,15 +114,25 @@ def is_read(writer: int) -> bool:
 
 @needs_busybox
 def test_nothing_of_it_is_left_when_it_is_stopped(tmp_path: Path) -> None:
-    """A reader that stays would keep the log open, and with it the data disk in use."""
+    """What stays, a reader or a handler, would keep the log open, and with it the data disk in use."""
     (tmp_path / "sys/event0/device").mkdir(parents=True)
     (tmp_path / "sys/event0/device/name").write_text("Power Button\n")
     (tmp_path / "dev").mkdir()
     node = tmp_path / "dev/event0"
     os.mkfifo(node)
-    argv = ["busybox", "ash", str(POWER_BUTTON), "/bin/true"]
-    with subprocess.Popen(argv, env=places(tmp_path)) as daemon:
+    handler = tmp_path / "handler"
+    handler.write_text(
+        f"#!/bin/sh\necho $$ >{tmp_path}/new\nmv {tmp_path}/new {tmp_path}/pid\nexec sleep 60\n"
+    )
+    handler.chmod(0o755)
+    argv = ["busybox", "ash", str(POWER_BUTTON), str(handler)]
+    log = (tmp_path / "log").open("w")
+    with log, subprocess.Popen(argv, env=places(tmp_path), stdout=log) as daemon:
         writer = os.open(node, os.O_WRONLY)
+        os.write(writer, event(1, 116, 1))
+        while not (tmp_path / "pid").is_file():
+            time.sleep(0.02)
+        still_there = int((tmp_path / "pid").read_text())
         os.write(writer, event(0, 0, 0))
         read = tmp_path / "run/power-button.event0"
         deadline = time.monotonic() + 30
@@ -121,6 +140,9 @@ def test_nothing_of_it_is_left_when_it_is_stopped(tmp_path: Path) -> None:
             time.sleep(0.02)
         daemon.terminate()
         assert daemon.wait(30) == 0
+        held = {str(fd.readlink()) for fd in Path(f"/proc/{still_there}/fd").iterdir()}
+        os.kill(still_there, signal.SIGTERM)
+        assert str(tmp_path / "log") not in held
         deadline = time.monotonic() + 30
         while is_read(writer) and time.monotonic() < deadline:
             time.sleep(0.02)

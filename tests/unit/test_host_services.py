@@ -59,11 +59,10 @@ class Place:
         self.state = folder / "state"
         for made in (self.tools, self.state, folder / "containers", folder / "images"):
             made.mkdir()
-        text = FUNCTIONS.read_text().replace("\nPATH=", f"\nPATH={self.tools}:{os.environ['PATH']}\n: ", 1)
         self.functions = folder / "service-functions"
         # Some builds of BusyBox run their own before any other program.
         own = "".join(f'{name}() {{ "{self.tools}/{name}" "$@"; }}\n' for name in ("sysctl", "modprobe"))
-        self.functions.write_text(f"{text}\nneed_root() {{ :; }}\n{own}")
+        self.functions.write_text(f"{FUNCTIONS.read_text()}\nneed_root() {{ :; }}\n{own}")
         for name in ("podman", "docker"):
             self.tool(name, ENGINE)
 
@@ -74,6 +73,7 @@ class Place:
     def run(self, script: Path, action: str) -> subprocess.CompletedProcess[str]:
         env = {
             "PATH": os.environ["PATH"],
+            "SERVICE_PATH": f"{self.tools}:{os.environ['PATH']}",
             "FLOE_RUN": str(self.folder / "run-floe"),
             "SERVICE_FUNCTIONS": str(self.functions),
             "SETTINGS_ROOT": str(self.folder),
@@ -192,7 +192,7 @@ def test_a_container_is_run_started_and_replaced(place: Place) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     (run,) = [call for call in place.calls() if "<run>" in call]
     assert run == " ".join(("podman", "<run>", *(f"<{word}>" for word in told)))
-    assert place.run(CONTAINERS, "start").stdout == "containers: runs already\n"
+    assert place.run(CONTAINERS, "start").stdout == "containers: all is done already\n"
     place.calls()
     label, _ = (place.state / "c.web").read_text().split()
     (place.state / "c.web").write_text(f"{label} false\n")

@@ -16,9 +16,9 @@ HASH = "a" * 64
 pytestmark = pytest.mark.skipif(BUSYBOX is None, reason="needs busybox (package busybox-static)")
 
 
-def run(root: Path, *words: str, status: int = 0) -> str:
+def run(root: Path, *words: str, status: int = 0, script: Path = STATUS) -> str:
     done = subprocess.run(
-        [str(BUSYBOX), "sh", str(STATUS), *words],
+        [str(BUSYBOX), "sh", str(script), *words],
         env={
             "FLOE_RUN": str(root / "run"),
             "STATUS_MANIFEST": str(root / "manifest.json"),
@@ -29,6 +29,8 @@ def run(root: Path, *words: str, status: int = 0) -> str:
             "STATUS_SERVICES": str(root / "services"),
             "STATUS_CLASS": str(root / "class"),
             "STATUS_FAULTS": str(root / "ext4"),
+            "STATUS_LIB": str(STATUS.parents[1] / "lib/container-host"),
+            "STATUS_CHECKS": str(root / "checks"),
         },
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -41,10 +43,21 @@ def root(tmp_path: Path) -> Path:
     for folder in ("run", "installed", "block"):
         (tmp_path / folder).mkdir()
     packages = [
-        {"name": "floe-base", "role": "layer", "version": "17.0", "sha256": HASH, "size": 1, "needs": []},
+        {
+            "name": "floe-base",
+            "role": "layer",
+            "version": "17.0",
+            "sha256": HASH,
+            "size": 1,
+            "installed": 2049,
+            "needs": [],
+        },
         {"name": "web", "role": "package", "version": "1 of 2", "sha256": HASH, "size": 1, "needs": ["x"]},
         {"name": "later", "role": "package", "version": "2", "sha256": HASH, "size": 1, "needs": []},
     ]
+    rooted = {"name": "rooted", "role": "package", "place": "root", "version": "", "sha256": HASH}
+    packages.append({**rooted, "installed": 10240})
+    packages[1]["installed"] = 65536
     manifest = {"schema": 1, "variant": "test", "version": "1.0", "packages": packages, "recipes": packages}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     (tmp_path / "os-release").write_text('NAME=floe\nPRETTY_NAME="floe 17.0"\n')
@@ -57,12 +70,13 @@ def root(tmp_path: Path) -> Path:
     loop = tmp_path / "block/loop0/loop"
     loop.mkdir(parents=True)
     (loop / "backing_file").write_text(f"{image}\n")
-    for name in ("web", "by-hand"):
+    for name in ("web", "by-hand", "rooted"):
         (tmp_path / "installed" / name).touch()
     services = tmp_path / "services"
     services.write_text(
         '#!/bin/sh\n[ "$2" ] && echo \'[{"name": "sshd", "state": "running"}]\' && exit\n'
-        'echo SERVICE STATE\necho sshd running\ncat "$0.more" 2>/dev/null\ntrue\n'
+        '[ "$1" = problems ] && { cat "$0.more" 2>/dev/null; exit; }\n'
+        "echo SERVICE STATE\necho sshd running\n"
     )
     services.chmod(0o755)
     return tmp_path
@@ -73,8 +87,9 @@ def test_packages_are_told_with_what_they_take(root: Path) -> None:
     assert (told["base"], told["variant"], told["version"]) == ("floe 17.0", "test", "1.0")
     assert [tuple(one.values()) for one in told["packages"]] == [
         ("by-hand", "-", "-", "loaded", 0),
-        ("floe-base", "17.0", f"sha256:{HASH}", "layer", 0),
+        ("floe-base", "17.0", f"sha256:{HASH}", "layer", 3),
         ("later", "2", f"sha256:{HASH}", "not-loaded", 0),
+        ("rooted", "-", f"sha256:{HASH}", "loaded", 10),
         ("web", "1_of_2", f"sha256:{HASH}", "loaded", 8),
     ]
     assert told["services"] == [{"name": "sshd", "state": "running"}]
@@ -87,7 +102,7 @@ def test_what_is_wrong_is_told_once_and_is_the_status(root: Path) -> None:
     (root / "run/problems").write_text('Service web: "did" not\\start\nService web: "did" not\\start\n')
     (root / "run/self-test").write_text("/ is rootfs\n")
     (root / "run/data-disk").write_text("state mounted\ndevice /dev/vda\nmount /mnt/data\n")
-    (root / "services.more").write_text("web waiting\n")
+    (root / "services.more").write_text("Service web: waiting to be started again (signal 9): oh\n")
     (root / "ext4/vda").mkdir(parents=True)
     (root / "ext4/vda/errors_count").write_text("3\n")
     expected = [
@@ -96,7 +111,7 @@ def test_what_is_wrong_is_told_once_and_is_the_status(root: Path) -> None:
         "data-disk: /dev/vda is gone: what is written now is lost",
         "data-disk: /dev/vda has become read-only after a fault",
         "data-disk: /dev/vda has 3 faults noted; reboot to have it checked",
-        "Service web: waiting, see its log",
+        "Service web: waiting to be started again (signal 9): oh",
     ]
     assert json.loads(run(root, "--json", status=1))["problems"] == expected
     shown = run(root, status=1)
@@ -120,6 +135,49 @@ def test_a_login_sees_the_essentials(root: Path) -> None:
     assert not any("WRONG" in line for line in lines)
     (root / "run/problems").write_text("one\ntwo\n")
     assert run(root, "--short").splitlines()[-1] == " WRONG      2 problems; the command status tells which"
+    # What failed at boot and is failing now is one thing.
+    (root / "run/problems").write_text("Service web: did not start: no memory\n")
+    (root / "services.more").write_text("Service web: failed: no memory\n")
+    assert run(root, "--short").splitlines()[-1] == " WRONG      Service web: failed: no memory"
+    (root / "services.more").unlink()
+    assert run(root, "--short").splitlines()[-1] == " WRONG      Service web: did not start: no memory"
+
+
+@pytest.mark.parametrize(
+    ("facts", "state", "told"),
+    [
+        ("", "", "not looked for yet"),
+        ("", "failed 1 0\n", "none: its service did not get to the end; see /var/log/data-disk.log"),
+        ("state none\n", "done 1 0\n", "none: what is kept is in memory"),
+    ],
+)
+def test_before_the_data_disk_was_looked_for_nothing_is_said_of_it(
+    root: Path, facts: str, state: str, told: str
+) -> None:
+    (root / "run/services/data-disk").mkdir(parents=True)
+    (root / "run/data-disk").write_text(facts)
+    (root / "run/services/data-disk/state").write_text(state)
+    assert f" Data disk  {told}" in run(root, "--short").splitlines()
+
+
+def test_a_disk_that_became_full_is_told(root: Path) -> None:
+    (root / "run/data-disk").write_text(f"state mounted\ndevice /dev/vda\nmount {root}\n")
+    (root / "class/vda").mkdir(parents=True)
+    script = root / "status.sh"
+    df = "df() { echo Filesystem; echo /dev/vda 100000 99000 1000 99% /mnt/data; }\n"
+    script.write_text(df + STATUS.read_text())
+    assert "data-disk: /dev/vda is full: 1000 KiB are free" in run(root, "--json", status=1, script=script)
+
+
+def test_packages_tell_what_is_wrong_now(root: Path) -> None:
+    check = root / "checks/mine"
+    check.parent.mkdir()
+    check.write_text("#!/bin/sh\ncat\necho mine: it ends soon\n")
+    # What cannot be run is none.
+    assert json.loads(run(root, "--json"))["problems"] == []
+    check.chmod(0o755)
+    assert "mine: it ends soon" in json.loads(run(root, "--json", status=1))["problems"]
+    assert run(root, "--short").splitlines()[-1] == " WRONG      mine: it ends soon"
 
 
 def test_wrong_words(root: Path) -> None:

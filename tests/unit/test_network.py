@@ -5,6 +5,7 @@ Cards and server are in name spaces of their own; where none can be made, that i
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import shutil
 import subprocess
@@ -24,6 +25,9 @@ NETWORK = BASE / "etc/init.d/network"
 AWK = BASE / "etc/init.d/network-settings.awk"
 BUSYBOX = shutil.which("busybox")
 UNSHARE = ["unshare", "--user", "--map-root-user"] if os.getuid() else ["unshare"]
+GCC = shutil.which("gcc")
+DNSMASQ = shutil.which("dnsmasq", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+ROUTER_SERVERS = BASE.parents[1] / "router-servers/src/router-servers.c"
 APPLETS = ("udhcpc", "udhcpd", "ifconfig", "route", "setsid", "usleep")
 
 
@@ -125,6 +129,22 @@ def test_every_address_of_ipv6_is_one(tmp_path: Path, address: object, prefix: i
     assert len(right) == (1 if local else 2)
 
 
+def _is_plain(address: ipaddress.IPv6Address) -> bool:
+    return address.ipv4_mapped is None
+
+
+@FEW
+@given(addresses=st.lists(st.ip_addresses(v=6).filter(_is_plain), min_size=1, max_size=20))
+def test_addresses_are_written_as_everybody_writes_them(addresses: list[ipaddress.IPv6Address]) -> None:
+    start = NETWORK.read_text().index("short() {")
+    function = NETWORK.read_text()[start : NETWORK.read_text().index("\n}", start) + 2]
+    done = subprocess.run(
+        [str(BUSYBOX), "sh", "-c", f"{function}\nshort"],
+        input="".join(f"{one.exploded}\n" for one in addresses), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == [str(one) for one in addresses]
+
+
 @FEW
 @given(text=st.text(st.sampled_from("eth0 =./:#mtudnsadre@1f\n\t!$`"), max_size=60))
 def test_nothing_but_known_words_comes_out(tmp_path: Path, text: str) -> None:
@@ -153,6 +173,7 @@ near() { $TOOL_nsenter -t $far -n "$@"; }
 near $TOOL_ip addr add 10.9.0.1/24 dev srv0
 near $TOOL_ip link set srv0 up
 near $TOOL_ip link set lo up
+echo 1 >/proc/sys/net/ipv6/conf/eth0/forwarding
 touch $LAB/ready
 while read -r line; do
     eval "$line" >$LAB/answer.new 2>&1
@@ -160,7 +181,9 @@ while read -r line; do
     mv $LAB/answer.new $LAB/answer
 done <$LAB/orders
 sh $NETWORK_SELF stop
-[ ! -s $LAB/udhcpd.pid ] || kill $(cat $LAB/udhcpd.pid)
+for server in udhcpd dnsmasq; do
+    [ ! -s $LAB/$server.pid ] || kill $(cat $LAB/$server.pid)
+done
 kill $far
 """
 
@@ -168,11 +191,13 @@ kill $far
 class Lab:
     """A machine with the card eth0, whose cable leads to srv0 in another name space."""
 
-    def __init__(self, folder: Path, codes: str = "", conf: str = "", resolv: str = "") -> None:
+    def __init__(
+        self, folder: Path, codes: str = "", conf: str = "", resolv: str = "", busybox: str | None = BUSYBOX
+    ) -> None:
         self.folder = folder
         for name in ("tools", "etc", "run"):
             (folder / name).mkdir()
-        subprocess.run([str(BUSYBOX), "--install", "-s", folder / "tools"], check=True)
+        subprocess.run([str(busybox), "--install", "-s", folder / "tools"], check=True)
         (folder / "cmdline").write_text(f"quiet {codes}\n")
         (folder / "etc/network.conf").write_text(conf)
         (folder / "etc/resolv.conf").write_text(resolv)
@@ -194,7 +219,7 @@ class Lab:
             "NETWORK_PATIENCE": "3", "NETWORK_ANSWER": "2",
         }  # fmt: skip
         self.process = subprocess.Popen(
-            [shutil.which("unshare") or "", *UNSHARE[1:], "--net", "--mount", str(BUSYBOX), "sh", "-c", LAB],
+            [shutil.which("unshare") or "", *UNSHARE[1:], "--net", "--mount", str(busybox), "sh", "-c", LAB],
             env=env,
         )
         # For reading too: otherwise this would wait for a reader that may have ended.
@@ -246,6 +271,16 @@ class Lab:
         (self.folder / "leases").touch()
         self.sh("near udhcpd -f $LAB/udhcpd.conf >$LAB/server 2>&1 &")
         self.until("[ -s $LAB/udhcpd.pid ]")
+
+    def router(self, *options: str) -> None:
+        """Start a router of IPv6 at the far end, which also answers DHCP."""
+        self.sh(
+            "near $TOOL_ip -6 addr add fd09::1/64 dev srv0 nodad;"
+            f" near {DNSMASQ} --conf-file=/dev/null --keep-in-foreground --user=root --port=0"
+            " --interface=srv0 --enable-ra --ra-param=srv0,4,12"
+            f" --dhcp-leasefile=$LAB/leases6 --pid-file=$LAB/dnsmasq.pid"
+            f" {' '.join(options)} >$LAB/server 2>&1 &"
+        )
 
     def problems(self) -> str:
         file = self.folder / "run/problems"
@@ -349,3 +384,106 @@ def test_static_addresses_and_name_servers_that_nobody_names(lab: Callable[..., 
     assert machine.resolv() == "nameserver 10.9.0.1\n"
     assert "eth7" not in machine.problems()
     assert "line 2" not in machine.problems()
+
+
+# -- routers ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def router_servers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if GCC is None:
+        pytest.skip("needs gcc")
+    program = tmp_path_factory.mktemp("routers") / "router-servers"
+    words = [GCC, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined"]
+    subprocess.run([*words, "-o", program, ROUTER_SERVERS], check=True)
+    return program
+
+
+def announced(program: Path, packet: bytes, status: int = 0) -> list[str]:
+    done = subprocess.run([program, "-"], input=packet, capture_output=True, check=False)
+    assert done.returncode == status, done.stderr
+    return done.stdout.decode("ascii").splitlines()
+
+
+def packed(*options: bytes) -> bytes:
+    return bytes([134, 0]) + bytes(14) + b"".join(options)
+
+
+def rdnss(*addresses: str, seconds: int = 600) -> bytes:
+    data = b"".join(ipaddress.IPv6Address(one).packed for one in addresses)
+    return bytes([25, 1 + len(data) // 8, 0, 0]) + seconds.to_bytes(4, "big") + data
+
+
+def dnssl(*names: str, seconds: int = 600) -> bytes:
+    labels = [[bytes([len(part)]) + part.encode() for part in name.split(".")] for name in names]
+    data = b"".join(b"".join(name) + b"\0" for name in labels)
+    data += bytes(-len(data) % 8)
+    return bytes([31, 1 + len(data) // 8, 0, 0]) + seconds.to_bytes(4, "big") + data
+
+
+def test_what_a_router_announces_is_read(router_servers: Path) -> None:
+    packet = packed(
+        rdnss("2001:db8::1", "fe80::1"),
+        bytes([3, 4]) + bytes(30),
+        dnssl("lan", "a.example.org", "-bad.lan", "bad lan"),
+        rdnss("ff02::1", "::", "::1", "2001:db8::2"),
+        rdnss("2001:db8::1", seconds=0),
+    )
+    assert announced(router_servers, packet) == [
+        "search lan",
+        "search a.example.org",
+        "nameserver fe80::1%-",
+        "nameserver 2001:db8::2",
+    ]
+    # No more than a resolver asks, and what is cut short is none.
+    many = packed(rdnss(*(f"2001:db8::{number}" for number in range(1, 30))))
+    assert len(announced(router_servers, many)) == 8
+    for wrong in (packet[:-1], bytes([133]) + packet[1:], packed(bytes([25, 0]) + bytes(6)), b""):
+        assert announced(router_servers, wrong, status=1) == []
+
+
+@FEW
+@given(
+    options=st.lists(
+        st.tuples(st.sampled_from([25, 31, 3]), st.binary(max_size=64)).map(
+            lambda pair: bytes([pair[0], 1 + (len(pair[1]) + 7) // 8]) + bytes(2) + b"\0\0\1\0" + pair[1]
+            + bytes(-len(pair[1]) % 8)
+        ),
+        max_size=4,
+    ),
+    cut=st.integers(0, 7),
+)  # fmt: skip
+def test_no_packet_does_harm(router_servers: Path, options: list[bytes], cut: int) -> None:
+    packet = packed(*options)
+    lines = announced(router_servers, packet[: len(packet) - cut], status=1 if cut else 0)
+    for line in lines:
+        word, _, value = line.partition(" ")
+        assert word in ("search", "nameserver")
+        assert value
+        assert set(value) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-:%")
+
+
+@needs_lab
+@pytest.mark.skipif(DNSMASQ is None, reason="needs dnsmasq (package dnsmasq-base)")
+def test_name_servers_of_a_network_that_has_only_ipv6(lab: Callable[..., Lab], router_servers: Path) -> None:
+    machine = lab(conf="eth0 search=own.example\n")
+    (machine.folder / "tools/router-servers").symlink_to(router_servers)
+    machine.router(
+        "--dhcp-range=fd09::,ra-only",
+        "--dhcp-option=option6:dns-server,[fd09::1],[fe80::]",
+        "--dhcp-option=option6:domain-search,lab.example",
+    )
+    machine.start()
+    machine.until("grep -q ^nameserver $NETWORK_ETC/resolv.conf")
+    first, second, third = machine.resolv().splitlines()
+    # The domain is the settings', the servers are the router's.
+    assert (first, second) == ("search own.example", "nameserver fd09::1")
+    assert third.startswith("nameserver fe80::")
+    assert third.endswith("%eth0")
+    machine.until("ifconfig eth0 | grep -q 'fd09::.*/64 Scope:Global'")
+    assert "1.1.1.1" not in machine.resolv()
+    # Told otherwise, nothing of it is left.
+    (machine.folder / "etc/network.conf").write_text("eth0 ra=no dhcp=no dns=10.9.0.1\n")
+    machine.sh("sh $NETWORK_SELF reload")
+    machine.until("[ \"$(cat $NETWORK_ETC/resolv.conf)\" = 'nameserver 10.9.0.1' ]")
+    assert machine.sh("ls $FLOE_RUN/net/eth0").count("routers") == 0

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 BUSYBOX = shutil.which("busybox")
 GCC = shutil.which("gcc")
+FUNCTIONS = SOURCES.parents[1] / "floe-base/files/etc/init.d/service-functions"
 APPLY = SOURCES.parent / "files/usr/local/lib/config-disk/apply"
 USER, GROUP = os.getuid(), os.getgid()
 
@@ -67,16 +68,18 @@ class Box:
         for name, data in files.items():
             path = work / name.replace("_", "-")
             path.write_bytes(data if isinstance(data, bytes) else data.encode())
+        read = f"NAME=config-disk\n. {FUNCTIONS}\n{TOOLS}\n. {APPLY}\n{OWNERS}\n"
         done = subprocess.run(
-            [str(BUSYBOX), "sh", "-c", f"{TOOLS}\n. {APPLY}\n{OWNERS}\n{script}"],
+            [str(BUSYBOX), "sh", "-c", f"{read}{script}"],
             env={
-                "PATH": os.environ["PATH"], "BOX": str(self.root), "FLOE_RUN": str(self.root / "run"),
-                "CONFIG_ROOT": str(self.root), "CONFIG_PLAN": str(self.plan),
+                "PATH": os.environ["PATH"], "SERVICE_PATH": os.environ["PATH"],
+                "BOX": str(self.root), "FLOE_RUN": str(self.root / "run"),
+                "BOOT_ROOT": str(self.root), "CONFIG_PLAN": str(self.plan),
                 "CONFIG_LIB": str(self.root / "lib"), "CONFIG_KEYS": str(self.root / "ssh-keys"),
                 "CONFIG_LOG": str(self.root / "log"), "CONFIG_MOUNTS": str(self.root / "mounts"),
                 "CONFIG_MEMORY": str(self.root / "data/config-disk"),
                 "CONFIG_NETWORK": "0", "CONFIG_NETWORKER": "true",
-                "CONFIG_CMDLINE": str(self.root / "cmdline"),
+                "BOOT_CMDLINE": str(self.root / "cmdline"),
                 "CONFIG_SYS": str(self.root / "sys"), "CONFIG_DEV": str(self.root / "dev"),
             },
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
@@ -241,6 +244,27 @@ def test_files_do_not_go_where_links_of_others_lead(box: Box) -> None:
         "/home/anna/away/motd",
         "/srv",
     ]
+
+
+@needs_tools
+def test_owners_are_looked_at_before_anything_is_done(box: Box) -> None:
+    """Whoever is made with the file counts, and so do the groups that are made for them."""
+    text = "#cloud-config\nusers:\n- {name: eve, groups: [made]}\nwrite_files:\n"
+    for owner in ("eve:eve", "eve:made", "root:root"):
+        told = box.apply(user_data=f"{text}- {{path: /srv/x, owner: '{owner}'}}\n")
+        assert "refused" not in told
+        (box.root / "srv/x").unlink()
+    told = box.apply(user_data=f"{text}- {{path: /srv/y, owner: 'eve:nobodys'}}\n")
+    assert "/srv/y: there is no group nobodys" in told
+    assert not (box.root / "srv/y").exists()
+
+
+@needs_tools
+def test_anybody_is_told_how_far_it_is(box: Box) -> None:
+    files = {"user_data": "#cloud-config\nhostname: a\n", "meta_data": "instance-id: i-9\n"}
+    assert "instance i-9: being done" in box.apply("umask 077; apply_all; config_status", **files)
+    (box.root / "run/services.done").touch()
+    assert "instance i-9: done" in box.apply("apply_all; config_late; config_status", **files)
 
 
 @needs_tools

@@ -325,6 +325,15 @@ package_update: false
         ("write_files:\n- path: /x\n  encoding: gzip", "line 3: encoding: gzip is none of"),
         ("write_files:\n- path: /x\n  encoding: b64\n  content: '%'", "line 4: content is not base64"),
         ("write_files:\n- path: /x\n  permissions: '9'", "line 3: permissions: 9 must be"),
+        (
+            "write_files:\n- path: /x\n  permissions: 420",
+            "line 3: permissions: 420 without quotes is a decimal number for others: write '0420'",
+        ),
+        ("".join(f"k{n}: 1\n" for n in range(1001)), "line 1001: a mapping of more than 1000 keys"),
+        (
+            "write_files:\n" + "- {path: /x}\n" * 5001,
+            "line 5002: write_files: more than 5000 files",
+        ),
         ("write_files:\n- path: /x\n  source: {uri: 'http://x'}", "line 3: the key source is not supported"),
         ("runcmd:\n- echo a: b", "line 2: runcmd: a command is a text or a list of words; does one with"),
         ("mounts: [[ephemeral0, /mnt]]", "is none of /dev/NAME"),

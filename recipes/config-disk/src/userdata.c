@@ -211,8 +211,14 @@ static const char *mode_of(struct node *node)
         refuse(node, "permissions: %.20s must be three or four octal digits such as '0644'", text);
         return "0644";
     }
+    /* Without quotes it is a number for YAML: an octal one with 0 before it, else a decimal one. */
+    if (node && node->plain && *digits != '0' && digits == text)
+        refuse(node, "permissions: %s without quotes is a decimal number for others: write '0%s'", text, text);
     return digits;
 }
+
+/* More than anybody writes; the name of each is compared with all before it. */
+enum { MOST_FILES = 5000 };
 
 static void one_file(struct node *file, int index)
 {
@@ -252,7 +258,13 @@ static void files(struct node *list)
 {
     int index = 0;
     if (!is_list(list)) return;
-    for (struct node *one = list->first; one; one = one->next) one_file(one, ++index);
+    for (struct node *one = list->first; one; one = one->next) {
+        if (index == MOST_FILES) {
+            refuse(one, "write_files: more than %d files", MOST_FILES);
+            return;
+        }
+        one_file(one, ++index);
+    }
 }
 
 /* -- commands ----------------------------------------------------------------------------------- */

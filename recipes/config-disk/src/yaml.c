@@ -393,16 +393,21 @@ static struct node *block(struct reader *r, int parent)
 
 /* -- collections -------------------------------------------------------------------------------- */
 
+/* More than anybody writes; each key is compared with all before it. */
+enum { MOST_KEYS = 1000 };
+
 static struct node *thing(struct reader *r, int parent);
 
 static void append(struct reader *r, struct node *whole, struct node ***last, struct node *key, struct node *value)
 {
     if (key) {
-        for (struct node *one = whole->first; one; one = one->next) {
+        int count = 0;
+        for (struct node *one = whole->first; one; one = one->next, count++) {
             if (strcmp(one->key->text, key->text)) continue;
             r->line = key->line;
             fail(r, "%.60s is there twice, also in line %d", key->text, one->key->line);
         }
+        if (count == MOST_KEYS) fail(r, "a mapping of more than %d keys", MOST_KEYS);
         if (!strcmp(key->text, "<<") && key->plain) fail(r, "<< is not supported: write it out");
         /* The same node may not be in two places: keys are its own. */
         value->key = key;

@@ -4,7 +4,7 @@
 // would not be accepted: for an address that the machine did not have, of another authority, or about to
 // expire. The names are boot2docker's, whose own are used on.
 //
-// Each line of its output tells what was made and why. It ends with 0; 1 when something could not be done, with
+// Each line of its output tells what was made and why. With -ends it makes nothing, and looks at a file. It ends with 0; 1 when something could not be done, with
 // a line that tells what; 2 for wrong words.
 package main
 
@@ -48,8 +48,9 @@ func main() {
 	flags := flag.NewFlagSet("certificates", flag.ContinueOnError)
 	var more names
 	flags.Var(&more, "name", "a further name or address that clients use (repeatable)")
+	ends := flags.Int("ends", 0, "make nothing; print on which day the certificate FILE ends, if that is within so many days")
 	flags.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: certificates [-name NAME]... FOLDER")
+		fmt.Fprintln(os.Stderr, "usage: certificates [-name NAME]... FOLDER, certificates -ends DAYS FILE")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(os.Args[1:]); err != nil {
@@ -62,6 +63,15 @@ func main() {
 	now := time.Now().UTC()
 	if now.Before(clockFloor) {
 		now = clockFloor
+	}
+	if *ends > 0 {
+		day, err := endsWithin(flags.Arg(0), now, *ends)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "certificates:", err)
+			os.Exit(1)
+		}
+		fmt.Print(day)
+		return
 	}
 	store := store{folder: flags.Arg(0), now: now, tell: func(text string) { fmt.Println(text) }}
 	if err := store.ensure(subjectsOf(more)); err != nil {

@@ -295,3 +295,23 @@ func (s *store) aside(name, why string) error {
 	s.tell(fmt.Sprintf("%s.pem: %s; it is kept as %s.pem.old", name, why, name))
 	return os.Rename(s.path(name), s.path(name)+".old")
 }
+
+// endsWithin returns the day on which a certificate ends as a line, or nothing where more days than these are left.
+func endsWithin(path string, now time.Time, days int) (string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return "", fmt.Errorf("%s: there is no certificate in it", path)
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	if certificate.NotAfter.After(now.AddDate(0, 0, days)) {
+		return "", nil
+	}
+	return certificate.NotAfter.Format(time.DateOnly) + "\n", nil
+}

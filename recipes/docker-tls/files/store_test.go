@@ -257,3 +257,23 @@ func TestAFolderThatCannotBeMade(t *testing.T) {
 		t.Fatal("no error")
 	}
 }
+
+func TestWhatEndsSoonIsTold(t *testing.T) {
+	m := newMachine(t)
+	m.must("localhost")
+	file := filepath.Join(m.folder, "server.pem")
+	last := m.now.AddDate(0, 0, leafDays)
+	for days, want := range map[int]string{30: "", leafDays - 1: "", leafDays + 1: last.UTC().Format(time.DateOnly) + "\n"} {
+		if day, err := endsWithin(file, m.now, days); err != nil || day != want {
+			t.Fatalf("%d days: %q, %v", days, day, err)
+		}
+	}
+	if day, err := endsWithin(file, last.AddDate(0, 0, 9), 30); err != nil || day == "" {
+		t.Fatalf("over already: %q, %v", day, err)
+	}
+	for _, wrong := range []string{filepath.Join(m.folder, "serverkey.pem"), filepath.Join(m.folder, "none.pem")} {
+		if _, err := endsWithin(wrong, m.now, 30); err == nil {
+			t.Fatal(wrong, "is no certificate")
+		}
+	}
+}

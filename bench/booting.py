@@ -158,7 +158,6 @@ def _argv(medium: _Medium, serial: Path) -> list[str]:
         disk=medium.disk,
     )
     argv = qemu_argv(spec, Wiring(accel="tcg"))
-    argv[argv.index("tcg,thread=multi")] = "tcg"
     argv[argv.index("mon:stdio")] = f"file:{serial}"
     return [*argv, "-icount", "shift=1"]
 

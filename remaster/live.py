@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from remaster import started, terminal
+from remaster import checks, started, terminal
 from remaster.qmp import MachineError
 from remaster.vm import Machine
 from tcz import doctor
@@ -89,6 +89,7 @@ def run(spec: MachineSpec, runner: Runner, reporter: Reporter) -> None:
     reporter.note("Ctrl-] ends the machine at once; sudo poweroff does so in order")
     with Machine(spec, runner, kvm_works=lambda: works, listener=terminal.printer()) as machine:
         left = terminal.attach(machine.console, lambda: machine.running)
+        _warn(machine, reporter)
     reporter.note("left" if left else "the machine is off")
 
 
@@ -102,7 +103,10 @@ def shell(
     works = _announce(runner, reporter)
     with Machine(spec, runner, kvm_works=lambda: works) as machine:
         with reporter.step("waiting for SSH"):
-            wait_for_ssh(machine, port)
+            try:
+                wait_for_ssh(machine, port)
+            finally:
+                _warn(machine, reporter)
         status = runner.interact(_ssh(port, user, identity), env=os.environ)
         if status == _NO_KEY:
             hint = "build the image with --ssh-key ~/.ssh/id_ed25519.pub, and give the private one here"
@@ -112,6 +116,13 @@ def shell(
             machine.wait(_OFF)
     reporter.note("the machine is off")
     return status
+
+
+def _warn(machine: Machine, reporter: Reporter) -> None:
+    """Tell what scrolled by long ago and explains what comes later."""
+    wrong = checks.explained(machine.console.transcript)
+    if wrong is not None:
+        reporter.warn(str(wrong))
 
 
 def _ssh(port: int, user: str, identity: Path | None) -> list[str]:

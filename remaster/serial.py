@@ -23,12 +23,19 @@ if TYPE_CHECKING:
 _TAIL: Final = 40
 _CHUNK: Final = 65536
 _CONNECT_PAUSE: Final = 0.05
+#: How long a search of the text is put off for more to come. To read comes first: QEMU drops characters of
+#: the kernel that nobody has read for some milliseconds.
+_SEARCH_PAUSE: Final = 0.02
 _NOTHING: Final = re.compile(r"(?!)")
 #: Colours, cursor moves and questions of a terminal; a sequence may be cut by the end of a read.
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[()][0-9A-B]|[=>78])")
 _CUT_ESCAPE: Final = re.compile(r"\x1b(?:\[[0-9;?]*|[()])?\Z")
+#: What a message of the kernel begins with.
+_STAMP: Final = r"\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? "
 #: A message of the kernel that begins in the middle of a line, to the end of that line.
-_KERNEL: Final = re.compile(r"\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? [^\n]*\n")
+_KERNEL: Final = re.compile(rf"{_STAMP}[^\n]*\n")
+#: The kernel's last words, as it says them.
+_PANIC: Final = re.compile(rf"^{_STAMP}Kernel panic - not syncing", re.MULTILINE)
 
 
 class ConsoleError(CheckError):
@@ -137,25 +144,29 @@ class Console:
         wanted = re.compile(pattern, re.MULTILINE) if isinstance(pattern, str) else pattern
         fatal = re.compile(never, re.MULTILINE) if isinstance(never, str) else never or _NOTHING
         deadline = time.monotonic() + timeout
-        with self._changed:
-            while True:
-                found = wanted.search(self._text, self._passed)
-                bad = fatal.search(self._text, self._passed, found.start() if found else len(self._text))
-                if bad is not None:
-                    break
-                if found is not None:
-                    self._passed = found.end()
-                    return found
-                left = deadline - time.monotonic()
-                if left <= 0 or self._closed:
-                    break
-                self._changed.wait(left)
+        while True:
+            with self._changed:
+                text, closed = self._text, self._closed
+            found = wanted.search(text, self._passed)
+            bad = fatal.search(text, self._passed, found.start() if found else len(text))
             if bad is not None:
-                what = f"the machine said {bad.group()!r} while {wanted.pattern!r} was waited for"
-            elif self._closed:
-                what = f"the machine hung up before it said {wanted.pattern!r}"
-            else:
-                what = f"the machine did not say {wanted.pattern!r} within {timeout:g} s"
+                break
+            if found is not None:
+                self._passed = found.end()
+                return found
+            left = deadline - time.monotonic()
+            if left <= 0 or closed:
+                break
+            with self._changed:
+                if len(self._text) == len(text) and not self._closed:
+                    self._changed.wait(left)
+            time.sleep(_SEARCH_PAUSE)
+        if bad is not None:
+            what = f"the machine said {bad.group()!r} while {wanted.pattern!r} was waited for"
+        elif closed:
+            what = f"the machine hung up before it said {wanted.pattern!r}"
+        else:
+            what = f"the machine did not say {wanted.pattern!r} within {timeout:g} s"
         raise ConsoleError(what, why=f"its last lines:\n{self.tail()}")
 
     def send(self, line: str, *, end: str = "\n") -> None:
@@ -173,16 +184,15 @@ class Console:
         them, and whatever looks like them (the output of dmesg does). ``command`` is one line or
         several, each of at most 800 bytes (what shells take from a terminal is limited); it must
         leave the shell running and not read from the console. Raises ``ConsoleError`` as
-        ``expect`` does.
+        ``expect`` does, and at once when the kernel panics.
         """
         self._runs += 1
         mark = f"{id(self):x}-{self._runs}"
         begin, end = f"printf '%s-%s\\n' '@BEGIN' '{mark}'", f"printf '\\n%s-%s-%s.\\n' '@END' '{mark}' $?"
         self.send(f"{begin}; {{ {command}\n}}; {end}")
-        self.expect(re.escape(f"@BEGIN-{mark}"), timeout)
-        with self._changed:
-            start = self._passed
-        done = self.expect(re.escape(f"@END-{mark}-") + r"(\d+)\.", timeout)
+        self.expect(re.escape(f"@BEGIN-{mark}"), timeout, never=_PANIC)
+        start = self._passed
+        done = self.expect(re.escape(f"@END-{mark}-") + r"(\d+)\.", timeout, never=_PANIC)
         with self._changed:
             output = self._text[start : done.start()]
         # What is left of the begin marker's line, and the line end put before the end marker.

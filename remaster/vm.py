@@ -195,8 +195,10 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
     if wiring.accel == "kvm":
         argv += ["-accel", "kvm", "-cpu", "host"]
     else:
+        # One thread for all processors: with one each, a busy host has a guest run code that its kernel has
+        # just patched ("Oops: int3", seen with QEMU 7.2), and two machines on two cores take twice as long.
         # All that TCG can do except five-level page tables: each level costs time in every miss.
-        argv += ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]
+        argv += ["-accel", "tcg,thread=single", "-cpu", "max,la57=off"]
     argv += ["-m", str(spec.memory_mib), "-smp", str(spec.cpus)]
     # GRUB and kernels like to see an adapter, even when nobody looks at it.
     argv += ["-display", spec.display, "-vga", "std"]

@@ -53,7 +53,8 @@ def disk(folder: Path, key: Path) -> Path:
 
 def check(sh: Callable[[str], str]) -> None:
     """Assert on a machine that what the disk says has come about."""
-    sh("n=0; until [ -e /run/floe/config-disk/done ]; do sleep 1; n=$((n+1)); [ $n -lt 200 ] || break; done")
+    done = "grep -q ': done$' /run/floe/config-disk.instance"
+    sh(f"n=0; until {done}; do sleep 1; n=$((n+1)); [ $n -lt 200 ] || break; done")
     assert sh("sudo cat /etc/told").strip() == "first"
     written = sh("ls -l /etc/told /srv/late | awk '{ print $3, $1 }'").split()
     assert written == ["root", "-rw-r-----", USER, "-rw-r--r--"]

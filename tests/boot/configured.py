@@ -19,11 +19,17 @@ COMMON = """\
 schema = 1
 name = "{name}"
 summary = "As it ships, and configured"
-extends = "{name}"
-{hostname}timezone = "Europe/Berlin"
+extends = "{extends}"
+{head}timezone = "Europe/Berlin"
 ca-certificates = ["corporate.pem"]
 modules = ["dummy"]
 sysctl.vm.swappiness = 17
+
+[[network]]
+interface = "eth0"
+dhcp = true
+search = ["lab.example"]
+metric = 77
 
 [[user]]
 name = "anna"
@@ -64,8 +70,11 @@ mirrors."docker.io" = ["lan.example.org:5000"]
 """
 
 
-def variant(folder: Path, name: str, key: Path) -> Path:
-    """Write a variant that extends ``name``, and the files that it names; return where it is."""
+def variant(folder: Path, name: str, key: Path, extends: str = "", head: str = "") -> Path:
+    """Write a variant of the engine ``name``, which extends that of its name, and the files that it names.
+
+    Returns where it is. ``head`` is more for its beginning.
+    """
     busybox = shutil.which("busybox")
     if busybox is None:
         pytest.skip("needs busybox (package busybox-static)")
@@ -78,8 +87,8 @@ def variant(folder: Path, name: str, key: Path) -> Path:
     path = folder / f"{name}.toml"
     own = PODMAN if name == "podman" else DOCKER
     # The podman host's name is tried to come from its data disk, which a boot code would be stronger than.
-    hostname = "" if name == "podman" else 'hostname = "node7"\n'
-    path.write_text(COMMON.format(name=name, key=key, port=PORT, hostname=hostname) + own)
+    head += "" if name == "podman" else 'hostname = "node7"\n'
+    path.write_text(COMMON.format(name=name, extends=extends or name, key=key, port=PORT, head=head) + own)
     return path
 
 
@@ -92,6 +101,7 @@ def check(sh: Callable[[str], str], engine: str) -> None:
     assert sh("date -d 2025-07-01 +%Z").strip() == "CEST"
     assert sh("cat /proc/sys/vm/swappiness").strip() == "17"
     assert "dummy" in sh("lsmod")
+    assert sh("cat /etc/network.conf").strip() == "eth0 dhcp=yes search=lab.example metric=77"
     assert sh("sudo grep ^anna: /etc/shadow").startswith("anna:*:")
     assert engine in sh("id -nG anna").split()
     assert int(sh("grep -c BEGIN /etc/ssl/certs/ca-certificates.crt")) > 100

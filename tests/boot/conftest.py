@@ -13,16 +13,24 @@ from typing import TYPE_CHECKING
 import pytest
 
 from remaster.vm import Machine, MachineSpec, free_port
-from tcz.run import HostRunner
-from tests.boot import configured
+from tests.boot import configured, serial_logs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
 #: Emulation is slow and CI machines are shared: what takes 30 s here may take minutes there.
 BOOT_TIMEOUT = 420.0
 PROMPT = r"^tc@[\w.-]+:~\$ "
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a failure tell where the machines' serial logs are."""
+    report = yield
+    if report.failed and serial_logs.made:
+        report.sections.append(("serial logs", "\n".join(map(str, serial_logs.made[-3:]))))
+    return report
 
 
 def remaster(*words: str) -> None:
@@ -106,7 +114,7 @@ def boot() -> Iterator[Callable[..., Machine]]:
     running: list[Machine] = []
 
     def start(**parts: object) -> Machine:
-        machine = Machine(MachineSpec(accel="tcg", **parts), HostRunner())  # type: ignore[arg-type]
+        machine = serial_logs.machine(MachineSpec(accel="tcg", **parts))  # type: ignore[arg-type]
         machine.start()
         running.append(machine)
         return machine

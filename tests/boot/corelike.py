@@ -4,6 +4,10 @@ Official images could not be had when this was written. What the stand-in has of
 of CorePure64's files names, each of them floe's; its scripts are floe's, with the lines of Tiny Core's that
 edits take hold of. Where ``TCZ_CORE_SCRIPTS`` names a checkout of Tiny Core's scripts (the repository
 Core-scripts), these run instead: nothing of theirs is in this project.
+
+Where ``TCZ_CORE_ROOT`` names a tar archive of CorePure64's root besides, as container images of Tiny Core are
+made from, that root is booted: all its programs are Tiny Core's own. Kernel and modules stay ours. What such
+images add below /usr/local is left out, and their tce-load, which cannot mount, gives way to the checkout's.
 """
 
 from __future__ import annotations
@@ -15,17 +19,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from remaster.survey import look
-from tcz import bases
+from tcz import bases, tar
 from tcz.tree import Node, Tree, directory, regular, symlink
 from tests.unit import standins
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RELEASE: Final = "16.1"
 SCRIPTS: Final = Path(os.environ.get("TCZ_CORE_SCRIPTS", "none"))
 #: Whether Tiny Core's own scripts run.
 REAL: Final = (SCRIPTS / "etc/init.d/tc-config").is_file()
+ROOT: Final = tar.read(Path(os.environ["TCZ_CORE_ROOT"])) if "TCZ_CORE_ROOT" in os.environ else None
+_VERSION = re.compile(rb"^VERSION_ID=(.+)$", re.MULTILINE)
+RELEASE: Final = "16.1" if ROOT is None else _VERSION.findall(ROOT["etc/os-release"].read())[0].decode()
+#: What the audit tells of Tiny Core's own root, whose tce-load writes a log that all may write.
+FINDINGS: Final = frozenset(
+    f"everybody may write: {path}"
+    for path in ("/etc/pcmcia/config.opts", "/mnt/data/var/tmp/aberr", "/tmp/aberr")
+    if ROOT is not None
+)
 _PROGRAM = re.compile(r"(?:usr/)?s?bin/[^/]+")
 #: What floe's own scripts need besides, under names that no package asks for.
 _FLOES: Final = ("mdev", "getbootparam", "mount-device", "uevent", "update-modules", "cttyhack")
@@ -67,7 +79,9 @@ _SUID: Final = 0o4755
 
 
 def tree_of(found: look.Examined) -> Tree:
-    """Return floe's root made like CorePure64's."""
+    """Return floe's root made like CorePure64's, or CorePure64's own with modules for floe's kernel."""
+    if ROOT is not None:
+        return _theirs_with_floes_modules(ROOT, found.root)
     return _with_their_scripts(found.root) if REAL else _with_floes_scripts(found.root)
 
 
@@ -110,6 +124,9 @@ def _with_floes_scripts(root: Tree) -> Tree:
         {
             "etc/init.d/tc-config": config.encode(),
             "etc/init.d/rc.shutdown": shutdown.encode(),
+            # A function that a command of the host is not to be taken for.
+            "etc/init.d/tc-functions": root["etc/init.d/tc-functions"].read() + b"\nstatus() { :; }\n",
+            "etc/skel/.ashrc": standins.ASHRC,
             "etc/inittab": standins.INITTAB,
             "etc/os-release": standins.os_release(RELEASE),
         },
@@ -117,6 +134,16 @@ def _with_floes_scripts(root: Tree) -> Tree:
     for name in ("services", "service-functions", "service-supervisor"):
         del nodes[f"etc/init.d/{name}"]
     return Tree(nodes)
+
+
+def _theirs_with_floes_modules(theirs: Tree, floes: Tree) -> Tree:
+    nodes = {
+        path: node
+        for path, node in theirs.items()
+        if not path.startswith("lib/modules/") and (node.is_dir or not path.startswith("usr/local/"))
+    }
+    _put(nodes, {"usr/bin/tce-load": (SCRIPTS / "usr/bin/tce-load").read_bytes()})
+    return Tree({**nodes, **{path: node for path, node in floes.items() if path.startswith("lib/modules/")}})
 
 
 def _with_their_scripts(root: Tree) -> Tree:

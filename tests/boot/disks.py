@@ -8,6 +8,7 @@ import subprocess
 import uuid
 from typing import TYPE_CHECKING
 
+from remaster import configdisk
 from remaster.formats import gpt
 
 if TYPE_CHECKING:
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 SECTOR = 512
 _IO_ERROR = 5
+CLOUD = """\
+#cloud-config
+growpart: {mode: auto, devices: [/srv/cloud]}
+mounts:
+- [LABEL=try-cloud, /srv/cloud, ext4, "noatime,nofail", "0", "2"]
+- [LABEL=try-swap, none, swap, sw]
+- [tmpfs, /srv/quick, tmpfs, "size=1m"]
+"""
 
 
 def _ext4(path: Path, label: str, size: int) -> Path:
@@ -56,6 +65,40 @@ def _grown(path: Path) -> Path:
     return path
 
 
+def _cloud(path: Path) -> Path:
+    """Make a disk three times as large as its two partitions, the first for swap."""
+    swap, size = path.with_suffix(".swap"), 34 * MIB
+    with swap.open("wb") as file:
+        file.truncate(2 * MIB)
+    subprocess.run(["/sbin/mkswap", "-q", "-L", "try-swap", swap], check=True, stdout=subprocess.DEVNULL)
+    data = _ext4(path.with_suffix(".part"), "try-cloud", 30 * MIB)
+    parts = [
+        gpt.Partition(kind=gpt.LINUX_DATA, guid=uuid.UUID(int=4), offset=MIB, size=2 * MIB, name="swap"),
+        gpt.Partition(
+            kind=gpt.LINUX_DATA, guid=uuid.UUID(int=5), offset=3 * MIB, size=30 * MIB, name="cloud"
+        ),
+    ]
+    with path.open("wb") as file:
+        file.truncate(3 * size)
+        for piece in gpt.tables(size, uuid.UUID(int=3), parts):
+            file.seek(piece.offset)
+            assert isinstance(piece.source, bytes)
+            file.write(piece.source)
+        for part, made in zip(parts, (swap, data), strict=True):
+            file.seek(part.offset)
+            file.write(made.read_bytes())
+    return path
+
+
+def _config(path: Path) -> Path:
+    """Make a config disk that wants that disk grown and mounted."""
+    source = path.with_suffix(".folder")
+    source.mkdir()
+    (source / "user-data").write_text(CLOUD)
+    configdisk.write(source, path)
+    return path
+
+
 def _journal(path: Path) -> Iterable[int]:
     """Return the sectors of the first block of a file system's journal."""
     block = int(_debugfs(path, "bmap <8> 0", write=False))
@@ -89,6 +132,8 @@ def words(folder: Path) -> tuple[str, ...]:
         argv.extend(["-drive", f"file={path},format=raw,if=none,id={path.stem},{options}"])
         argv.extend(["-device", f"{device},drive={path.stem}"])
 
+    drive(_cloud(folder / "cloud.img"), "virtio-blk-pci")
+    drive(_config(folder / "config.img"), "virtio-blk-pci", options="readonly=on")
     drive(_grown(folder / "nvme.img"), "nvme,serial=try")
     sata = _ext4(folder / "sata.img", "try-sata", 96 * MIB)
     # As a power cut leaves it: not unmounted.

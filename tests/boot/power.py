@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remaster.vm import Machine, MachineSpec
-from tcz.run import HostRunner
-from tests.boot import database
+from tests.boot import database, serial_logs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +78,11 @@ def count_rows(engine: str) -> str:
     return _psql(engine, "select count(*) from kept")
 
 
+def add_row(engine: str) -> str:
+    """Return the command that commits a row."""
+    return _psql(engine, "insert into kept select count(*) from kept")
+
+
 def make_noise(engine: str) -> str:
     """Return the command that has somebody write all the time, until the database ends."""
     words = f"-h /tmp -p {GUEST_PORTS[engine]} -n -c 2 -T 360000 -f /usr/noise.sql postgres"
@@ -122,19 +126,22 @@ class Host:
     disk: Path
     ports: Mapping[str, int]
 
-    def machine(self, disk: Path, *, moment: bool = True, reboot: bool = False) -> Machine:
-        """Return a machine that is not started yet; ``moment``: it goes on where the snapshot was made."""
-        return Machine(
+    def machine(self, disk: Path, *, moment: bool = True, reached: bool = True) -> Machine:
+        """Return a machine that is not started yet; ``moment``: it goes on where the snapshot was made.
+
+        Only one at a time can be ``reached`` from here.
+        """
+        return serial_logs.machine(
             MachineSpec(
                 accel="tcg",
                 memory_mib=MEMORY_MIB,
                 cdrom=self.iso,
                 data_disk=disk,
-                forwards=tuple((self.ports[engine], guest) for engine, guest in GUEST_PORTS.items()),
-                reboot=reboot,
+                forwards=tuple(
+                    (self.ports[engine], guest) for engine, guest in GUEST_PORTS.items() if reached
+                ),
                 words=("-loadvm", MOMENT) if moment else (),
-            ),
-            HostRunner(),
+            )
         )
 
     def again(self, path: Path) -> Path:
@@ -219,7 +226,7 @@ def go_down(machine: Machine, way: str) -> None:
 
 def power_off(host: Host, disk: Path, way: str, pause: float) -> str:
     """Go on at the moment, under load; after a while have the machine go down, and return what it said."""
-    with host.machine(disk) as machine:
+    with host.machine(disk, reached=False) as machine:
         time.sleep(pause)
         go_down(machine, way)
         machine.wait(OFF_SECONDS)

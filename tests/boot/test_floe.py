@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +33,6 @@ pytestmark = pytest.mark.boot
 
 MEMORY_MIB = 128
 #: Generous: other machines may run beside this one. That nothing was killed is checked for itself.
-POWER_OFF_SECONDS = 60
 CONSOLES = "loglevel=3 console=tty0 console=ttyS0,115200"
 CONTAINER_HOST = Path(__file__).parents[2] / "recipes/container-host/files"
 
@@ -79,17 +77,15 @@ def start(
 
 def sh(machine: Machine, command: str, *, status: int = 0) -> str:
     """Run a command on the serial console; it must end with ``status``."""
-    ended, output = machine.console.run(command, 240)
+    ended, output = machine.console.run(command, BOOT_TIMEOUT)
     assert ended == status, f"{command}\nended with {ended}:\n{output}"
     return output
 
 
-def power_off(machine: Machine) -> float:
-    """Press the power button; return the seconds until the machine was off."""
-    begin = time.monotonic()
+def power_off(machine: Machine) -> None:
+    """Press the power button, and wait until the machine is off."""
     machine.powerdown()
-    machine.wait(4 * POWER_OFF_SECONDS)
-    return time.monotonic() - begin
+    machine.wait(BOOT_TIMEOUT)
 
 
 def extension(folder: Path, name: str, files: dict[str, str], needs: str = "", mode: int = 0o755) -> Path:
@@ -352,7 +348,8 @@ def test_wrong_bytes_and_missing_packages_are_refused(client: Machine, served: S
 
 
 def test_power_off(plain: Machine) -> None:
-    assert power_off(plain) < POWER_OFF_SECONDS
+    power_off(plain)
+    assert "The shutdown hangs" not in plain.console.transcript
 
 
 # -- boot codes ------------------------------------------------------------------------------------
@@ -368,14 +365,14 @@ def test_user_host_and_no_network(boot: Callable[..., Machine], floe: Kernel) ->
 def test_no_autologin(boot: Callable[..., Machine], floe: Kernel) -> None:
     machine = start(boot, floe, "base noautologin", prompt="login: ")
     machine.console.send("tc")
-    machine.console.expect(PROMPT, 60)
+    machine.console.expect(PROMPT, BOOT_TIMEOUT)
     machine.stop()
 
 
 def test_superuser_once(boot: Callable[..., Machine], floe: Kernel) -> None:
     machine = start(boot, floe, "base superuser", prompt=r"^root@box:~# ")
     machine.console.send("exit")
-    machine.console.expect("login: ", 60)
+    machine.console.expect("login: ", BOOT_TIMEOUT)
     machine.stop()
 
 
@@ -435,13 +432,13 @@ def test_boot_medium_services_and_self_test(
     image = tmp_path / "cde.iso"
     write_iso(image, tmp_path / "iso")
     machine = start(boot, floe, "cde base", prompt="CONTAINER HOST SELF-TEST FAILED", extra_disks=(image,))
-    machine.console.expect("/ is rootfs.*\n.*noembed is missing", 60)
-    machine.console.expect("first went start(?s:.*)second went start", 60)
-    machine.console.expect(PROMPT, 60)
+    machine.console.expect("/ is rootfs.*\n.*noembed is missing", BOOT_TIMEOUT)
+    machine.console.expect("first went start(?s:.*)second went start", BOOT_TIMEOUT)
+    machine.console.expect(PROMPT, BOOT_TIMEOUT)
     assert "cgroup2 /sys/fs/cgroup cgroup2" in sh(machine, "cat /proc/mounts")
     assert sh(machine, "sysctl -n net.ipv4.ip_forward").strip() == "1"
     machine.powerdown()
-    machine.console.expect("second went stop(?s:.*)first went stop", POWER_OFF_SECONDS)
+    machine.console.expect("second went stop(?s:.*)first went stop", BOOT_TIMEOUT)
 
 
 def write_iso(image: Path, folder: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -19,19 +20,20 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from remaster.started import Hardware, spec_for
-from remaster.vm import Machine
 from tcz import cpio
 from tcz.compress import DEFAULT_LIMIT
-from tcz.run import HostRunner
+from tests.boot import serial_logs
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from remaster.vm import Machine
+
 pytestmark = pytest.mark.boot
 
-MEMORY_MIB = 256
+MEMORY_MIB = 384
 #: In the root with the modules that it needs, built in, and on the medium.
 EXTENSIONS = ("container-host", "e2fsprogs", "dropbear", "util-linux", "xfsprogs")
 VARIANT = """
@@ -89,7 +91,7 @@ def images(made: Images) -> Path:
 
 
 def sh(machine: Machine, command: str, status: int = 0) -> str:
-    ended, said = machine.console.run(command, 120)
+    ended, said = machine.console.run(command, BOOT_TIMEOUT)
     assert ended == status, f"{command}\nended with {ended}:\n{said}"
     return said
 
@@ -113,7 +115,7 @@ def machine(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with extra.open("wb") as file:
         file.truncate(EXTRA_MIB << 20)
     spec = spec_for(disk, Hardware(memory=MEMORY_MIB, data_disk=extra))
-    with Machine(spec, HostRunner()) as machine:
+    with serial_logs.machine(spec) as machine:
         # The loader's default is the variant's own entry.
         machine.console.expect(CHECKED_PROMPT, BOOT_TIMEOUT, never=NEVER)
         yield machine
@@ -121,8 +123,10 @@ def machine(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def data_disk(machine: Machine, codes: str, action: str = "restart") -> tuple[int, str]:
     """Start the data disk's service again as with other boot codes; return its status and what it said."""
-    run = f"sudo env DATA_CMDLINE=/tmp/codes {DATA_DISK} {action} 2>&1"
-    status, said = machine.console.run(f"echo {codes} >/tmp/codes; sudo rm -f /run/floe/problems; {run}", 180)
+    run = f"sudo env BOOT_CMDLINE=/tmp/codes {DATA_DISK} {action} 2>&1"
+    status, said = machine.console.run(
+        f"echo {codes} >/tmp/codes; sudo rm -f /run/floe/problems; {run}", BOOT_TIMEOUT
+    )
     return status, said
 
 
@@ -202,7 +206,7 @@ def test_an_empty_disk_is_left_alone_until_a_boot_code_names_it(machine: Machine
     assert extra is not None
     status, said = data_disk(machine, "data=vdb", "start")
     assert status == 1
-    assert "vdb has no file system; the boot code dataformat=vdb makes one" in said
+    assert "vdb has no file system; the boot code dataformat=vdb makes one if it is empty" in said
     assert extra.stat().st_blocks == 0
     status, said = data_disk(machine, "data=vdb dataformat=vdb datafs=xfs dataswap=32M", "start")
     assert status == 0, said
@@ -212,10 +216,12 @@ def test_an_empty_disk_is_left_alone_until_a_boot_code_names_it(machine: Machine
 
 
 def test_a_damaged_disk_is_told_and_repaired_on_request(machine: Machine) -> None:
+    # No boot code has a disk formatted that held something: its copies of the superblock are there.
     sh(machine, "sudo wipefs -qa /dev/vdb")
     status, said = data_disk(machine, "data=vdb dataformat=vdb", "start")
-    assert status == 0, said
-    data_disk(machine, "quiet", "stop")
+    assert status == 1
+    assert "mkfs.ext4 -L" in said
+    sh(machine, "sudo mkfs.ext4 -q /dev/vdb")
     # Of the inodes the first are those of the root and of the journal.
     layout = subprocess.run(
         ["dumpe2fs", str(machine.spec.data_disk)],
@@ -281,7 +287,7 @@ def test_over_the_network_in_the_least_memory(made: Images, tmp_path: Path) -> N
     folder = made.stem.with_suffix(".netboot")
     lines = sums_of(folder / "initrd", tmp_path / "sums")
     spec = spec_for(folder, Hardware(memory=made.least_mib, data_disk=tmp_path / "sums"), "network")
-    with Machine(spec, HostRunner()) as machine:
+    with serial_logs.machine(spec) as machine:
         machine.console.expect(CHECKED_PROMPT, BOOT_TIMEOUT, never=NEVER)
         assert "initrd=initrd" in sh(machine, "cat /proc/cmdline")
         sh(machine, f"cd / && sudo head -n {lines} /dev/vda >/tmp/sums; sudo md5sum -c /tmp/sums >/tmp/told")
@@ -332,3 +338,24 @@ def test_what_does_not_boot_fails_the_test(tmp_path: Path) -> None:
     assert [outcome["name"] for outcome in told["outcomes"]] == ["boots to a prompt"]
     assert "within 3 s" in told["outcomes"][0]["why"]
     assert ET.parse(tmp_path / "x.xml").find("testsuite/testcase/failure") is not None  # noqa: S314
+
+
+def test_an_initrd_that_is_not_unpacked_whole_is_told(made: Images, tmp_path: Path) -> None:
+    """For want of memory, and because its second archive, that of the extensions, is damaged."""
+    good = made.stem.with_suffix(".netboot")
+    # So little that no word of the manifest, and so no other check, would be wrong.
+    status, told = outcomes_of(good, "--memory", 2 * made.least_mib // 3)
+    assert status == 9
+    assert [outcome["name"] for outcome in told["outcomes"]] == ["boots to a prompt"]
+    assert "did not unpack the whole initrd (write error)" in told["outcomes"][0]["why"]
+    assert "--memory gives more" in told["outcomes"][0]["why"]
+    damaged = tmp_path / "damaged.netboot"
+    shutil.copytree(good, damaged)
+    with (damaged / "initrd").open("r+b") as file:
+        at = file.read().rindex(b"070701", 0, -(64 << 10))
+        file.seek(at)
+        file.write(b"garbage")
+    status, told = outcomes_of(damaged, "--memory", 2 * made.least_mib)
+    assert status == 9
+    assert "did not unpack the whole initrd" in told["outcomes"][0]["why"]
+    assert "it is damaged" in told["outcomes"][0]["why"]

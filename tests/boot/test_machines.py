@@ -7,6 +7,7 @@ that answers on port 2376 before anything is set up, then certificates and a pro
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,12 +130,30 @@ def test_tls_with_the_machine_s_own_certificates(guest: Guest) -> None:
     clients.run(plain, guest.env, status=1)
 
 
+def test_a_certificate_that_ends_soon_is_told(guest: Guest) -> None:
+    """By `status`, for the daemon reads it at its start only."""
+    told = guest.ssh(
+        "now=$(date +%s); sudo date -s @$((now + 800 * 86400)) >/dev/null; status --json; status --short;"
+        " sudo date -s @$(($(date +%s) - 800 * 86400)) >/dev/null"
+    )
+    assert "docker: the certificate of its API on TCP ends on 20" in told
+    assert "restart docker to have it renewed" in told
+    assert "WRONG" in told
+    assert json.loads(guest.ssh("status --json"))["problems"] == []
+
+
 def test_the_audit_finds_nothing_to_look_into(guest: Guest) -> None:
     told = json.loads(guest.ssh("sudo audit --json"))
     assert told["findings"] == []
     open_ports = {(one["port"], one["judgement"]) for one in told["sockets"] if one["judgement"] != "local"}
     assert {one for one in open_ports if one[1] not in ("client", "dhcp")} == {(22, "ssh"), (2376, "tls")}
     assert {"user": "docker", "state": "locked"} in told["passwords"]
+    assert {one["path"] for one in told["set-id"]} >= {"/bin/busybox.suid", "/usr/bin/sudo"}
+    mounts = dict(line.split()[1::2][:2] for line in guest.ssh("cat /proc/mounts").splitlines())
+    assert {",nosuid,nodev" in mounts[path] for path in ("/mnt/data", "/var/tmp", "/home/docker/.ssh")} == {
+        True
+    }
+    assert ",nosuid" not in mounts["/var/lib/docker"]
     assert {"user": "docker", "type": "ssh-ed25519", "from": "userdata.tar"} in told["keys"]
 
 
@@ -158,3 +177,35 @@ def test_certificates_and_a_profile_of_the_owner_s(guest: Guest) -> None:
     guest.tls(guest.folder / "own", *VERSION, status=1)
     guest.ssh("sudo /usr/local/etc/init.d/bootlocal restart; sleep 1; test -e /run/bootlocal")
     assert json.loads(guest.ssh("status --json"))["problems"] == []
+
+
+def test_flags_are_those_that_the_daemon_has(guest: Guest) -> None:
+    """What takes the next word for its value could hide the host that follows."""
+    text = (Path(__file__).parents[2] / "recipes/docker/files/options").read_text()
+    lists = {
+        kind: set(re.findall(r"[a-z0-9-]+", text.partition(f'\n{kind}="')[2].partition('"')[0]))
+        for kind in ("SWITCHES", "VALUES")
+    }
+    said = guest.ssh("dockerd --help")
+    flags = dict(re.findall(r"(?m)^\s+(?:-\w, )?--([a-z0-9-]+)( [a-z-]+)?(?:\s{2,}|$)", said))
+    assert len(flags) > 80
+    assert {name for name, value in flags.items() if value} <= lists["VALUES"]
+    assert {name for name, value in flags.items() if not value} - {"help", "validate", "version"} <= lists[
+        "SWITCHES"
+    ]
+
+
+def test_a_daemon_that_answers_to_anybody_is_stopped(guest: Guest) -> None:
+    """Whatever opened it: here a program in the daemon's place."""
+    wrapper = '#!/bin/sh\nexec /usr/local/bin/dockerd "$@" --tlsverify=false\n'
+    guest.ssh(
+        "sudo tee /usr/local/sbin/dockerd >/dev/null && sudo chmod 755 /usr/local/sbin/dockerd", wrapper
+    )
+    said = guest.ssh(
+        "sudo /etc/init.d/docker restart 2>&1; netstat -tln; sudo /etc/init.d/docker status; true"
+    )
+    assert "port 2376 to clients without a certificate: who reaches that is root, so it is stopped" in said
+    assert ":2376" not in said
+    assert "docker: failed\n" in said
+    guest.ssh("sudo rm /usr/local/sbin/dockerd && sudo /etc/init.d/docker start")
+    guest.tls(guest.folder / "owner", *VERSION)

@@ -1,7 +1,7 @@
 """The podman variant: containers with and without privileges, pods, builds, the API, a reboot.
 
 One machine, booted by BIOS with a data disk, does everything; the tests build on each other, in the order
-in which they stand. A second one, booted by UEFI, runs a container.
+in which they stand.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pytest
 
 from tests.boot import clients, configured
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT, free_port, media, remaster
+from tests.unit.test_data_disk import userdata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.boot
 
 MEMORY_MIB = 768
-POWER_OFF_SECONDS = 40
 NEVER = "Kernel panic|SELF-TEST FAILED|did not start"
 #: Files of the base that make an image: a static program and what it is called by.
 APPLETS = "sh wget httpd sleep cat echo mkdir nslookup id"
@@ -56,7 +56,7 @@ class Host:
     machine: Machine
     ssh_port: int
 
-    def sh(self, command: str, timeout: float = 300) -> str:
+    def sh(self, command: str, timeout: float = BOOT_TIMEOUT) -> str:
         """Run a command on the serial console, as user tc; it must succeed."""
         status, output = self.machine.console.run(command, timeout)
         assert status == 0, f"{command}\nended with {status}:\n{output}"
@@ -70,19 +70,33 @@ class Host:
 
 
 @pytest.fixture(scope="module")
-def podman_iso(tmp_path_factory: pytest.TempPathFactory, ssh_key: Path) -> Path:
+def other_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key that a boot code tells of."""
+    key = tmp_path_factory.mktemp("other") / "id_ed25519"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    return key
+
+
+@pytest.fixture(scope="module")
+def podman_iso(tmp_path_factory: pytest.TempPathFactory, ssh_key: Path, other_key: Path) -> Path:
+    """The variant for podman-machine, which has more than podman and nothing less, configured."""
     iso = tmp_path_factory.mktemp("podman") / "floe-podman.iso"
-    variant = configured.variant(iso.parent, "podman", ssh_key.with_suffix(".pub"))
+    blob = other_key.with_suffix(".pub").read_text().split()[1]
+    head = f'boot-codes = ["sshkey={blob}"]\n'
+    variant = configured.variant(iso.parent, "podman", ssh_key.with_suffix(".pub"), "podman-machine", head)
     remaster("--variant", str(variant), "--output", str(iso), "--ssh-key", f"{ssh_key}.pub")
     return iso
 
 
 @pytest.fixture(scope="module")
-def host(podman_iso: Path, boot: Callable[..., Machine], tmp_path_factory: pytest.TempPathFactory) -> Host:
+def host(
+    podman_iso: Path, boot: Callable[..., Machine], tmp_path_factory: pytest.TempPathFactory, ssh_key: Path
+) -> Host:
+    """A machine as podman-machine's driver makes it: the image, and a disk that asks to be formatted."""
     disk = tmp_path_factory.mktemp("disk") / "data.img"
     with disk.open("wb") as file:
+        file.write(userdata("boot2podman, please format-me", ssh_key.with_suffix(".pub").read_bytes()))
         file.truncate(512 << 20)
-    subprocess.run(["/sbin/mkfs.ext4", "-q", "-L", "podman-data", disk], check=True)
     port = free_port()
     machine = boot(
         memory_mib=MEMORY_MIB,
@@ -117,9 +131,33 @@ def test_the_host_is_what_podman_wants(host: Host) -> None:
     host.sh("sudo /usr/local/etc/init.d/podman status")
 
 
+def test_what_podman_machine_looks_at(podman_iso: Path, host: Host) -> None:
+    """The label tells its driver the version; name, place of the host's name and socket are boot2podman's."""
+    with podman_iso.open("rb") as file:
+        file.seek(0x8028)
+        assert file.read(32).startswith(b"Boot2Podman-v")
+    assert "ID=boot2podman" in host.sh("cat /etc/os-release").split()
+    assert " boot2podman-data" in host.sh("grep ^label /run/floe/data-disk")
+    host.sh("test -x /etc/init.d/podman -a -d /var/lib/boot2podman/etc")
+    assert "box" in host.sh("echo box | sudo tee /var/lib/boot2podman/etc/hostname")
+
+
+def test_who_has_the_key_of_a_boot_code_logs_in(host: Host, other_key: Path, tmp_path: Path) -> None:
+    env = clients.environment(tmp_path, other_key)
+    assert clients.run(["ssh", "-p", str(host.ssh_port), "tc@127.0.0.1", "id -un"], env) == "tc\n"
+    told = json.loads(host.sh("sudo audit --json"))["keys"]
+    assert {"user": "tc", "type": "ssh-ed25519", "from": "boot code sshkey="} in told
+
+
 def test_what_the_variant_says_has_come_about(host: Host, ssh_key: Path) -> None:
     """And podman itself reads the files as they were meant."""
     configured.check(host.sh, "podman")
+    # A domain of the settings, and the servers of the lease; routers are listened to.
+    resolver = host.sh("cat /etc/resolv.conf").split("\n")
+    assert resolver[0].strip() == "search lab.example"
+    assert "nameserver 10.0.2.3" in [line.strip() for line in resolver]
+    assert host.sh("route -n | awk '$1 == \"0.0.0.0\" { print $5 }'").strip() == "77"
+    host.sh("pidof router-servers && test -e /run/floe/net/eth0/dns.routers")
     read = json.loads(host.sh("sudo podman info --format '{{json .Registries}}'"))
     assert read["blocked.example.org"]["Blocked"] is True
     assert read["docker.io"]["Mirrors"][0]["Location"] == "mirror.example.org/hub"
@@ -195,7 +233,7 @@ def test_kube_play_of_two_containers(host: Host) -> None:
 
 def test_the_api_over_ssh(host: Host, ssh_key: Path, tmp_path: Path) -> None:
     """The clients of our recipes, on this machine, ask for root's containers through the SSH server."""
-    url = f"ssh://tc@127.0.0.1:{host.ssh_port}/run/podman/podman.sock"
+    url = f"ssh://tc@127.0.0.1:{host.ssh_port}/run/podman/io.podman"
     env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     remote = clients.unpacked("podman-remote", tmp_path / "remote") / "podman-remote"
     whole = clients.unpacked("podman-engine", tmp_path / "whole") / "podman"
@@ -246,16 +284,9 @@ def test_power_off_stops_containers(host: Host, host_server: HostServer) -> None
     host.sh(f"sudo podman run -d -q tiny sh -c '{trap}'")
     pressed = time.monotonic()
     host.machine.powerdown()
-    host.machine.wait(4 * POWER_OFF_SECONDS)
+    host.machine.wait(BOOT_TIMEOUT)
     stopped = host_server.asked_for("/stopped")
     assert stopped is not None, host.machine.console.tail()
     assert pressed < stopped
-
-
-def test_uefi(podman_iso: Path, boot: Callable[..., Machine]) -> None:
-    """Without a data disk everything is in memory."""
-    machine = boot(memory_mib=MEMORY_MIB, cpus=2, **media("uefi-cd", podman_iso))
-    machine.console.expect(PROMPT, BOOT_TIMEOUT, never=NEVER)
-    host = Host(machine=machine, ssh_port=0)
-    make_image(host)
-    assert host.sh("podman run --rm --network none tiny echo ran").strip() == "ran"
+    # With the power button's handler still there.
+    assert "still in use" not in host.machine.console.transcript

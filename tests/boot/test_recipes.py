@@ -7,18 +7,14 @@ All run on one machine, in the order of their names. One alone, with only what i
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from remaster import base as bases
 from remaster.serial import ConsoleError
-from tcz import commands
-from tcz.build import Settings
-from tcz.paths import Dirs
-from tcz.reporting import SilentReporter
-from tcz.run import HostRunner
+from tests import floe
 from tests.boot import disks
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT, remaster
 
@@ -38,6 +34,8 @@ LONG = frozenset(
 )
 #: Seconds for one recipe: loading its packages and running the script.
 LIMIT = 420
+#: Seconds after which a machine that was interrupted and shows no prompt is given up, and another booted.
+DEAD = 60
 MEMORY_MIB = 512
 ON_TARGET = "/usr/share/boot-tests"
 #: Packages that are no part of what a recipe does.
@@ -46,9 +44,7 @@ SIDE = re.compile(r".*-(dev|doc|locale|terminfo)\Z")
 
 @pytest.fixture(scope="module")
 def workshop() -> Workshop:
-    """The workshop as remaster has it for floe: what is built is told by how it is packed, too."""
-    settings = Settings(options=bases.load("floe", "kernel").squashfs)
-    return commands.open_workshop(Dirs.from_env(), HostRunner(), SilentReporter(), (), settings=settings)
+    return floe.workshop()
 
 
 def packages(workshop: Workshop, name: str) -> list[str]:
@@ -63,14 +59,38 @@ def is_built(workshop: Workshop, name: str) -> bool:
     return all(planned.cached for planned in workshop.plan([name]))
 
 
+@dataclass
+class Bench:
+    """Where recipes are tried: a machine, and the next one after a script that hung it."""
+
+    boot: Callable[[], Machine]
+    machines: list[Machine] = field(default_factory=list)
+
+    def machine(self) -> Machine:
+        """Return the machine, booted."""
+        if not self.machines:
+            self.machines.append(self.boot())
+            self.machines[-1].console.expect(PROMPT, BOOT_TIMEOUT, never="Kernel panic")
+        return self.machines[-1]
+
+    def interrupt(self) -> None:
+        """End what runs; where that brings no prompt, the next test gets a new machine."""
+        console = self.machines[-1].console
+        console.send("\x03", end="")
+        try:
+            console.expect(PROMPT, DEAD)
+        except ConsoleError:
+            self.machines.pop().stop()
+
+
 @pytest.fixture(scope="module")
-def machine(
+def bench(
     request: pytest.FixtureRequest,
     workshop: Workshop,
     boot: Callable[..., Machine],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Machine:
-    """A machine with the packages of all tests that were asked for on its CD, none of them loaded."""
+) -> Bench:
+    """Machines with the packages of all tests that were asked for on their CD, none of them loaded."""
     items = [item for item in request.session.items if item.path == request.path]
     asked = dict.fromkeys(str(item.callspec.params["name"]) for item in items if hasattr(item, "callspec"))
     names = [name for name in asked if name not in LONG or is_built(workshop, name)]
@@ -84,24 +104,22 @@ def machine(
     files = [f"--file={SCRIPTS[name]}:{ON_TARGET}/{name}:755" for name in names]
     remaster("--variant", str(variant), "--output", str(folder / "recipes.iso"), *files)
     # Others leave them alone: their labels are none that a data disk has.
-    given = disks.words(folder) if "container-host" in names else ()
-    machine = boot(memory_mib=MEMORY_MIB, cpus=2, cdrom=folder / "recipes.iso", words=given)
-    machine.console.expect(PROMPT, BOOT_TIMEOUT, never="Kernel panic")
-    return machine
+    given = disks.words(folder) if {"container-host", "config-disk"} & {*names} else ()
+    return Bench(lambda: boot(memory_mib=MEMORY_MIB, cpus=2, cdrom=folder / "recipes.iso", words=given))
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_it_works_on_a_booted_machine(name: str, workshop: Workshop, request: pytest.FixtureRequest) -> None:
     if name in LONG and not is_built(workshop, name):
         pytest.skip(f"it takes minutes to compile; `tcz build {name}` has it tried from then on")
-    machine: Machine = request.getfixturevalue("machine")
-    console = machine.console
+    bench: Bench = request.getfixturevalue("bench")
+    console = bench.machine().console
     loaded = f"cd $(cat /etc/sysconfig/cde) && tce-load -is {' '.join(packages(workshop, name))} && cd"
     try:
         status, output = console.run(f"{loaded} && sudo sh -eux {ON_TARGET}/{name}", LIMIT)
     except ConsoleError as error:
         # Whatever hangs must not take the next test with it.
-        console.send("\x03", end="")
-        console.expect(PROMPT, BOOT_TIMEOUT)
+        bench.interrupt()
         pytest.fail(str(error))
+    assert "was not given the disks" not in output
     assert status == 0, f"ended with {status}:\n{output}\n\nthe console before it:\n{console.tail(60)}"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import select
@@ -46,7 +47,9 @@ def shell(request: pytest.FixtureRequest) -> Iterator[tuple[Console, socket.sock
                 if stop in ready:
                     return
                 if leader in ready:
-                    theirs.sendall(os.read(leader, 4096))
+                    said = os.read(leader, 4096)
+                    with contextlib.suppress(BrokenPipeError):  # the console was closed
+                        theirs.sendall(said)
                 if theirs in ready:
                     os.write(leader, theirs.recv(4096))
 
@@ -88,6 +91,16 @@ def test_messages_of_the_kernel_are_left_out(pair: tuple[Console, socket.socket]
     machine.sendall(f"{said}\r\n@END-{mark}-7.{noise}\r\n$ ".encode())
     thread.join()
     assert console_run == [(7, "output\nrest")]
+
+
+def test_a_panic_ends_the_wait_for_a_command(shell: tuple[Console, socket.socket]) -> None:
+    console, _ = shell
+    console.expect(r"tc@box:~\$ ", 10)
+    # Whoever reads of one is not meant.
+    assert console.run("echo 'a word of Kernel panic - not syncing: x'", 10)[0] == 0
+    panic = "[   98.113495] Kernel panic - not syncing: Fatal exception"
+    with pytest.raises(ConsoleError, match="Kernel panic - not syncing' while"):
+        console.run(f"echo '{panic}'; sleep 100", 60)
 
 
 def test_expect_goes_forward(pair: tuple[Console, socket.socket]) -> None:

@@ -43,7 +43,7 @@ def test_a_cd_and_forwarded_ports() -> None:
     assert argv[0] == "qemu-system-x86_64"
     assert options(argv, "-m") == ["300"]
     assert options(argv, "-smp") == ["2"]
-    assert options(argv, "-accel") == ["tcg,thread=multi"]
+    assert options(argv, "-accel") == ["tcg,thread=single"]
     assert options(argv, "-drive") == ["file=/x,,y.iso,format=raw,if=none,id=cd,media=cdrom,readonly=on"]
     assert options(argv, "-nic") == [
         "user,id=card,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=tcp:127.0.0.1:8080-:80"

@@ -7,14 +7,13 @@ so is ``.build.json``: by what build, from what sources, in what root.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from tcz import metadata, zsync
-from tcz.store import replacing
+from tcz.store import md5_file, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,11 +33,9 @@ def write(path: Path, tree: Tree, *, needs: Sequence[str], info: metadata.Info) 
     ``needs`` are package names without suffix. Raises ``ConfigError`` for a name outside the grammar.
     """
     dep = metadata.dep_text(needs)
-    with path.open("rb") as file:
-        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     texts = {
         ".list": metadata.list_text(p for p, node in tree.items() if not node.is_dir),
-        ".md5.txt": metadata.md5_text(metadata.Md5(md5=md5, name=path.name)),
+        ".md5.txt": metadata.md5_text(metadata.Md5(md5=md5_file(path), name=path.name)),
         ".info": metadata.info_text(info),
     }
     if dep is not None:

@@ -8,7 +8,12 @@ as lines of words between tabs, framed by 16 bytes on either side.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from tcz.tree import Tree
+
+_ELF = b"\x7fELF"
 _MAGIC = b"\xff Go buildinf:"
 _HEADER = 32
 _ALIGN = 16
@@ -40,7 +45,7 @@ class GoProgram:
 
 def inspect(data: bytes) -> GoProgram | None:
     """Read a program's build information; ``None`` where there is none, or it is damaged or older."""
-    if not data.startswith(b"\x7fELF"):
+    if not data.startswith(_ELF):
         return None
     at = data.find(_MAGIC)
     while at >= 0:
@@ -49,6 +54,16 @@ def inspect(data: bytes) -> GoProgram | None:
             return found
         at = data.find(_MAGIC, at + 1)
     return None
+
+
+def modules_of(tree: Tree) -> tuple[CompiledModule, ...]:
+    """Return the modules that the programs of a tree were compiled from, each once."""
+    found: dict[CompiledModule, None] = {}
+    for node in map(tree.__getitem__, tree):
+        if node.is_file and node.link is None and next(node.pieces(), b"").startswith(_ELF):
+            program = inspect(node.read())
+            found.update(dict.fromkeys(program.modules if program else ()))
+    return tuple(found)
 
 
 def _read(data: bytes, at: int) -> GoProgram | None:

@@ -172,7 +172,7 @@ def _lock(root: Table) -> Lock:
         epoch=root.integer("epoch"),
         variant=variant,
         packages=tuple(_package(table) for table in root.tables("packages")),
-        sources=tuple(_source(table) for table in root.tables("sources")),
+        sources=tuple(source_of(table) for table in root.tables("sources")),
         debian=tuple(
             LockedDebian(name=t.string("name"), version=t.string("version"), sha256=_sha256(t))
             for t in root.tables("debian")
@@ -192,7 +192,8 @@ def _package(table: Table) -> LockedPackage:
     )
 
 
-def _source(table: Table) -> ResolvedSource:
+def source_of(table: Table) -> ResolvedSource:
+    """Read a source, by version and hash."""
     return ResolvedSource(
         kind=table.string("kind"),
         name=table.string("name", empty=True),

@@ -7,8 +7,10 @@ import fcntl
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import stat
+import string
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,12 +20,13 @@ from typing import TYPE_CHECKING, BinaryIO
 from tcz.errors import VerifyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 _BLOCK = 1 << 20
 #: What the kernel says where it does not copy from one file to another.
 _NOT_BY_KERNEL = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF)
-#: What ``tempfile`` puts behind the beginning of a name.
+#: What a temporary name has behind its beginning, as the names of ``tempfile`` do.
+_LETTERS = string.ascii_lowercase + string.digits + "_"
 _RANDOM = "[a-z0-9_]{8}"
 
 
@@ -33,16 +36,18 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def md5_file(path: Path) -> str:
+    """Return the lower-case hex md5 of a file, which Tiny Core tells files by."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
 @contextmanager
 def passing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``, named after it, which is removed at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = _own(lambda: tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
+    with _owned(path.with_name(f".{path.name}."), _new_file, _unlink) as temporary:
         yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
-        os.close(handle)
 
 
 @contextmanager
@@ -64,13 +69,66 @@ def replacing(path: Path, *, lasting: bool = False, mode: int = 0o666) -> Iterat
             sync(path.parent)
 
 
-def _own(make: Callable[[], tuple[int, str]]) -> tuple[int, Path]:
-    """Make something temporary that ``sweep`` leaves alone as long as the number that is returned is open."""
-    while True:
-        handle, name = make()
-        if _lock(handle) and os.fstat(handle).st_nlink:
-            return handle, Path(name)
-        os.close(handle)  # somebody swept it away before it was locked
+@contextmanager
+def _owned(beginning: Path, make: Callable[[Path], int], remove: Callable[[Path], None]) -> Iterator[Path]:
+    """Give something temporary that ``sweep`` leaves alone, and remove it at the end.
+
+    It has its name before ``make`` makes it and returns it opened (-1 where it has gone since): whenever
+    a signal comes, it is known what is to be removed.
+    """
+    handle, made = -1, list[Path]()
+    try:
+        while handle < 0:
+            name = "".join(secrets.choice(_LETTERS) for _ in range(8))
+            made[:] = [beginning.with_name(beginning.name + name)]
+            try:
+                handle = make(made[0])
+            except FileExistsError:
+                made.clear()  # not ours to remove
+            else:
+                handle = _held(handle)
+        yield made[0]
+    finally:
+        try:
+            _remove(made, remove)
+        except KeyboardInterrupt:
+            _remove(made, remove)
+            raise
+        if handle >= 0:
+            os.close(handle)
+
+
+def _remove(made: Sequence[Path], remove: Callable[[Path], None]) -> None:
+    for path in made:
+        remove(path)
+
+
+def _held(handle: int) -> int:
+    """Return what was opened, locked; -1 where somebody swept it away before."""
+    if handle >= 0 and not (_lock(handle) and os.fstat(handle).st_nlink):
+        os.close(handle)
+        return -1
+    return handle
+
+
+def _new_file(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _new_folder(path: Path) -> int:
+    path.mkdir(mode=0o700)
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return -1
+
+
+def _remove_folder(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _lock(handle: int) -> bool:
@@ -122,16 +180,8 @@ def scratch(prefix: str) -> Iterator[Path]:
     place = Path(tempfile.gettempdir())
     _sweep(place, re.escape(prefix) + _RANDOM)
 
-    def make() -> tuple[int, str]:
-        name = tempfile.mkdtemp(prefix=prefix, dir=place)
-        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), name
-
-    handle, folder = _own(make)
-    try:
+    with _owned(place / prefix, _new_folder, _remove_folder) as folder:
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(handle)
 
 
 def copy_by_kernel(source: Path, offset: int, length: int, target: BinaryIO) -> bool:

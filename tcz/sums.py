@@ -56,12 +56,17 @@ class Sums:
         return sha256
 
 
+def state(path: Path) -> tuple[int, ...]:
+    """Return what changes with a file: place on its device, size, both times. Raises ``OSError``."""
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 def _looks(path: Path) -> str:
     """Return what a file is known by; nothing where one start of the machine cannot be told from another."""
-    status = path.stat()
+    seen = state(path)
     try:
         boot = _BOOT.read_text("ascii").strip()
     except OSError:
         return ""
-    seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     return ".".join((boot, *map(str, seen)))

@@ -12,7 +12,6 @@ from tcz.squashfs import image
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tcz.gobuild import CompiledModule
     from tcz.model import Built, BuiltPackage
     from tcz.reporting import Reporter
     from tcz.tree import Tree
@@ -44,7 +43,7 @@ def bill_of(workshop: Workshop, name: str, reporter: Reporter, *, closure: bool)
 
 def _contents(built: Built, names: Sequence[str]) -> bill.Contents:
     programs = {
-        package.name: _modules(package)
+        package.name: gobuild.modules_of(_tree(package))
         for package in built.packages
         if package.name in names and _uses_go(built)
     }
@@ -56,17 +55,6 @@ def _uses_go(built: Built) -> bool:
     return any(one.kind.startswith("go-") for one in built.sources) or any(
         one.name.startswith("golang-") for one in built.root
     )
-
-
-def _modules(package: BuiltPackage) -> tuple[CompiledModule, ...]:
-    """Return the Go modules that a package's programs were compiled from."""
-    found: dict[CompiledModule, None] = {}
-    tree = _tree(package)
-    for node in map(tree.__getitem__, tree):
-        if node.is_file and node.link is None:
-            program = gobuild.inspect(node.read())
-            found.update(dict.fromkeys(program.modules if program else ()))
-    return tuple(found)
 
 
 def _tree(package: BuiltPackage) -> Tree:

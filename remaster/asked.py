@@ -1,8 +1,8 @@
 """What was asked for, so that it can be asked for again and told apart: options, settings, files by hash.
 
 A *setting* is a line of a request with all that a variant extends and a command line adds already in it: the
-same image has the same settings. Contents are told by hash. Those that not everybody on the machine may read
-are told by a slow one, from which nobody can guess them.
+same image has the same settings. Contents are told by hash. Those that not everybody on the machine may read,
+and settings that may be secrets, are told by a slow one, from which nobody can guess them.
 """
 
 from __future__ import annotations
@@ -79,7 +79,12 @@ def hash_of(content: bytes, mode: int, path: str) -> str:
     """Return ``sha256:...``, or ``scrypt:...`` for what not everybody on the machine may read."""
     if mode & _FOR_ALL:
         return f"sha256:{hashlib.sha256(content).hexdigest()}"
-    return f"scrypt:{hashlib.scrypt(content, salt=f'image file {path}'.encode(), **_SCRYPT).hex()}"
+    return _slow(content, f"image file {path}")
+
+
+@lru_cache(maxsize=64)
+def _slow(content: bytes, salt: str) -> str:
+    return f"scrypt:{hashlib.scrypt(content, salt=salt.encode(), **_SCRYPT).hex()}"
 
 
 def told(files: Iterable[FileSpec], given: Sequence[str]) -> tuple[FileTold, ...]:
@@ -135,8 +140,11 @@ def _lines(key: str, value: object) -> Iterator[str]:
             return
         case _ if is_dataclass(value):
             for field in fields(value):
-                if not _silent(field.name):
-                    yield from _lines(f"{key}.{_key(field.name)}", getattr(value, field.name))
+                inner = getattr(value, field.name)
+                if field.metadata.get("private") and inner:
+                    yield f"{key}.{_key(field.name)}: {_slow(repr(inner).encode(), f'setting {field.name}')}"
+                elif not _silent(field.name):
+                    yield from _lines(f"{key}.{_key(field.name)}", inner)
         case _:
             yield f"{key}: {value}"
 

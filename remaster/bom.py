@@ -41,7 +41,7 @@ def of_image(path: Path, reporter: Reporter) -> Bill:
         raise VerifyError("this image has no manifest: remaster did not make it", where=str(path))
     told = recorded.loads(found.text, f"{path}: {found.where}")
     made = of_told(told, packages.opener(examined), reporter)
-    return bill.with_modules(made, f"{_BASE}{told.base}", _in_tree(examined.root))
+    return bill.with_modules(made, f"{_BASE}{told.base}", gobuild.modules_of(examined.root))
 
 
 def of_parts(told: Recorded, places: dict[str, Path], reporter: Reporter) -> Bill:
@@ -80,17 +80,7 @@ def of_told(told: Recorded, opened: Opened, reporter: Reporter) -> Bill:
 
 def _modules(package: PackageTold, opened: Opened) -> Iterator[CompiledModule]:
     with opened(package.name) as tree:
-        yield from _in_tree(Tree() if tree is None else tree)
-
-
-def _in_tree(tree: Tree) -> tuple[CompiledModule, ...]:
-    """Return the Go modules of a tree's programs, each once."""
-    found: dict[CompiledModule, None] = {}
-    for node in map(tree.__getitem__, tree):
-        if node.is_file and node.link is None and next(node.pieces(), b"")[:4] == b"\x7fELF":
-            program = gobuild.inspect(node.read())
-            found.update(dict.fromkeys(program.modules if program else ()))
-    return tuple(found)
+        yield from gobuild.modules_of(Tree() if tree is None else tree)
 
 
 def _built(build: BuildTold, mine: list[PackageTold], root: tuple[tuple[str, str, str], ...]) -> Built:

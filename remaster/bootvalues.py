@@ -11,8 +11,9 @@ import base64
 import binascii
 import ipaddress
 import re
-from importlib import resources
 from typing import TYPE_CHECKING, Final
+
+from remaster import zones
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -173,7 +174,7 @@ def posix_zone(value: str) -> str | None:
         return None
     found = _ZONE.fullmatch(value)
     if found is None:
-        rule = _rule(value)
+        rule = zones.rule_of(zones.data(value)) if value in zones.names() else ""
         name = f"{value!r} is not a zone as POSIX writes it"
         return f"{name}; {value} is tz={rule}" if rule else name
     shift = found["shift"]
@@ -196,14 +197,6 @@ def _is_day(text: str) -> bool:
     if found[2] is not None:
         return 1 <= int(found[2]) <= _DAYS
     return found[3] is None or int(found[3]) <= _DAYS
-
-
-def _rule(zone: str) -> str:
-    """Return the rule in the last line of a zone's file (RFC 8536), empty where there is no such zone."""
-    if zone not in (resources.files("tzdata") / "zones").read_text().split():
-        return ""
-    data = resources.files("tzdata").joinpath("zoneinfo", *zone.split("/")).read_bytes()
-    return data.rstrip(b"\n").rpartition(b"\n")[2].decode()
 
 
 #: By the name that a boot code's file gives.

@@ -7,6 +7,7 @@ whether there is a self-test or a container engine is seen there.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import time
 from dataclasses import dataclass
@@ -24,7 +25,16 @@ if TYPE_CHECKING:
 
 PROMPT: Final = r"^[\w-]+@[\w.-]+:[^\n]*[$#] "
 #: What is never said by a machine that is well.
-FATAL: Final = r"Kernel panic|grub rescue>|No bootable device|^Shell> |SELF-TEST FAILED"
+FATAL: Final = (
+    r"Kernel panic[^\n]*\n|grub rescue>|No bootable device|^Shell> |SELF-TEST FAILED|"
+    r"Initramfs unpacking failed[^\n]*\n"
+)
+#: What kernels say of an initrd that they could not unpack; the second is that of kernels with RAM disks.
+_CUT_SHORT: Final = re.compile(
+    r"Initramfs unpacking failed: ([^\n]+)|rootfs image is not initramfs \(([^\n]+)\); looks like an initrd"
+)
+_STARVED: Final = re.compile(r"Kernel panic[^\n]*(System is deadlocked on memory|Out of memory)")
+_NO_ROOM: Final = "write error"
 _ANSWER: Final = 120.0
 _POWER_OFF: Final = 120.0
 _SHOWN: Final = 30
@@ -118,11 +128,41 @@ def _made(check: _Check) -> Outcome:
     return Outcome(name=check.name, seconds=time.monotonic() - begin, why=why)
 
 
+def explained(said: str) -> CheckError | None:
+    """Return what is wrong where a kernel's messages tell of too little memory, or of a broken initrd.
+
+    After an initrd that was not unpacked whole the boot may go on, with files missing anywhere; no other
+    message tells of it.
+    """
+    cut_short, starved = _CUT_SHORT.search(said), _STARVED.search(said)
+    if cut_short is not None:
+        reason = (cut_short[1] or cut_short[2]).strip()
+        cause = (
+            "it takes more memory than there is; --memory gives more"
+            if reason == _NO_ROOM
+            else "it is damaged, or this kernel cannot read it, or memory is short (--memory gives more)"
+        )
+        return CheckError(
+            f"the kernel did not unpack the whole initrd ({reason}), files are missing: {cause}"
+        )
+    if starved is not None:
+        return CheckError(f"the machine has too little memory to boot ({starved[1]}); --memory gives more")
+    return None
+
+
 def _boot(console: Console, patience: float) -> None:
-    found = console.expect(f"{PROMPT}|login: $", patience, never=FATAL)
-    if found.group().endswith("login: "):
-        console.send("tc")
-        console.expect(PROMPT, _ANSWER, never=FATAL)
+    try:
+        found = console.expect(f"{PROMPT}|login: $", patience, never=FATAL)
+        if found.group().endswith("login: "):
+            console.send("tc")
+            console.expect(PROMPT, _ANSWER, never=FATAL)
+    except ConsoleError as error:
+        raise explained(console.transcript) or error from error
+    # A kernel that is told to be quiet says it to its own log alone.
+    log = console.run("dmesg 2>/dev/null || sudo -n dmesg 2>/dev/null", _ANSWER, kernel_messages=True)[1]
+    wrong = explained(log)
+    if wrong is not None:
+        raise wrong
 
 
 def _sh(console: Console, command: str, patience: float = _ANSWER) -> str:

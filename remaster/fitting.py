@@ -22,7 +22,7 @@ from tcz.squashfs import image as squashfs
 from tcz.toml import guess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from remaster.placement import Placed
     from remaster.plan import MediumFile
@@ -52,14 +52,15 @@ class Fit:
 def fit(variant: Variant, root: Tree, packages: Sequence[Placed], kept: Sequence[MediumFile]) -> Fit:
     """Look for what a variant names in a base's ``root``, in packages, on what is ``kept`` of a medium."""
     rows = {one.name: [row.path for row in squashfs.Image(one.package.path).rows()] for one in packages}
-    loaded = {one.name for one in packages if one.at_boot}
-    found = [*services(variant, _services(root, rows, loaded), _later(rows, loaded))]
-    found = [one for one in found if not _written_later(one, [one for one in packages if one.at_boot])]
+    at_boot = [one for one in packages if one.at_boot]
+    loaded = {one.name for one in at_boot}
+    there, later = _services(root, rows, loaded), _later(rows, loaded)
+    found = list(services(variant, there, later, lambda name: _writes(at_boot, name)))
     if variant.settings.cni:
         found += plugins(variant, _plugins(root, rows))
     if variant.settings.machine.modules:
-        at_boot = [path for name in loaded for path in rows[name]]
-        found += _modules(variant, root, at_boot, [one for one in packages if one.at_boot])
+        paths = [path for name in loaded for path in rows[name]]
+        found += _modules(variant, root, paths, at_boot)
     if any(file.path.endswith(".tcz") for file in kept):
         # Packages of others, which stay as they are and are loaded too, may have it.
         notes = (f"{one.where}: {one.message}, unless what the base loads has" for one in found)
@@ -127,11 +128,15 @@ def volume(variant: Variant, version: str) -> Iterator[Problem]:
 
 
 def services(
-    variant: Variant, there: Iterable[str], later: Mapping[str, str] | None = None
+    variant: Variant,
+    there: Iterable[str],
+    later: Mapping[str, str] | None = None,
+    written: Callable[[str], bool] = lambda _: False,
 ) -> Iterator[Problem]:
     """Yield each service of a variant that is not among the scripts that are ``there``.
 
-    ``later`` maps those of packages that are not loaded at boot to the package.
+    ``later`` maps those of packages that are not loaded at boot to the package; ``written`` tells whether
+    something writes the script of a service when the machine starts.
     """
     given = {spec.path.removeprefix(SCRIPTS): spec for spec in variant.files if spec.path.startswith(SCRIPTS)}
     known = {*there, *given}
@@ -143,7 +148,7 @@ def services(
         elif later and name in later and name not in known:
             message = f"the package of the service {name} is not loaded at boot"
             yield Problem(where=where, message=message, hint=f"packages.onboot = ['{later[name]}']")
-        elif name not in known and SERVICE.complaint(name) is None:
+        elif name not in known and SERVICE.complaint(name) is None and not written(name):
             near = guess(name, known)
             hint = near or f"services: {', '.join(sorted(known)) or 'none'}"
             yield Problem(where=where, message=f"no package of the image has the service {name}", hint=hint)
@@ -165,11 +170,9 @@ def _later(rows: Mapping[str, Sequence[str]], loaded: set[str]) -> dict[str, str
     }
 
 
-def _written_later(problem: Problem, packages: Sequence[Placed]) -> bool:
+def _writes(packages: Sequence[Placed], service: str) -> bool:
     """Tell whether the script of a service is written by one that runs when its package is loaded."""
-    if "has the service" not in problem.message:
-        return False
-    wanted = f"init.d/{problem.message.rpartition(' ')[2]}".encode()
+    wanted = f"init.d/{service}".encode()
     for one in packages:
         tree = squashfs.read(one.package.path)
         script = tree.get(f"{_STARTUP}{one.name}")

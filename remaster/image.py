@@ -42,7 +42,7 @@ from tcz.errors import ConfigError, VerifyError
 from tcz.paths import need_space
 from tcz.run import HostRunner
 from tcz.squashfs.pipeline import Pipeline
-from tcz.store import Store, sha256_file, sweep
+from tcz.store import Store, md5_file, sha256_file, sweep
 from tcz.sums import Sums
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from remaster.placement import Arrangement
     from remaster.plan import MediumFile
     from remaster.sshkey import PublicKey
-    from remaster.variant import Variant
+    from remaster.variant import Place, Variant
     from tcz.compress import Compression
     from tcz.model import Built, BuiltPackage
     from tcz.paths import Dirs
@@ -210,19 +210,23 @@ def prepare(request: Request, supplier: Supplier) -> Job:
     return _placed(request, spec, facts, made.base, notes)
 
 
+def _located(part: Part, places: Mapping[str, Place], *, md5: bool) -> Part:
+    """Return a part with its place, where it is a package, and with its md5 where that is wanted."""
+    if part.role != "package":
+        return part
+    path = part.package.path
+    return replace(part, place=places[part.package.name], md5=md5_file(path) if md5 else "")
+
+
 def _placed(request: Request, spec: BaseSpec, facts: Facts, base: Base, notes: tuple[str, ...]) -> Job:
     """Put every package in its place; raises ``ConfigError`` where that cannot be."""
     variant = request.variant
     packages = [part.package for part in facts.parts if part.role == "package"]
     arrangement = placement.arrange(packages, variant, injection.present(base.root, base.keep))
     places = {one.name: one.place for one in arrangement.packages}
-    facts = replace(
-        facts,
-        parts=tuple(
-            part if part.role != "package" else replace(part, place=places[part.package.name])
-            for part in facts.parts
-        ),
-    )
+    # Tiny Core has no sha256sum.
+    weak = request.foreign is not None
+    facts = replace(facts, parts=tuple(_located(part, places, md5=weak) for part in facts.parts))
     lists = folders.list_names((*facts.boot_codes, *(word for one in variant.entries for word in one.add)))
     fit = fitting.fit(variant, base.root, arrangement.packages, base.keep)
     problems = (*fit.problems, *fitting.volume(variant, facts.version))
@@ -237,7 +241,11 @@ def _placed(request: Request, spec: BaseSpec, facts: Facts, base: Base, notes: t
             for name, other in placement.also_copied(arrangement, place)
         )
     given = (file.path.lstrip("/") for file in variant.files)
-    facts = replace(facts, early=early.paths((*early.files(injected.root), *given)))
+    facts = replace(
+        facts,
+        early=early.paths((*early.files(injected.root), *given)),
+        set_id=manifest.set_id(injected.root, variant.files, md5=weak),
+    )
     document = manifest.document(facts)
     return Job(
         request=request,

@@ -24,7 +24,7 @@ from remaster.survey.medium import Medium
 from tcz.errors import NoSpaceError
 from tcz.paths import need_space
 from tcz.store import replacing, sha256_file, sweep
-from tcz.sums import Sums
+from tcz.sums import Sums, state
 from tcz.tree import FileRef, Node, Tree
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Bases:
         ``files`` are all that the base is made of; ``look`` is given the sha256 of each. The contents of the
         root's files are then in the cache. Raises what ``look`` raises, which is never kept.
         """
-        before = [_state(path) for _, path in files]
+        before = [state(path) for _, path in files]
         sums = tuple(self.sums.of(path) for _, path in files)
         given = [(name, str(path), sha256) for (name, path), sha256 in zip(files, sums, strict=True)]
         told = (_FORM, sys.version, own_code(), origin, given)
@@ -84,7 +84,7 @@ class Bases:
         if known is not None:
             return known, sums
         fresh = look({path: sha256 for (_, path), sha256 in zip(files, sums, strict=True)})
-        if [_state(path) for _, path in files] != before:
+        if [state(path) for _, path in files] != before:
             return fresh, sums  # what was looked at may not be what was hashed
         try:
             self._write(place, fresh)
@@ -128,11 +128,6 @@ class Bases:
         root = _tree(rows)
         examined = Examined(survey=survey, medium=medium, root=root, initrds=initrds, kernel=kernel)
         return Known(examined=examined, identity=identity)
-
-
-def _state(path: Path) -> tuple[int, ...]:
-    status = path.stat()
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _content(place: Path) -> Path:

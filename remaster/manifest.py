@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import tcz
@@ -17,23 +19,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from remaster.asked import Asked
+    from remaster.variant import FileSpec
     from tcz.model import Built, BuiltPackage, ResolvedSource
+    from tcz.tree import Tree
 
 SCHEMA = 1
 #: What follows the address of a mirror where the serial of what it showed is told.
 SERIAL = "#serial="
+_SET_ID = stat.S_ISUID | stat.S_ISGID
 
 _Json = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A package of an image: what it is there for, the build it came from, where it is kept."""
+    """A package of an image: what it is there for, the build it came from, where it is kept.
+
+    ``md5`` is told where the machine has no program for sha256.
+    """
 
     role: str
     package: BuiltPackage
     built: Built
     place: str = ""
+    md5: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +63,21 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetId:
+    """A file of the root that runs with the rights of its owner or group; ``path`` without leading slash."""
+
+    path: str
+    mode: int
+    sha256: str
+    md5: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All that the manifest tells; ``early`` is what the kernel takes before it unpacks the initrd."""
+    """All that the manifest tells; ``early`` is what the kernel takes before it unpacks the initrd.
+
+    ``set_id`` are all such files of the root, so that a machine can tell them from others.
+    """
 
     variant: str
     version: str
@@ -67,6 +89,7 @@ class Facts:
     origin: Origin | None = None
     asked: Asked | None = None
     early: tuple[str, ...] = ()
+    set_id: tuple[SetId, ...] = ()
 
     @property
     def kernel(self) -> str | None:
@@ -93,6 +116,27 @@ def rows_digest(root: Iterable[tuple[str, str, str]]) -> str:
     """Return the name of a build root by the names, versions and hashes of its packages."""
     lines = sorted(f"{name} {version} {hash_}\n" for name, version, hash_ in root)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def set_id(root: Tree, given: Iterable[FileSpec] = (), *, md5: bool = False) -> tuple[SetId, ...]:
+    """Return the set-uid and set-gid files of a root, and of files that are laid over it, by path."""
+    files = {path: root[one.link] if one.link is not None else one for path, one in root.items()}
+    found = {
+        path: (stat.S_IMODE(node.mode), node.read)
+        for path, node in files.items()
+        if node.is_file and node.mode & _SET_ID
+    }
+    for spec in given:
+        found.pop(spec.path, None)
+        if spec.mode & _SET_ID:
+            found[spec.path] = (spec.mode, partial(bytes, spec.content))
+    told = []
+    for path in sorted(found):
+        mode, read = found[path]
+        content = read()
+        weak = hashlib.md5(content, usedforsecurity=False).hexdigest() if md5 else ""
+        told.append(SetId(path=path, mode=mode, sha256=hashlib.sha256(content).hexdigest(), md5=weak))
+    return tuple(told)
 
 
 def _source(source: ResolvedSource) -> _Json:
@@ -137,6 +181,7 @@ def _package(part: Part) -> _Json:
         **({"place": part.place} if part.place else {}),
         "version": built.version,
         "sha256": package.sha256,
+        **({"md5": part.md5} if part.md5 else {}),
         "size": package.size,
         "installed": package.installed,
         "needs": list(package.needs),
@@ -199,6 +244,16 @@ def _value(facts: Facts, *, roots: bool) -> _Json:
         "packages": [_package(part) for part in facts.parts],
         "recipes": [_recipe(one) for one in built],
     }
+    if facts.set_id:
+        value["set-id"] = [
+            {
+                "path": one.path,
+                "mode": f"{one.mode:o}",
+                "sha256": one.sha256,
+                **({"md5": one.md5} if one.md5 else {}),
+            }
+            for one in facts.set_id
+        ]
     if facts.early:
         value["early"] = list(facts.early)
     if facts.origin is not None:

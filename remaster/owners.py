@@ -28,6 +28,7 @@ SUFFIX: Final = ".owners"
 _HEAD: Final = {"schema": 1, "what": "owners"}
 _ENTRIES_MAX: Final = 2_000_000
 _MODE_MAX: Final = 0o177777
+_DEVICES: Final = (stat.S_IFCHR, stat.S_IFBLK)
 
 
 def beside(folder: Path) -> Path:
@@ -91,12 +92,15 @@ def read(folder: Path) -> Tree:
     """Return a folder as a tree, its owners, modes and devices as the record beside it has them.
 
     Files that are no longer there are left out, new ones belong to root. Without a record everything
-    belongs to root, modes are 755 and 644. Symbolic links are never followed. Raises ``VerifyError`` for
-    sockets and the like, and a record that is broken.
+    belongs to root, modes are 755 and 644; but where devices lie in it, which only root makes, root unpacked
+    it, and owners and modes are what they are there. Symbolic links are never followed. Raises
+    ``VerifyError`` for sockets and the like, and a record that is broken.
     """
     record = beside(folder)
     recorded = loads(record.read_bytes(), str(record)) if record.is_file() else {}
     nodes = dict(_walk(folder))
+    if not recorded and any(stat.S_IFMT(node.mode) in _DEVICES for node in nodes.values()):
+        return Tree({path: _as_it_is(node, _place(folder, path)) for path, node in nodes.items()})
     for path, node in recorded.items():
         here = nodes.get(path)
         if here is not None:
@@ -105,6 +109,12 @@ def read(folder: Path) -> Tree:
         elif stat.S_IFMT(node.mode) not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
             nodes[path] = node  # devices are in the record alone
     return Tree(_unshared(nodes, folder))
+
+
+def _as_it_is(node: Node, place: Path) -> Node:
+    status = place.lstat()
+    mode = node.mode if node.is_link else status.st_mode
+    return replace(node, mode=mode, uid=status.st_uid, gid=status.st_gid)
 
 
 def _unshared(nodes: dict[str, Node], folder: Path) -> dict[str, Node]:
@@ -152,8 +162,11 @@ def _walk(folder: Path) -> Iterator[tuple[str, Node]]:
             elif entry.is_file():
                 mode = 0o755 if status.st_mode & 0o111 else 0o644
                 yield path, Node(mode=stat.S_IFREG | mode, mtime=mtime, data=_content(Path(entry.path)))
+            elif stat.S_IFMT(status.st_mode) in _DEVICES:
+                rdev = os.major(status.st_rdev), os.minor(status.st_rdev)
+                yield path, Node(mode=status.st_mode, mtime=mtime, rdev=rdev)
             else:
-                raise VerifyError("neither a file nor a folder nor a link", where=entry.path)
+                raise VerifyError("neither a file nor a folder nor a link nor a device", where=entry.path)
 
 
 def write(tree: Tree, folder: Path) -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from remaster.asked import Asked, FileTold, Options, VariantFile
-from remaster.manifest import SCHEMA
+from remaster.manifest import SCHEMA, SetId
+from tcz import lock
 from tcz.errors import ConfigError, VerifyError
 from tcz.model import Form, ResolvedSource
 from tcz.names import is_package_name
@@ -48,6 +49,7 @@ class PackageTold:
     needs: tuple[str, ...]
     recipe: str
     beside: tuple[tuple[str, str], ...] = ()
+    md5: str = ""
     place: str = ""
 
 
@@ -114,6 +116,7 @@ class Recorded:
     roots: tuple[RootTold, ...]
     text: str
     early: tuple[str, ...] = ()
+    set_id: tuple[SetId, ...] = ()
 
     def build(self, name: str) -> BuildTold:
         """Return the build of a recipe that one of the packages names."""
@@ -179,6 +182,15 @@ def _recorded(root: Table, text: str) -> Recorded:
         roots=tuple(_root(table) for table in root.tables("build-roots")),
         text=text,
         early=root.strings("early", ()),
+        set_id=tuple(
+            SetId(
+                path=one.string("path"),
+                mode=int(one.string("mode", check=_octal) or "0", 8) if not root.document.failed else 0,
+                sha256=one.string("sha256", check=_hash),
+                md5=one.string("md5", "", empty=True, check=_weak),
+            )
+            for one in root.tables("set-id")
+        ),
     )
 
 
@@ -188,6 +200,10 @@ def _name(text: str) -> str | None:
 
 def _hash(text: str) -> str | None:
     return None if _HEX.fullmatch(text) else "is not a sha256 in lower-case hex"
+
+
+def _weak(text: str) -> str | None:
+    return None if re.fullmatch("[0-9a-f]{32}", text) else "is not an md5 in lower-case hex"
 
 
 def _matching(pattern: re.Pattern[str], what: str) -> Check:
@@ -207,6 +223,7 @@ def _package(table: Table) -> PackageTold:
         form=table.choice("form", _FORMS, "extension"),
         version=table.string("version", empty=True),
         sha256=table.string("sha256", check=_hash),
+        md5=table.string("md5", "", empty=True, check=_weak),
         size=table.integer("size"),
         installed=table.integer("installed"),
         needs=table.strings("needs"),
@@ -228,18 +245,8 @@ def _build(table: Table) -> BuildTold:
         homepage=table.string("homepage", empty=True),
         build_id=table.string("build-id", check=_matching(_BUILD_ID, "a build id")),
         build_root=table.string("build-root"),
-        sources=tuple(map(_source, table.tables("sources"))),
-        libraries=tuple(map(_source, table.tables("libraries"))),
-    )
-
-
-def _source(table: Table) -> ResolvedSource:
-    return ResolvedSource(
-        kind=table.string("kind"),
-        name=table.string("name", empty=True),
-        version=table.string("version", empty=True),
-        hash=table.string("hash", empty=True),
-        origin=table.string("origin", empty=True),
+        sources=tuple(map(lock.source_of, table.tables("sources"))),
+        libraries=tuple(map(lock.source_of, table.tables("libraries"))),
     )
 
 

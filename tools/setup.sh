@@ -80,6 +80,7 @@ if [ "$purpose" = test ] || [ "$purpose" = bench ]; then
     need minisign minisign
     need rsync rsync
     need curl curl
+    need dnsmasq dnsmasq-base
     need wget wget
     busybox --list 2>/dev/null | grep -qx wget || want busybox-static
 fi

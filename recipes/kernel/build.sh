@@ -36,19 +36,31 @@ depmod -b usr -C /dev/null "$release"
 merged=/build/tmp/merged/$base
 mkdir -p "$merged"
 cp "$modules/modules.builtin" "$modules/modules.builtin.modinfo" "$modules/modules.order" "$merged/"
+# Unpacked by the machine, xz takes a tenth of all the time that a host needs to start. The extension is packed as a whole.
+unpack() {
+    case "$1" in
+        *.xz) xz -dc "$1" >"$2" ;;
+        *) cp "$1" "$2" ;;
+    esac
+}
 take() {
     # take LIST TARGET [ALREADY-TAKEN]: copy a list's modules and what they need; print their paths
     awk -f "$RECIPE/files/select.awk" -v taken="${3:-}" -v builtin="$modules/modules.builtin" \
         "$modules/modules.dep" "$1" | LC_ALL=C sort >"/build/tmp/$2.files"
     while read -r file; do
         mkdir -p "$merged/$2/${file%/*}"
-        cp "$modules/kernel/$file" "$merged/$2/$file"
+        unpack "$modules/kernel/$file" "$merged/$2/${file%.xz}"
     done <"/build/tmp/$2.files"
 }
 take "$RECIPE/files/base.list" kernel
 take "$RECIPE/files/extension.list" kernel.tclocal /build/tmp/kernel.files
 
 depmod -b /build/tmp/merged -C /dev/null "$release"
+
+# The base's own lie in memory as long as the machine runs: gzip, which is unpacked in a fifth of xz's time. Not every
+# depmod reads it, so names are changed afterwards.
+find "$merged/kernel" -name '*.ko' -exec gzip -9n {} +
+sed -i -E 's#(^| )(kernel/[^ :]*\.ko)#\1\2.gz#g' "$merged/modules.dep"
 
 mkdir -p "$DEST/$base" "$DEST/$extension"
 cp -R "$merged/kernel" "$DEST/$base/kernel"

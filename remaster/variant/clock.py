@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Final
 
+from remaster import zones
 from remaster.variant.fields import Rule, Text
 from remaster.variant.parts import Effects, FileSpec, Ground, Needed
 from tcz import toml
@@ -29,16 +28,10 @@ _MAPS: Final = "kmaps"
 _STEM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-@cache
-def zones() -> tuple[str, ...]:
-    """Return the names of all zones."""
-    return tuple((resources.files("tzdata") / "zones").read_text().split())
-
-
 def _zone_complaint(name: str) -> str | None:
-    if name in zones():
+    if name in zones.names():
         return None
-    near = toml.guess(name, zones())
+    near = toml.guess(name, zones.names())
     return f"{name!r} is not a zone of the tz database such as Europe/Berlin{f'; {near}' if near else ''}"
 
 
@@ -111,17 +104,12 @@ def merged(first: Clock, then: Clock) -> Clock:
     )
 
 
-def rule_of(zone: bytes) -> str:
-    """Return the POSIX rule in the last line of a zone's file."""
-    return zone.rstrip(b"\n").rpartition(b"\n")[2].decode()
-
-
 def effects(given: Clock) -> Effects:
     """Return the files and boot codes."""
     files, codes = [], []
-    if given.timezone in zones():
-        zone = resources.files("tzdata").joinpath("zoneinfo", *given.timezone.split("/")).read_bytes()
-        text = f"TZ='{rule_of(zone)}'\n".encode()
+    if given.timezone in zones.names():
+        zone = zones.data(given.timezone)
+        text = f"TZ='{zones.rule_of(zone)}'\n".encode()
         files.append(FileSpec(path="etc/localtime", content=zone, where=given.where))
         files.append(FileSpec(path="etc/sysconfig/timezone", content=text, where=given.where))
     if given.keymap:

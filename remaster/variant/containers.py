@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from remaster.variant import secrets
 from remaster.variant.fields import Choice, Flag, Many, Pairs, Rule, Shape, Text, Texts, Words
-from remaster.variant.parts import ENGINES, Effects, FileSpec, Ground
+from remaster.variant.parts import ENGINES, PRIVATE, Effects, FileSpec, Ground
 from remaster.variant.preload import NAME_RULE, engine_for
 from tcz import toml
 from tcz.errors import Problem
@@ -114,12 +114,12 @@ SERVICE: Final = "containers"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
-    """One container."""
+    """One container. What may be a secret and does not show it is told nowhere but in the image."""
 
     name: str
     image: str
-    args: tuple[str, ...] = ()
-    env: tuple[tuple[str, str], ...] = ()
+    args: tuple[str, ...] = field(default=(), metadata=PRIVATE)
+    env: tuple[tuple[str, str], ...] = field(default=(), metadata=PRIVATE)
     ports: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     network: str = ""
@@ -150,6 +150,9 @@ def read(table: toml.Table) -> tuple[Container, ...]:
             problem = secrets.in_setting(name, value)
             if problem is not None:
                 inner.fail(ENV.name, problem, secrets.HINT)
+        problem = secrets.in_words(container.args)
+        if problem is not None:
+            inner.fail(ARGS.name, problem, secrets.HINT)
         if any(container.name == one.name for one in found):
             inner.fail(NAME.name, f"{container.name} is there twice")
         found.append(container)

@@ -67,7 +67,7 @@ def _content(entry: toml.Table, path: Path) -> bytes:
         except OSError as error:
             entry.fail(key, f"{source} cannot be read: {error.strerror}")
             return b""
-    secret = secrets.in_content(content)
+    secret = secrets.in_file(content)
     if secret is not None:
         entry.fail(key, secret, secrets.HINT)
     return content
@@ -98,7 +98,7 @@ def file_option(text: str) -> FileSpec:
         content = file.read_bytes()
     except OSError as error:
         problems.append(Problem(where=where, message=f"{host} cannot be read: {error.strerror}"))
-    secret = secrets.in_content(content)
+    secret = secrets.in_file(content)
     if secret is not None:
         problems.append(Problem(where=where, message=f"{host}: {secret}", hint=secrets.HINT))
     if problems:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from remaster.bootcode import split
 from remaster.menu import NORMAL, STANDARD, EntrySpec, entries_for, label_complaint
+from remaster.variant import secrets
 from remaster.variant.fields import Many, Rule, Section, Shape, Text, Texts
 from tcz.errors import ConfigError, Problem
 from tcz.toml import guess
@@ -102,7 +103,11 @@ def read_codes(table: toml.Table, key: str, codes: BootCodes, base: str) -> tupl
             for problem in error.problems:
                 table.fail_item(key, index, f"{text}: {problem.message}", problem.hint)
         else:
-            good.append(text)
+            secret = secrets.in_text(text)
+            if secret is None:
+                good.append(text)
+            else:
+                table.fail_item(key, index, secret, secrets.HINT)
     return tuple(good)
 
 

@@ -6,6 +6,7 @@ import tomllib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from remaster.variant import secrets
 from remaster.variant.applying import applied, needed
 from remaster.variant.checks import mistakes, package_complaint
 from remaster.variant.documents import quoted
@@ -85,6 +86,13 @@ def extended(
     ]
     if problems:
         raise ConfigError("a package cannot be added", problems)
+    problems = [
+        Problem(where=f"--boot-code {text.partition('=')[0]}", message=secret, hint=secrets.HINT)
+        for text in boot_codes
+        if (secret := secrets.in_text(text)) is not None
+    ]
+    if problems:
+        raise ConfigError("a boot code cannot be added", problems)
     lines = {f"packages.onboot {name}": f"--package {name}" for name in packages} | dict(variant.lines)
     lines |= {f"packages.place {name}": f"--place {name}={place}" for name, place in places}
     added = replace(variant, onboot=joined(variant.onboot, packages), lines=tuple(lines.items()))

@@ -68,6 +68,8 @@ class Ground:
         return any(name in self.packages for name in names)
 
 
+#: Of a field that people put secrets into: `remaster.asked` tells it by a slow hash only.
+PRIVATE = {"private": True}
 #: Packages that bring an engine, by the engine's name.
 ENGINES = ("docker", "podman")
 #: Packages whose programs read /etc/containers.

@@ -12,6 +12,7 @@ from remaster.variant import (
     containers,
     engineconf,
     machine,
+    network,
     policy,
     preload,
     registries,
@@ -19,10 +20,11 @@ from remaster.variant import (
 )
 from remaster.variant.certificates import Certificate  # noqa: TC001 - dataclasses look at annotations
 from remaster.variant.clock import Clock
-from remaster.variant.cni import Network  # noqa: TC001
+from remaster.variant.cni import Network as CniNetwork  # noqa: TC001
 from remaster.variant.containers import Container  # noqa: TC001
 from remaster.variant.engineconf import EngineConf
 from remaster.variant.machine import Machine
+from remaster.variant.network import Network
 from remaster.variant.policy import Policy
 from remaster.variant.preload import Preload  # noqa: TC001
 from remaster.variant.registries import Registries
@@ -44,8 +46,10 @@ KEYS: Final[tuple[Key[object] | Section | Many, ...]] = (
     machine.NTP,
     machine.MODULES,
     certificates.CERTIFICATES,
+    network.FALLBACK,
     machine.SYSCTL,
     machine.PROXY,
+    network.KEY,
     users.KEY,
     registries.KEY,
     policy.KEY,
@@ -64,12 +68,13 @@ class Settings:
 
     machine: Machine = field(default_factory=Machine)
     clock: Clock = field(default_factory=Clock)
+    network: Network = field(default_factory=Network)
     certificates: tuple[Certificate, ...] = ()
     users: tuple[User, ...] = ()
     registries: Registries = field(default_factory=Registries)
     policy: Policy = field(default_factory=Policy)
     engines: EngineConf = field(default_factory=EngineConf)
-    cni: tuple[Network, ...] = ()
+    cni: tuple[CniNetwork, ...] = ()
     preload: tuple[Preload, ...] = ()
     containers: tuple[Container, ...] = ()
 
@@ -79,6 +84,7 @@ def read(table: toml.Table, path: Path) -> Settings:
     return Settings(
         machine=machine.read(table),
         clock=clock.read(table, path),
+        network=network.read(table),
         certificates=certificates.read(table, path),
         users=users.read(table, path),
         registries=registries.read(table),
@@ -95,6 +101,7 @@ def merged(first: Settings, then: Settings) -> Settings:
     return Settings(
         machine=machine.merged(first.machine, then.machine),
         clock=clock.merged(first.clock, then.clock),
+        network=network.merged(first.network, then.network),
         certificates=certificates.merged(first.certificates, then.certificates),
         users=users.merged(first.users, then.users),
         registries=registries.merged(first.registries, then.registries),
@@ -112,9 +119,11 @@ def effects(settings: Settings, ground: Ground) -> tuple[Effects, tuple[Problem,
     believed, unread = policy.effects(settings.policy, ground)
     loaded, unloadable = preload.effects(settings.preload, ground)
     run, unrunnable = containers.effects(settings.containers, ground)
+    cards, unasked = network.effects(settings.network, ground)
     together = (
         machine.effects(settings.machine, ground)
         + clock.effects(settings.clock)
+        + cards
         + certificates.effects(settings.certificates)
         + places
         + believed
@@ -125,7 +134,7 @@ def effects(settings: Settings, ground: Ground) -> tuple[Effects, tuple[Problem,
     )
     # What archives hold is looked at with them.
     absent = () if settings.preload else tuple(containers.unknown(settings.containers, ()))
-    return together, (*refused, *unread, *unloadable, *unrunnable, *absent)
+    return together, (*refused, *unasked, *unread, *unloadable, *unrunnable, *absent)
 
 
 def told(settings: Settings) -> tuple[tuple[str, str], ...]:
@@ -142,6 +151,8 @@ def told(settings: Settings) -> tuple[tuple[str, str], ...]:
         (certificates.CERTIFICATES.name, " ".join(each.name for each in settings.certificates)),
         (machine.SYSCTL.name, ", ".join(f"{name}={value}" for name, value in one.sysctl)),
         (machine.PROXY.name, " ".join(dict.fromkeys(filter(None, (one.proxy.http, one.proxy.https))))),
+        (network.FALLBACK.name, " ".join(settings.network.fallback)),
+        (network.KEY.name, " ".join(each.who for each in settings.network.interfaces)),
         (users.KEY.name, ", ".join(_user(each) for each in settings.users)),
         (registries.KEY.name, "yes" if settings.registries.said else ""),
         (policy.KEY.name, settings.policy.default or ("accept" if settings.policy.said else "")),

@@ -6,17 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tcz import bases, tar
 from tcz.metadata import parse_dep, parse_info, parse_list, parse_md5
+from tests import floe
 from tests.unit.debs import control_text, make_deb
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
 
 
 def tcz(*words: str | Path) -> str:
@@ -116,25 +112,26 @@ def test_closure_for_another_base(tmp_path: Path) -> None:
 
 
 @pytest.mark.build
-def test_what_ships_about_floe_is_true(bench: Callable[..., Any]) -> None:
+def test_what_ships_about_floe_is_true() -> None:
     """Compare the data of the base with the layers that recipes make."""
-    workshop = bench("floe", Path(__file__).parents[2] / "recipes").workshop
     tree = None
-    for built in workshop.build(["floe-base", "glibc", "busybox", "sudo"]):
+    for built in floe.workshop().build(["floe-base", "glibc", "busybox", "sudo"]):
         for package in built.packages:
             if package.form == "layer":
                 layer = tar.read(package.path)
                 tree = layer if tree is None else tree.overlay(layer)
-    floe = bases.load("floe")
-    for path, node in floe.tree.items():
+    shipped = bases.load("floe")
+    for path, node in shipped.tree.items():
         there = tree[path]
         assert (there.mode, there.uid, there.gid) == (node.mode, node.uid, node.gid), path
-    missing = {path for path in tree if path.partition("/")[0] in ("bin", "sbin", "lib")} - set(floe.tree)
+    missing = {path for path in tree if path.partition("/")[0] in ("bin", "sbin", "lib")} - set(shipped.tree)
     assert not missing
     accounts = {name: tree[f"etc/{name}"].read().decode().split() for name in ("passwd", "group")}
     ids = {
         name: {line.split(":")[0]: int(line.split(":")[2]) for line in lines if line.count(":") > 2}
         for name, lines in accounts.items()
     }
-    assert dict(floe.users) == {name: number for name, number in ids["passwd"].items() if name in floe.users}
-    assert dict(floe.groups) == ids["group"]
+    assert dict(shipped.users) == {
+        name: number for name, number in ids["passwd"].items() if name in shipped.users
+    }
+    assert dict(shipped.groups) == ids["group"]

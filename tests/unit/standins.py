@@ -110,6 +110,10 @@ sync; sync
 killall5 $K5_SKIP && sleep 2
 killall5 -9 $K5_SKIP
 """
+ASHRC = b"""# ~/.ashrc
+. /etc/init.d/tc-functions
+alias ll='ls -l'
+"""
 INIT = b"""#!/bin/sh
 mount proc
 if ! grep -qw noembed /proc/cmdline; then
@@ -148,6 +152,7 @@ def contents(release: Release) -> dict[str, bytes]:
         "etc/inittab": INITTAB,
         "etc/init.d/tc-config": TC_CONFIG,
         "etc/init.d/rc.shutdown": RC_SHUTDOWN,
+        "etc/skel/.ashrc": ASHRC,
         "etc/securetty": SECURETTY,
         "usr/local/etc/init.d/foo": b"#!/bin/sh\n",
         "usr/local/etc/init.d/sshd": b"#!/bin/sh\n",

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from remaster import bootvalues
+from remaster import bootvalues, zones
 from remaster.bootcode import BootCodes, explain
 from tcz.errors import ConfigError
 
 CODES = BootCodes.load()
-ZONES = (resources.files("tzdata") / "zones").read_text().split()
 
 
 def complaint(line: str, base: str = "corepure64") -> str:
@@ -95,9 +94,9 @@ def test_one_device_has_one_console() -> None:
     assert "cgroup_enable=memory is there twice" in complaint("cgroup_enable=memory cgroup_enable=memory")
 
 
-@pytest.mark.parametrize("zone", ZONES[::7])
+@pytest.mark.parametrize("zone", zones.names()[::7])
 def test_the_rules_of_all_zones_are_zones(zone: str) -> None:
-    rule = bootvalues._rule(zone)
+    rule = zones.rule_of(zones.data(zone))
     assert bootvalues.posix_zone(rule) is None
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remaster import junit, proof
-from remaster.checks import Outcome, promised
+from remaster.checks import Outcome, explained, promised
 from tcz.errors import CheckError
 
 GOOD = Outcome(name="boots", seconds=1.25)
@@ -20,6 +21,25 @@ def test_promises_are_read_from_a_manifest() -> None:
     for text in ("", "[1]", "{", '{"services": 3}'):
         with pytest.raises(CheckError, match="cannot be read"):
             promised(text)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "[    0.9] Initramfs unpacking failed: write error\n",
+            r"\(write error\).* more memory than there is",
+        ),
+        ("Initramfs unpacking failed: XZ-compressed data is corrupt\nx", r"data is corrupt\).* is damaged"),
+        ("Kernel panic - not syncing: System is deadlocked on memory\n", "too little memory to boot"),
+        ("rootfs image is not initramfs (junk within compressed archive); looks like an initrd\n", "damaged"),
+    ],
+)
+def test_what_kernels_say_of_initrds(said: str, told: str) -> None:
+    error = explained(f"Linux version 6\n{said}Run /init as init process\n")
+    assert error is not None
+    assert re.search(told, str(error))
+    assert explained("Unpacking initramfs...\nFreeing initrd memory: 5428K\n") is None
 
 
 def test_lines_tell_what_went_wrong() -> None:

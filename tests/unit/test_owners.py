@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 import tempfile
 from pathlib import Path
@@ -55,6 +56,24 @@ def test_changes_in_the_folder_count(tmp_path: Path) -> None:
     assert found["dev/null"].rdev == (1, 3)
     (folder / "bin/su").unlink()
     assert "bin/su" not in owners.read(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes devices")
+def test_what_root_unpacked_has_its_owners_and_modes(tmp_path: Path) -> None:
+    """An initrd unpacked by root, with another program than ours, is the root that it was."""
+    folder = tmp_path / "root"
+    (folder / "dev").mkdir(parents=True)
+    (folder / "sudo").write_bytes(b"program")
+    os.chown(folder / "sudo", 0, 50)
+    (folder / "sudo").chmod(0o4711)
+    (folder / "link").symlink_to("sudo")
+    assert owners.read(folder)["sudo"].mode & 0o7777 == 0o755
+    os.mknod(folder / "dev/console", stat.S_IFCHR | 0o622, os.makedev(5, 1))
+    (folder / "dev/console").chmod(0o622)
+    found = owners.read(folder)
+    assert (found["sudo"].mode, found["sudo"].gid) == (stat.S_IFREG | 0o4711, 50)
+    assert (found["dev/console"].mode, found["dev/console"].rdev) == (stat.S_IFCHR | 0o622, (5, 1))
+    assert found["link"].read() == b"sudo"
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:

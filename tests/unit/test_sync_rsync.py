@@ -199,10 +199,13 @@ class Changing(FolderUpstream):
 
     change: Callable[[int], None]
     asked = 0
+    #: Several files are brought at once.
+    alone = threading.Lock()
 
     def bring(self, file: str, to: Path, step: Step, limit: int) -> bool:
-        self.asked += 1
-        self.change(self.asked)
+        with self.alone:
+            self.asked += 1
+            self.change(self.asked)
         return super().bring(file, to, step, limit)
 
 

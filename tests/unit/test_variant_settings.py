@@ -18,12 +18,13 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remaster import variant
+from remaster import asked, variant
 from remaster.bootcode import BootCodes
 from remaster.variant import FileSpec, Variant, containers, settings
-from remaster.variant.clock import keymap_complaint, zones
+from remaster.variant.clock import keymap_complaint
 from remaster.variant.documents import Free, json_text, toml_text
 from remaster.variant.parts import Effects, Ground
+from remaster.zones import names
 from tcz.errors import ConfigError
 from tests.unit.certificates_made import certificates
 
@@ -111,7 +112,7 @@ def test_a_zone_is_that_of_the_tz_database(tmp_path: Path) -> None:
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu", "America/Argentina/Buenos_Aires"])
 def test_zones_of_every_depth(tmp_path: Path, zone: str) -> None:
     assert file(load(tmp_path, f'timezone = "{zone}"\n'), "etc/sysconfig/timezone").startswith("TZ='")
-    assert zone in zones()
+    assert zone in names()
 
 
 def test_a_keymap(tmp_path: Path) -> None:
@@ -428,7 +429,15 @@ def test_a_container_is_a_file_of_words(tmp_path: Path) -> None:
         ("volumes = ['srv']", "is not a volume"),
         ("args = ['a\\nb']".replace("'", '"'), "is not one line"),
         ("env.DB_PASSWORD = 'x'", "looks like a secret"),
+        ("env.PGPASS = 'x'", "PGPASS looks like a secret"),
+        ("env.MYSQL_PWD = 'x'", "MYSQL_PWD looks like a secret"),
+        ("env.PGPASSWORD = 'x'", "PGPASSWORD looks like a secret"),
+        ("env.AWS_SECRET_ACCESS_KEY = 'x'", "looks like a secret"),
         ("env.URL = 'https://me:pw@example.org/'", "a password in this address"),
+        ("args = ['--requirepass', 'x']", "requirepass looks like a secret"),
+        ("args = ['-v', '--db-password=x']", "db-password looks like a secret"),
+        ("args = ['-e', 'TOKEN=x']", "TOKEN looks like a secret"),
+        ("args = ['postgres://me:pw@db/x']", "a password in this address"),
         ("engine = 'docker'", "is not among the variant's packages"),
         ("image2 = 'x'", "unknown key"),
         ("restart = 'allways'", "did you mean 'always'"),
@@ -447,6 +456,35 @@ def test_a_container_wants_an_engine(tmp_path: Path) -> None:
     ).startswith("docker\n")
 
 
+def test_what_only_looks_like_a_secret_is_none(tmp_path: Path) -> None:
+    args = '["--bypass", "x", "--token", "--password-file=/run/x", "http://$USER:$PASSWORD@x", "COMPASS=n"]'
+    text = CONTAINER.replace('["sh", "-c", "a  b", "", "sh"]', args)
+    text = text.replace('A = "b c"', 'NEO4J_AUTH = "none", PWD = "/srv", SECRET = ""')
+    assert "--bypass" in file(load(tmp_path, text), "usr/local/etc/containers.d/web")
+
+
+def test_words_of_containers_are_told_by_a_slow_hash_alone(tmp_path: Path) -> None:
+    """They may be secrets that nobody can tell."""
+
+    def told(text: str) -> list[str]:
+        lines = asked.settings(load(tmp_path, text), (), ())
+        return [line for line in lines if line.startswith("settings.containers.0.")]
+
+    lines = told(CONTAINER)
+    assert "settings.containers.0.image: quay.io/web:1" in lines
+    assert [line[:38] for line in lines if ".args" in line or ".env" in line] == [
+        "settings.containers.0.args: scrypt:" + lines[0][35:38],
+        "settings.containers.0.env: scrypt:" + lines[1][34:38],
+    ]
+    other = told(CONTAINER.replace("a  b", "other"))
+    assert [one == two for one, two in zip(lines, other, strict=True)].count(False) == 1
+
+
+def test_a_password_in_a_boot_code_is_refused(tmp_path: Path) -> None:
+    code = "net=proxy,http=http://me:pw@example.org"
+    assert "password in this address" in refused(tmp_path, f"boot-codes = ['{code}']")
+
+
 def test_env_that_names_a_file_is_no_secret(tmp_path: Path) -> None:
     text = CONTAINER.replace('A = "b c"', 'DB_PASSWORD_FILE = "/run/db"')
     assert "DB_PASSWORD_FILE=/run/db" in file(load(tmp_path, text), "usr/local/etc/containers.d/web")
@@ -462,6 +500,9 @@ def test_env_that_names_a_file_is_no_secret(tmp_path: Path) -> None:
         "x\n-----BEGIN RSA PRIVATE KEY-----\n",
         "AGE-SECRET-KEY-1QQQ",
         "root:$6$salt$hash:1::::::\n",
+        '{"auths": {"quay.io": {"auth": "dXNlcjpwdw=="}}}',
+        "# mine\nmachine example.org login me password pw\n",
+        "proxy http=http://me:pw@proxy:3128\n",
     ],
 )
 def test_files_with_secrets_are_refused(tmp_path: Path, content: str) -> None:

@@ -22,7 +22,7 @@ boot: ## start the ISO in QEMU on this terminal (Ctrl-] ends it)
 	$(BIN)/remaster run $(OUTPUT)
 
 test: lint ## all that CI runs: lint, unit, case, artefact and boot tests
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --every-tool tests
 
 lint: ## ruff, mypy, import-linter, shellcheck
 	@tools/setup.sh test

@@ -26,8 +26,20 @@ if TYPE_CHECKING:
 
 SHIPPED: Final = Path(__file__).parent / "bases"
 DEFAULT: Final = "floe"
-#: Releases that can be fetched from a mirror of Tiny Core.
-_RELEASE = re.compile(r"corepure64-([1-9]\d{0,2}\.x)")
+_SERIES = re.compile(r"corepure64-([1-9]\d{0,2}\.x)")
+_VERSION = re.compile(r"(core|tinycore)pure64-(([1-9]\d{0,2})(?:\.\d{1,2}){1,2})")
+#: How Tiny Core spells its editions in the names of ISO images.
+_EDITIONS: Final = {"core": "CorePure64", "tinycore": "TinyCorePure64"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What can be fetched from a mirror of Tiny Core: the newest of a series, or one version's ISO image."""
+
+    name: str
+    series: str
+    version: str = ""
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +118,16 @@ def _configured(config: Path) -> str:
     return value
 
 
-def release_of(name: str) -> str | None:
-    """Return the release that a base such as ``corepure64-17.x`` names."""
-    found = _RELEASE.fullmatch(name)
-    return found[1] if found else None
+def release_of(name: str) -> Release | None:
+    """Return the release that a base such as ``corepure64-17.x`` or ``tinycorepure64-17.1`` names."""
+    if found := _SERIES.fullmatch(name):
+        return Release(name=name, series=found[1])
+    if found := _VERSION.fullmatch(name):
+        edition, version, series = found.groups()
+        return Release(
+            name=name, series=f"{series}.x", version=version, image=f"{_EDITIONS[edition]}-{version}.iso"
+        )
+    return None
 
 
 def is_foreign(name: str) -> bool:
@@ -135,7 +153,7 @@ def _check_known(choice: Choice) -> None:
 
 _HINT: Final = (
     "a base is floe, an ISO image, a folder, files such as rootfs64.gz,modules64.gz,vmlinuz64, "
-    "or a release such as corepure64-17.x"
+    "or a release such as corepure64-17.x or tinycorepure64-17.1"
 )
 
 

@@ -1,4 +1,4 @@
-"""Distribution files of a release of Tiny Core, fetched from a mirror and kept; and which of them are known.
+"""Files of a release of Tiny Core, fetched from a mirror and kept; and which of them are known.
 
 Tiny Core's mirrors offer md5 alone. Which sha256 a file must have is told by ``tinycore-files.toml``: the one
 that ships, and one of the user's beside config.toml, which ``pin`` adds to (schema 1)::
@@ -26,6 +26,7 @@ from tcz.tinycore import Mirror
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from remaster.base import Release
     from tcz.paths import Dirs
     from tcz.reporting import Reporter
     from tcz.tinycore import Remote
@@ -49,58 +50,62 @@ def own_pins(dirs: Dirs) -> Path:
     return dirs.config / PINS.name
 
 
-def distribution(
-    release: str, remotes: Sequence[Remote], dirs: Dirs, reporter: Reporter, *, update: bool
+def files(
+    release: Release, remotes: Sequence[Remote], dirs: Dirs, reporter: Reporter, *, update: bool
 ) -> dict[str, Path]:
-    """Return kernel and initrd of a release such as ``17.x``, by name.
+    """Return what a release is made of, by name: kernel and initrd of a series, the ISO image of a version.
 
     They are checked when they are fetched: by what the mirror's key vouches for where there is one, by
     .md5.txt, and by the sha256 that is pinned. What is not pinned is told. From then on their sha256 is,
     which is kept: what was once built upon stays the same until an update is asked for. Raises
     ``FetchError``, ``VerifyError``, and ``ConfigError`` where no mirror is known.
     """
-    known = pinned(release, dirs)
+    known = pinned(release.series, dirs)
     found = _fetched(release, remotes, dirs, reporter, update=update)
     for name, sha256 in found.items():
         if name in known and sha256 not in known[name]:
             raise VerifyError(
-                f"{name} of Tiny Core {release} is none that is pinned",
+                f"{name} of Tiny Core {release.series} is none that is pinned",
                 why="\n".join(
                     (*(f"expected sha256 {one}" for one in known[name]), f"found           {sha256}")
                 ),
                 hint="do not use this mirror; if it is a new version whose hash you have from elsewhere: "
-                f"remaster pin corepure64-{release} --sha256 {name}=HASH",
+                f"remaster pin {release.name} --sha256 {name}=HASH",
             )
     unknown = sorted({*found} - {*known})
     if unknown:
         names = " and ".join(unknown)
         reporter.warn(
-            f"the sha256 of {names} of Tiny Core {release} is not pinned: what was fetched first "
-            f"is kept, and named in the image's lock; `remaster pin corepure64-{release}` pins it"
+            f"the sha256 of {names} of Tiny Core {release.series} is not pinned: what was fetched first "
+            f"is kept, and named in the image's lock; `remaster pin {release.name}` pins it"
         )
     store = Store(dirs.cache / "store")
     return {name: store.path(sha256) for name, sha256 in found.items()}
 
 
 def _fetched(
-    release: str, remotes: Sequence[Remote], dirs: Dirs, reporter: Reporter, *, update: bool
+    release: Release, remotes: Sequence[Remote], dirs: Dirs, reporter: Reporter, *, update: bool
 ) -> dict[str, str]:
     """Return the sha256 of the files by name; ``Store`` has them."""
     store = Store(dirs.cache / "store")
     try:
-        found = Mirror(dirs, store, reporter, remotes=remotes, update=update).distribution(release)
+        mirror = Mirror(dirs, store, reporter, remotes=remotes, update=update)
+        if release.image:
+            found = mirror.image(release.series, release.version, release.image)
+        else:
+            found = mirror.distribution(release.series)
     except ConfigError as error:
         hint = "name one with --mirror, in TCZ_MIRROR or in config.toml: the address that holds 17.x"
         raise ConfigError(error.what, error.problems, hint=hint) from error
     return {name: file.sha256 for name, file in found.items()}
 
 
-def pinned(release: str, dirs: Dirs) -> dict[str, tuple[str, ...]]:
-    """Return every sha256 that a file of a release may have, by name. Raises ``ConfigError``."""
-    files = (PINS, own_pins(dirs))
+def pinned(series: str, dirs: Dirs) -> dict[str, tuple[str, ...]]:
+    """Return every sha256 that a file of a series (``17.x``) may have, by name. Raises ``ConfigError``."""
+    places = (PINS, own_pins(dirs))
     found: dict[str, tuple[str, ...]] = {}
-    for pin in (pin for path in files if path.is_file() for pin in read(path)):
-        if pin.release == release:
+    for pin in (pin for path in places if path.is_file() for pin in read(path)):
+        if pin.release == series:
             found[pin.name] = (*found.get(pin.name, ()), pin.sha256)
     return found
 
@@ -128,7 +133,7 @@ def read(path: Path) -> tuple[Pin, ...]:
 
 
 def pin(
-    release: str,
+    release: Release,
     remotes: Sequence[Remote],
     dirs: Dirs,
     reporter: Reporter,
@@ -140,23 +145,23 @@ def pin(
     """Fetch the files of a release, check them as far as the mirror allows, and add what is new to ``into``.
 
     ``expected`` has the sha256 of files by name, from elsewhere: what does not fit is refused. Returns the
-    pins that were added. Raises as ``distribution`` does.
+    pins that were added. Raises as ``files`` does.
     """
     found = _fetched(release, remotes, dirs, reporter, update=update)
     for name, sha256 in (expected or {}).items():
         if found.get(name) != sha256:
             raise VerifyError(
-                f"{name} of Tiny Core {release} is not the one that was named; nothing is pinned",
+                f"{name} of Tiny Core {release.series} is not the one that was named; nothing is pinned",
                 why=f"expected sha256 {sha256}\nfound           {found.get(name, 'no such file')}",
             )
     store = Store(dirs.cache / "store")
-    base = foreign.open_foreign(f"corepure64-{release}", {name: store.path(of) for name, of in found.items()})
+    base = foreign.open_foreign(release.name, {name: store.path(of) for name, of in found.items()})
     there = read(into) if into.is_file() else ()
     known = {(one.release, one.name, one.sha256) for one in there}
     added = tuple(
-        Pin(release=release, name=name, sha256=sha256, version=base.release)
+        Pin(release=release.series, name=name, sha256=sha256, version=base.release)
         for name, sha256 in found.items()
-        if (release, name, sha256) not in known
+        if (release.series, name, sha256) not in known
     )
     if added:
         text = into.read_text() if into.is_file() else "schema = 1\n"

@@ -45,6 +45,7 @@ _HYBRID_SIGNATURE: Final = b"\xfb\xc0\x78\x70"
 _MBR_CODE: Final = 432
 _NEEDS_LDLINUX: Final = 5
 _KEEP_KERNEL: Final = "base"
+_IMAGE: Final = ".iso"
 #: A package that prepares for containers, which no kernel of Tiny Core's is configured for.
 _CONTAINERS: Final = "container-host"
 _OWN: Final = ("floe",)
@@ -95,21 +96,25 @@ class Made:
 
 
 def open_foreign(origin: str, files: dict[str, Path] | None = None, dirs: Dirs | None = None) -> Foreign:
-    """Look at a base: a path, several with commas between them, or ``files`` by name.
+    """Look at a base: a path, several with commas between them, or ``files`` by name (or one ISO image).
 
     With ``dirs`` what is found is kept in the user's cache, and not looked for again as long as the files
     are the same. Raises ``VerifyError`` for what has no root file system, or one that cannot be read.
     """
     if files is None and "," in origin and not Path(origin).exists():
         files = {Path(part).name: Path(part) for part in origin.split(",")}
-    medium = None if files is None else of_files(origin, files)
-    if medium is None and not Path(origin).is_file():
-        medium = open_medium(Path(origin))  # a folder, or something that is not there
-    alone = () if medium is not None else ((Path(origin).name, Path(origin)),)
+    place, medium = Path(origin), None
+    if files is not None and [name for name in files if name.endswith(_IMAGE)] == [*files]:
+        (place,) = files.values()
+    elif files is not None:
+        medium = of_files(origin, files)
+    elif not place.is_file():
+        medium = open_medium(place)  # a folder, or something that is not there
+    alone = () if medium is not None else ((place.name, place),)
     given = tuple(alone if files is None else files.items())
 
     def look_at(sums: Mapping[Path, str]) -> Known:
-        examined = look.examine_medium(medium or open_medium(Path(origin)))
+        examined = look.examine_medium(medium or open_medium(place))
         return Known(examined=examined, identity=_identity(examined, sums))
 
     if dirs is None or not given:

@@ -150,7 +150,7 @@ def _foreign(wish: Wish, choice: bases.Choice, dirs: Dirs, reporter: Reporter) -
     from remaster import fetch  # noqa: PLC0415 - few bases are fetched
 
     remotes = commands.remotes(mirrors_of(wish, dirs), dirs)
-    files = fetch.distribution(release, remotes, dirs, reporter, update=wish.update)
+    files = fetch.files(release, remotes, dirs, reporter, update=wish.update)
     return foreign.open_foreign(choice.name, files, dirs)
 
 

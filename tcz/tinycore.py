@@ -149,9 +149,34 @@ class Mirror:
         ``FetchError`` for a mirror without them, ``VerifyError`` where bytes are not what .md5.txt, or an
         earlier run, says.
         """
-        pins = self._pins(release, _DISTRIBUTION_PINS)
+        return self._kept(release, _DISTRIBUTION_PINS, lambda: self._distribution_files(release))
+
+    def image(self, release: str, version: str, name: str) -> dict[str, TczFile]:
+        """Fetch the ISO image of one version, from where the newest or older ones lie; by its name.
+
+        ``Store`` has it by its sha256. Kept, and raises, as ``distribution`` does.
+        """
+        places = tuple(f"{folder}/{name}" for folder in ("release", f"archive/{version}"))
+
+        def ask() -> tuple[TczFile, ...]:
+            for place in places:
+                there = self._file(release, name, place)
+                if there is not None:
+                    return (there[0],)
+            raise FetchError(
+                f"the mirror has no {name}",
+                where=" or ".join(self._url(self._known_remotes()[0], release, place) for place in places),
+                hint=_HINT,
+            )
+
+        return self._kept(release, (f"/image/{name}",), ask)
+
+    def _kept(
+        self, release: str, key: Sequence[str], ask: Callable[[], tuple[TczFile, ...]]
+    ) -> dict[str, TczFile]:
+        pins = self._pins(release, key)
         files = None if self._update else _read_files(pins)
-        files = files or self._distribution_files(release)
+        files = files or ask()
         found = {}
         with self._reporter.step(f"fetching Tiny Core {release}", total=len(files)) as step:
             for count, file in enumerate(files):

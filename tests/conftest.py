@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     Golden = Callable[[str, str], None]
     Counted = Callable[[str, int], None]
@@ -20,6 +21,12 @@ settings.register_profile("suite", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("suite")
 
 CASES = Path(__file__).parent / "cases"
+#: Why a test is skipped that no package would mend: it takes long, it needs what only some machines have, or
+#: something that would have to be built first.
+MAY_SKIP = re.compile(
+    r"takes (minutes|an hour)|TCZ_CORE_SCRIPTS|only root |of root's|asks for a password|extended attributes"
+    r"|an xz before|no wheel can|no recipe is built|no kernel with modules|are not in the cache|needs go$"
+)
 #: The files that take longest, the longest first: what is begun last shall be short, for workers end together
 #: then. All other boots follow, and then the rest.
 LONGEST = (
@@ -37,6 +44,21 @@ LONGEST = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regenerate", action="store_true", help="write the golden files of tests/cases anew")
+    parser.addoption(
+        "--every-tool", action="store_true", help="fail where a test is skipped for want of a program"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a test that lacks a program fail where all are said to be there: else nobody would see it."""
+    report = yield
+    if report.skipped and item.config.getoption("--every-tool") and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2]
+        if not hasattr(report, "wasxfail") and not MAY_SKIP.search(reason):
+            report.outcome = "failed"
+            report.longrepr = f"{reason}\ntools/setup.sh test is to install what every test needs"
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

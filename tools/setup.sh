@@ -82,12 +82,23 @@ if [ "$purpose" = test ] || [ "$purpose" = bench ]; then
     need curl curl
     need dnsmasq dnsmasq-base
     need wget wget
+    need depmod kmod
+    need lz4 lz4
+    need ip iproute2
+    need git git
+    need objdump binutils
+    need dpkg-source dpkg-dev
+    need gensquashfs squashfs-tools-ng
+    need bsdcpio libarchive-tools
+    need grub-script-check grub-common
+    [ -e /usr/lib/ISOLINUX/isolinux.bin ] || want isolinux
+    [ -e /usr/lib/syslinux/modules/bios/ldlinux.c32 ] || want syslinux-common
+    need gcc gcc
+    [ -e /usr/include/stdio.h ] || want libc6-dev
     busybox --list 2>/dev/null | grep -qx wget || want busybox-static
 fi
 if [ "$purpose" = bench ]; then
     need ab apache2-utils
-    need cc gcc
-    [ -e /usr/include/stdio.h ] || want libc6-dev
 fi
 
 if [ -n "$missing" ]; then

@@ -72,6 +72,7 @@ def _lock(
         "remaster pin corepure64-17.x                          what the mirror has, for this user",
         "remaster pin corepure64-17.x --sha256 vmlinuz64=HASH  only if it is the one you know of",
         "remaster pin corepure64-17.x --update                 a new version of the release as well",
+        "remaster pin tinycorepure64-17.1                      one version's ISO image",
         "remaster pin corepure64-17.x --into remaster/tinycore-files.toml   for all users of a checkout",
     ],
 )
@@ -91,10 +92,11 @@ def _lock(
 )
 @build.request_options(only=("mirrors", "mirror_keys", "update", "progress", "as_json"))
 def pin(release: str, expected: tuple[str, ...], into: Path | None, **options: Any) -> None:  # noqa: ANN401
-    """Write down the sha256 of kernel and initrd of RELEASE, so that no others are ever built upon.
+    """Write down the sha256 of the files of RELEASE, so that no others are ever built upon.
 
-    RELEASE is a base such as corepure64-17.x. Its files are fetched as a build fetches them, checked by the
-    mirror's key or by md5, and added to what is known; several versions of a release may be.
+    RELEASE is a base such as corepure64-17.x, kernel and initrd, or tinycorepure64-17.1, an ISO image. Its
+    files are fetched as a build fetches them, checked by the mirror's key or by md5, and added to what is
+    known; several versions of a release may be.
     """
     _pin(release, expected, into, **options)
 
@@ -115,7 +117,7 @@ def _pin(
 
     release = base.release_of(name)
     if release is None:
-        raise click.UsageError(f"{name} is no release such as corepure64-17.x")
+        raise click.UsageError(f"{name} is no release such as corepure64-17.x or tinycorepure64-17.1")
     dirs = Dirs.from_env()
     remotes = commands.remotes(suppliers.mirrors_of(wish.Wish(variant="", **options), dirs), dirs)
     file = into or fetch.own_pins(dirs)

@@ -321,6 +321,15 @@ def package(path: Path, *needs: str, version: str = "1") -> Path:
     return path
 
 
+def named(name: str) -> bases.Release:
+    found = bases.release_of(name)
+    assert found is not None
+    return found
+
+
+SIXTEEN = named("corepure64-16.x")
+
+
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:
     """A mirror of Tiny Core 16.x with all that boots."""
@@ -406,7 +415,7 @@ def test_a_release_by_name(upstream: Upstream, dirs: Dirs) -> None:
     there = (Remote(address=upstream.address),)
 
     def get(remotes: tuple[Remote, ...] = there, *, update: bool = False) -> dict[str, Path]:
-        return fetch.distribution("16.x", remotes, dirs, SilentReporter(), update=update)
+        return fetch.files(SIXTEEN, remotes, dirs, SilentReporter(), update=update)
 
     files = get()
     assert set(files) == {"vmlinuz64", "corepure64.gz"}
@@ -420,7 +429,54 @@ def test_a_release_by_name(upstream: Upstream, dirs: Dirs) -> None:
     with pytest.raises(VerifyError, match="is not what its"):
         get(update=True)
     with pytest.raises(FetchError, match="no kernel and initrd of Tiny Core 15"):
-        fetch.distribution("15.x", there, dirs, SilentReporter(), update=False)
+        fetch.files(named("corepure64-15.x"), there, dirs, SilentReporter(), update=False)
+
+
+def test_one_version_by_name(
+    upstream: Upstream, dirs: Dirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ISO image, wherever the mirror has it, with all that is on it, and none but what is pinned."""
+    monkeypatch.setattr(fetch, "PINS", tmp_path / "pins.toml")
+    there = (Remote(address=upstream.address),)
+    asked = named("tinycorepure64-16.1")
+    with pytest.raises(FetchError, match=r"the mirror has no TinyCorePure64-16\.1\.iso") as caught:
+        fetch.files(asked, there, dirs, SilentReporter(), update=False)
+    assert "/16.x/x86_64/archive/16.1/TinyCorePure64-16.1.iso" in (caught.value.where or "")
+    image = standins.official_iso(tmp_path, "cde").read_bytes()
+    for place in ("archive/16.1", "release"):
+        path = f"16.x/x86_64/{place}/TinyCorePure64-16.1.iso"
+        upstream.answers[path] = image
+        md5 = hashlib.md5(image).hexdigest()  # noqa: S324
+        upstream.answers[f"{path}.md5.txt"] = f"{md5}  TinyCorePure64-16.1.iso\n".encode()
+        told = Told()
+        files = fetch.files(asked, there, dirs, told, update=True)
+        assert list(files) == ["TinyCorePure64-16.1.iso"]
+        assert f"/{path}" in upstream.asked[-1]
+        assert "`remaster pin tinycorepure64-16.1` pins it" in told.warnings[0]
+    found = foreign.open_foreign(asked.name, files, dirs)
+    assert (found.origin, found.name) == ("tinycorepure64-16.1", "tinycore-16.1")
+    assert found.sums == (("TinyCorePure64-16.1.iso", hashlib.sha256(image).hexdigest()),)
+    assert "cde/onboot.lst" in found.examined.medium.files
+    assert fetch.files(asked, (), dirs, SilentReporter(), update=False) == files
+
+    other = '[[file]]\nrelease = "16.x"\nname = "TinyCorePure64-16.1.iso"\nsha256 = "' + "0" * 64 + '"\n'
+    fetch.PINS.write_text(f"schema = 1\n{other}")
+    with pytest.raises(VerifyError, match="is none that is pinned"):
+        fetch.files(asked, there, dirs, SilentReporter(), update=False)
+    (added,) = fetch.pin(asked, there, dirs, SilentReporter(), into=fetch.PINS)
+    assert (added.release, added.version, added.name) == ("16.x", "16.1", "TinyCorePure64-16.1.iso")
+    told = Told()
+    fetch.files(asked, there, dirs, told, update=False)
+    assert told.warnings == []
+
+
+def test_names_of_releases() -> None:
+    assert named("corepure64-17.x") == bases.Release(name="corepure64-17.x", series="17.x")
+    assert named("corepure64-10.0.1").image == "CorePure64-10.0.1.iso"
+    assert named("tinycorepure64-17.1").series == "17.x"
+    for wrong in ("corepure64", "corepure64-x", "tinycorepure64-17.x", "corepure64-017.1", "core-17.x"):
+        assert bases.release_of(wrong) is None
+    assert {pin.name for pin in fetch.read(fetch.PINS)} >= {"CorePure64-16.2.iso", "TinyCorePure64-17.1.iso"}
 
 
 class Told(SilentReporter):
@@ -444,19 +500,19 @@ def test_pins_of_a_release(
 
     def get(*, update: bool = False) -> list[str]:
         told = Told()
-        fetch.distribution("16.x", there, dirs, told, update=update)
+        fetch.files(SIXTEEN, there, dirs, told, update=update)
         return told.warnings
 
     (warning,) = get()
     assert "the sha256 of corepure64.gz and vmlinuz64 of Tiny Core 16.x is not pinned" in warning
     with pytest.raises(VerifyError, match="nothing is pinned"):
-        fetch.pin("16.x", there, dirs, SilentReporter(), into=own, expected={"vmlinuz64": "0" * 64})
+        fetch.pin(SIXTEEN, there, dirs, SilentReporter(), into=own, expected={"vmlinuz64": "0" * 64})
     assert not own.exists()
     expected = {"vmlinuz64": first}
-    added = fetch.pin("16.x", there, dirs, SilentReporter(), into=own, expected=expected)
+    added = fetch.pin(SIXTEEN, there, dirs, SilentReporter(), into=own, expected=expected)
     assert {one.name: one.version for one in added} == {"vmlinuz64": "16.1", "corepure64.gz": "16.1"}
     assert fetch.read(own) == added
-    assert fetch.pin("16.x", there, dirs, SilentReporter(), into=own) == ()
+    assert fetch.pin(SIXTEEN, there, dirs, SilentReporter(), into=own) == ()
     assert get() == []
 
     new = standins.kernel_image("6.12.99-tinycore64")
@@ -466,7 +522,7 @@ def test_pins_of_a_release(
     with pytest.raises(VerifyError, match="is none that is pinned") as caught:
         get(update=True)
     assert first in (caught.value.why or "")
-    (second,) = fetch.pin("16.x", there, dirs, SilentReporter(), into=own, update=True)
+    (second,) = fetch.pin(SIXTEEN, there, dirs, SilentReporter(), into=own, update=True)
     assert second.sha256 == hashlib.sha256(new).hexdigest()
     assert get(update=True) == []
     assert set(fetch.pinned("16.x", dirs)["vmlinuz64"]) == {first, second.sha256}

@@ -9,7 +9,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -150,8 +150,22 @@ def test_podman_has_stopped_when_what_clears_up_has_ended(place: Place) -> None:
     clearer = place.root / "conmon"
     clearer.write_text(f"#!{BUSYBOX} sh\nsleep 1\n: >{place.root}/cleared\n")
     clearer.chmod(0o755)
-    call = f"{clearer} & usleep 200000; leftover; ls {place.root}/cleared; wait"
+    call = f"uid={os.getuid()}; {clearer} & usleep 200000; leftover; ls {place.root}/cleared; wait"
     assert place.run(PODMAN, call) == f"{place.root}/cleared\n"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root becomes another user")
+def test_podman_does_not_wait_for_containers_of_others(place: Place, tmp_path_factory: Any) -> None:
+    theirs = tmp_path_factory.mktemp("theirs") / "conmon"
+    theirs.write_text(f"#!{BUSYBOX} sh\nsleep 3\n")
+    theirs.chmod(0o755)
+    with subprocess.Popen([str(BUSYBOX), "sh", str(theirs)], user=65534) as process:
+        call = "uid=1001; clearing && echo waits; true"
+        assert place.run(PODMAN, f"pidof() {{ echo {process.pid}; }}; {call}") == ""
+        assert place.run(PODMAN, f"uid=65534; pidof() {{ echo {process.pid}; }}; clearing && echo waits") == (
+            "waits\n"
+        )
+        process.kill()
 
 
 @pytest.mark.parametrize(("good", "said"), [(1, "1 started"), (3, "3 started"), (4, "3 not")])

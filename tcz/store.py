@@ -21,6 +21,7 @@ from tcz.errors import VerifyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from io import BufferedReader
 
 _BLOCK = 1 << 20
 #: What the kernel says where it does not copy from one file to another.
@@ -36,10 +37,15 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def md5_of(file: BufferedReader) -> str:
+    """Return the lower-case hex md5 of what is left of an open file; Tiny Core tells files by it."""
+    return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
 def md5_file(path: Path) -> str:
-    """Return the lower-case hex md5 of a file, which Tiny Core tells files by."""
+    """Return the lower-case hex md5 of a file."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return md5_of(file)
 
 
 @contextmanager

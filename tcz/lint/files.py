@@ -17,7 +17,7 @@ from tcz.metadata import parse_list, parse_md5
 from tcz.names import SUFFIX
 from tcz.squashfs import image, writer
 from tcz.squashfs.options import COMPRESSORS, SquashOptions
-from tcz.store import replacing
+from tcz.store import md5_of, replacing
 from tcz.tree import Tree
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def image_facts(path: Path) -> ImageFacts:
     with path.open("rb") as file:
         facts = parse_super_block(file.read(SUPER_BLOCK.size), path.stat().st_size)
         file.seek(0)
-        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        md5 = md5_of(file)
         file.seek(0)
         sha1 = hashlib.file_digest(file, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
     return replace(facts, md5=md5, sha1=sha1)

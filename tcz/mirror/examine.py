@@ -20,6 +20,7 @@ from tcz.errors import ConfigError, ToolkitError, VerifyError
 from tcz.mirror.model import Entry
 from tcz.names import SUFFIX, file_name, package_name
 from tcz.squashfs.image import Image
+from tcz.store import md5_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,8 +108,7 @@ class _Work:
         self.own = own
         self.objects = objects
         self.notes: list[str] = []
-        with own.open("rb") as file:
-            self.digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        self.digest = md5_file(own)
 
     def kept(self, text: str | None) -> Blob | None:
         return None if text is None else self.objects.add_bytes(text.encode(errors="surrogateescape"))

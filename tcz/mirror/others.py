@@ -18,7 +18,7 @@ from tcz.mirror import config as configs
 from tcz.mirror.model import Blob
 from tcz.mirror.place import regular
 from tcz.mirror.publish import publish, unsigned
-from tcz.store import sha256_file
+from tcz.store import md5_of, sha256_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -184,7 +184,7 @@ def _read(path: str, file: Path, objects: Objects | None) -> Mapping[str, Blob]:
     if path.endswith(_MD5):
         return {}  # see below
     with regular(file) as data:
-        md5 = hashlib.file_digest(data, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        md5 = md5_of(data)
     if objects is None:
         found = {path: Blob(sha256=sha256_file(file), size=file.stat().st_size)}
     else:

@@ -145,11 +145,18 @@ def test_an_edit_is_the_same_when_it_is_made_twice(rows: list[str], place: edit.
         ("network-settings.awk", "etc/init.d/network-settings.awk"),
         ("dhcp.sh", "etc/init.d/dhcp.sh"),
         ("default.script", "usr/share/udhcpc/default.script"),
+        ("serial-autologin", "sbin/autologin"),
     ],
 )
 def test_floe_and_other_bases_share_scripts(ours: str, floes: str) -> None:
     recipes = Path(__file__).parents[2] / "recipes/floe-base/files"
     assert (edit.SHIPPED / "files" / ours).read_bytes() == (recipes / floes).read_bytes()
+
+
+def test_every_file_that_edits_put_in_is_what_it_should_be() -> None:
+    """Where a checkout has no symbolic links, a file holds the name of what it should be."""
+    for file in (edit.SHIPPED / "files").iterdir():
+        assert not file.read_bytes().startswith(b"../"), file
 
 
 #: A checkout, or a bare copy, of Tiny Core's scripts with its history; nothing of it is in this project.

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
+import fcntl
+import os
 import re
+import select
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from tcz.errors import CheckError
 
@@ -23,9 +27,10 @@ if TYPE_CHECKING:
 _TAIL: Final = 40
 _CHUNK: Final = 65536
 _CONNECT_PAUSE: Final = 0.05
-#: How long a search of the text is put off for more to come. To read comes first: QEMU drops characters of
-#: the kernel that nobody has read for some milliseconds.
+#: How long a search of the text is put off for more to come: to read comes first.
 _SEARCH_PAUSE: Final = 0.02
+#: What a pipe holds where the machine's limits allow it.
+_PIPE: Final = 1 << 20
 _NOTHING: Final = re.compile(r"(?!)")
 #: Colours, cursor moves and questions of a terminal; a sequence may be cut by the end of a read.
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[()][0-9A-B]|[=>78])")
@@ -42,14 +47,86 @@ class ConsoleError(CheckError):
     """The machine did not say what was waited for; ``why`` ends with the last lines it said."""
 
 
+class Connection(Protocol):
+    """What a console uses of a socket."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Return what has come, at least a byte; nothing once the other side has hung up."""
+
+    def sendall(self, data: bytes, /) -> None:
+        """Send all of it; ``OSError`` where nobody listens."""
+
+    def shutdown(self, how: int, /) -> None:
+        """Have ``recv`` return, in whatever thread."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class Pipes:
+    """A console through two named pipes, PATH.in and PATH.out, as QEMU's ``pipe`` uses them.
+
+    A kernel waits ten milliseconds for its serial port, then a character is lost; and QEMU holds it up as
+    soon as it cannot write. A socket is full after some 300 characters, for each is a message of its own;
+    a pipe keeps as many as it has bytes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Make both, for nobody else."""
+        self._path = path
+        for name in ("in", "out"):
+            os.mkfifo(f"{path}.{name}", 0o600)
+        self._write = -1
+        self._read = os.open(f"{path}.out", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(self._read, fcntl.F_SETPIPE_SZ, _PIPE)
+        self._wake, self._waker = os.pipe2(os.O_CLOEXEC)
+        self._poll = select.poll()
+        self._poll.register(self._read, select.POLLIN)
+        self._poll.register(self._wake, select.POLLIN)
+
+    def opened(self) -> bool:
+        """Tell whether QEMU has opened them; nothing can be sent before."""
+        if self._write < 0:
+            try:
+                self._write = os.open(f"{self._path}.in", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise
+                return False
+            os.set_blocking(self._write, True)
+        return True
+
+    def recv(self, size: int) -> bytes:
+        """See ``Connection``. Until QEMU has opened its end there is no end to be seen."""
+        ready = {handle for handle, _ in self._poll.poll()}
+        return b"" if self._wake in ready else os.read(self._read, size)
+
+    def sendall(self, data: bytes) -> None:
+        """See ``Connection``."""
+        while data:
+            data = data[os.write(self._write, data) :]
+
+    def shutdown(self, _how: int) -> None:
+        """See ``Connection``."""
+        os.write(self._waker, b"x")
+
+    def close(self) -> None:
+        """See ``Connection``."""
+        for handle in (self._read, self._write, self._wake, self._waker):
+            if handle >= 0:
+                os.close(handle)
+        self._read = self._write = self._wake = self._waker = -1
+
+
 class Console:
-    """A serial console behind a connected stream socket; use it as a context manager.
+    """A serial console behind a connected stream socket, or pipes; use it as a context manager.
 
     ``listener`` is given each piece of text as it comes, escape sequences and all (from another
     thread).
     """
 
-    def __init__(self, connection: socket.socket, listener: Callable[[str], None] | None = None) -> None:
+    def __init__(self, connection: Connection, listener: Callable[[str], None] | None = None) -> None:
         """Start to read at once."""
         self._socket = connection
         self._listener = listener

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from remaster.qmp import ANSWER, MachineError, Qmp
-from remaster.serial import Console
+from remaster.serial import Console, Pipes
 from tcz.errors import ConfigError, MissingToolError
 
 if TYPE_CHECKING:
@@ -209,8 +209,7 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
     if wiring.serial is None:
         argv += ["-serial", "mon:stdio"]
     else:
-        # "wait": the machine must not start before somebody reads, or its first lines are lost.
-        argv += ["-chardev", f"socket,id=serial,path={_option(wiring.serial)},server=on,wait=on"]
+        argv += ["-chardev", f"pipe,id=serial,path={_option(wiring.serial)}"]
         argv += ["-serial", "chardev:serial"]
     if wiring.qmp is not None:
         argv += ["-qmp", f"unix:{_option(wiring.qmp)},server=on,wait=off"]
@@ -269,11 +268,14 @@ class Machine:
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="vm-", dir=place)))
         self._log = folder / "log"
         wiring = self._wire(folder)
+        pipes = Pipes(folder / "serial")
+        self._console = Console(pipes, self._listener)
+        self._stack.callback(self._console.close)
         self._process = self._runner.spawn(qemu_argv(self.spec, wiring), log=self._log)
         self._stack.callback(self._process.stop)
-        self._console = Console(self._connect(folder / "serial"), self._listener)
-        self._stack.callback(self._console.close)
         self._qmp = Qmp(self._connect(folder / "qmp"))
+        if not pipes.opened():
+            raise MachineError("QEMU does not open its serial console", why=self._said())
         self._stack.callback(self._qmp.close)
         try:
             self._qmp.greet()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remaster.serial import Console, ConsoleError
+from remaster.serial import Console, ConsoleError, Pipes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,3 +167,32 @@ def test_the_listener_hears_all(tmp_path: Path) -> None:
                 machine.sendall(b"hello")
                 console.expect("hello", 5)
     assert "".join(heard) == "hello"
+
+
+def test_pipes_keep_what_nobody_reads_in_time(tmp_path: Path) -> None:
+    """Each character is written for itself, as QEMU does, which drops what cannot be written soon."""
+    pipes = Pipes(tmp_path / "serial")
+    assert not pipes.opened()
+    its_in = os.open(tmp_path / "serial.in", os.O_RDWR)
+    its_out = os.open(tmp_path / "serial.out", os.O_RDWR | os.O_NONBLOCK)
+    assert pipes.opened()
+    written = 50_000
+    for number in range(written):
+        assert os.write(its_out, b"abcdefghi\n"[number % 10 : number % 10 + 1]) == 1
+    os.write(its_out, b"# ")
+    with Console(pipes) as console:
+        console.expect(r"^# ", 10)
+        assert len(console.transcript) == written + 2
+        console.send("ls")
+        assert os.read(its_in, 100) == b"ls\n"
+        for handle in (its_in, its_out):
+            os.close(handle)
+        with pytest.raises(ConsoleError, match="hung up before"):
+            console.expect("more", 10)
+        with pytest.raises(ConsoleError, match="hung up"):
+            console.send("ls")
+
+
+def test_pipes_that_nobody_opened_are_closed(tmp_path: Path) -> None:
+    with Console(Pipes(tmp_path / "serial")) as console, pytest.raises(ConsoleError, match=r"within 0\.1 s"):
+        console.expect("anything", 0.1)

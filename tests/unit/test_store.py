@@ -51,7 +51,7 @@ def test_a_signal_at_any_time_leaves_no_temporary_file(tmp_path: Path) -> None:
 
     number = 0
     while interrupted(work, number := number + 1):
-        gc.collect()
+        gc.collect(0)
         left = {path.name for path in tmp_path.iterdir()}
         assert left <= {"first", "second"}, f"after call {number}"
         for path in tmp_path.iterdir():
@@ -72,7 +72,7 @@ def test_a_signal_at_any_time_leaves_no_temporary_folder(
 
     number = 0
     while interrupted(work, number := number + 1):
-        gc.collect()
+        gc.collect(0)
         assert list(tmp_path.iterdir()) == [], f"after call {number}"
     assert number > FEWEST
     assert list(tmp_path.iterdir()) == []

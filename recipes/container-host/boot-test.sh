@@ -142,6 +142,12 @@ services problems | grep "Service crond: failed (its supervisor has ended)"
 "$crond" start
 services status | grep -q "^crond  *running  *$daemon"
 "$crond" stop
+# Its parent is init now, which may not have asked yet how it ended.
+tries=50
+while [ -d "/proc/$daemon" ] && [ "$tries" -gt 0 ]; do
+    tries=$((tries - 1))
+    usleep 100000
+done
 no test -d "/proc/$daemon"
 read -r watcher </run/floe/services.watch
 kill -9 "$watcher"

@@ -104,7 +104,7 @@ def open_foreign(origin: str, files: dict[str, Path] | None = None, dirs: Dirs |
     if files is None and "," in origin and not Path(origin).exists():
         files = {Path(part).name: Path(part) for part in origin.split(",")}
     place, medium = Path(origin), None
-    if files is not None and [name for name in files if name.endswith(_IMAGE)] == [*files]:
+    if files is not None and len(files) == 1 and next(iter(files)).endswith(_IMAGE):
         (place,) = files.values()
     elif files is not None:
         medium = of_files(origin, files)

@@ -321,6 +321,13 @@ def package(path: Path, *needs: str, version: str = "1") -> Path:
     return path
 
 
+def offer(server: Upstream, path: str, data: bytes) -> None:
+    """Have a file on a mirror, with its md5 beside it."""
+    md5 = hashlib.md5(data).hexdigest()  # noqa: S324
+    server.url(path, data)
+    server.url(f"{path}.md5.txt", f"{md5}  {path.rpartition('/')[2]}\n".encode())
+
+
 def named(name: str) -> bases.Release:
     found = bases.release_of(name)
     assert found is not None
@@ -340,9 +347,7 @@ def upstream() -> Iterator[Upstream]:
             "release/distribution_files/corepure64.gz": standins.corepure64_gz(),
         }
         for path, data in files.items():
-            server.url(f"{folder}/{path}", data)
-            md5 = hashlib.md5(data).hexdigest()  # noqa: S324
-            server.url(f"{folder}/{path}.md5.txt", f"{md5}  {path.rpartition('/')[2]}\n".encode())
+            offer(server, f"{folder}/{path}", data)
         yield server
 
 
@@ -445,9 +450,7 @@ def test_one_version_by_name(
     image = standins.official_iso(tmp_path, "cde").read_bytes()
     for place in ("archive/16.1", "release"):
         path = f"16.x/x86_64/{place}/TinyCorePure64-16.1.iso"
-        upstream.answers[path] = image
-        md5 = hashlib.md5(image).hexdigest()  # noqa: S324
-        upstream.answers[f"{path}.md5.txt"] = f"{md5}  TinyCorePure64-16.1.iso\n".encode()
+        offer(upstream, path, image)
         told = Told()
         files = fetch.files(asked, there, dirs, told, update=True)
         assert list(files) == ["TinyCorePure64-16.1.iso"]
@@ -468,6 +471,13 @@ def test_one_version_by_name(
     told = Told()
     fetch.files(asked, there, dirs, told, update=False)
     assert told.warnings == []
+
+
+def test_several_images_are_no_base(tmp_path: Path) -> None:
+    for name in ("a.iso", "b.iso"):
+        (tmp_path / name).write_bytes(standins.official_iso(tmp_path / name[0], "corepure64").read_bytes())
+    with pytest.raises(VerifyError, match="no root file system to build upon"):
+        foreign.open_foreign(f"{tmp_path / 'a.iso'},{tmp_path / 'b.iso'}")
 
 
 def test_names_of_releases() -> None:
@@ -516,8 +526,7 @@ def test_pins_of_a_release(
     assert get() == []
 
     new = standins.kernel_image("6.12.99-tinycore64")
-    upstream.answers[path] = new
-    upstream.answers[f"{path}.md5.txt"] = hashlib.md5(new).hexdigest().encode() + b"  vmlinuz64\n"  # noqa: S324
+    offer(upstream, path, new)
     assert get() == []
     with pytest.raises(VerifyError, match="is none that is pinned") as caught:
         get(update=True)

@@ -1,7 +1,7 @@
 """Virtual machines: a description, the QEMU command line that follows from it, and a running one.
 
-The serial console and QMP (QEMU's control socket) are unix sockets in a folder of their own. Disks
-are used with ``snapshot=on``: nothing a machine does reaches the files it was given.
+The serial console is two named pipes and QMP (QEMU's control socket) a unix socket, in a folder of their
+own. Disks are used with ``snapshot=on``: nothing a machine does reaches the files it was given.
 """
 
 from __future__ import annotations
@@ -275,9 +275,9 @@ class Machine:
         self._process = self._runner.spawn(qemu_argv(self.spec, wiring), log=self._log)
         self._stack.callback(self._process.stop)
         self._qmp = Qmp(self._connect(folder / "qmp"))
+        self._stack.callback(self._qmp.close)
         if not pipes.opened():
             raise MachineError("QEMU does not open its serial console", why=self._said())
-        self._stack.callback(self._qmp.close)
         try:
             self._qmp.greet()
         except (OSError, ValueError) as error:

@@ -74,7 +74,7 @@ def read(path: str, data: bytes) -> Module:
     """Read a module, packed or not; raises ``VerifyError`` for one that is damaged."""
     try:
         return _read(path, unpacked(data, path))
-    except (struct.error, IndexError, ValueError) as error:
+    except (struct.error, IndexError, OverflowError, ValueError) as error:
         raise VerifyError("this is no kernel module, or it is damaged", where=path) from error
 
 

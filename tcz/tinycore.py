@@ -1,9 +1,10 @@
 """A mirror of Tiny Core: which files make a root with some extensions loaded, and their bytes.
 
 A mirror has ``N.x/x86_64/release/distribution_files/`` with the initrds and ``N.x/x86_64/tcz/`` with the
-extensions; beside each file lies its ``.md5.txt``, the only hash that mirrors offer. What was once
-resolved stays as it is (a file below ``pins``) until an update is asked for, and the sha256 of what was
-fetched for it is kept with it. Of a mirror that is verified, files have the sha256 that its catalogue names.
+extensions, and the ISO images of versions in ``release/`` or ``archive/N.M/``; beside each file lies its
+``.md5.txt``, the only hash that mirrors offer. What was once resolved stays as it is (a file below
+``pins``) until an update is asked for, and the sha256 of what was fetched for it is kept with it. Of a
+mirror that is verified, files have the sha256 that its catalogue names.
 """
 
 from __future__ import annotations

@@ -99,6 +99,7 @@ if [ "$purpose" = test ] || [ "$purpose" = bench ]; then
 fi
 if [ "$purpose" = bench ]; then
     need ab apache2-utils
+    need cc gcc
 fi
 
 if [ -n "$missing" ]; then

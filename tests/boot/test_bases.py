@@ -35,7 +35,7 @@ MEMORY_MIB = 1536
 DISK_MIB = 512
 #: Added to the variants: packages in every place, an entry of the menu, time to choose it. Tiny Core's own
 #: scripts wait five seconds for udev to find the CD drive; an emulated machine has no driver for it by then.
-PLACED = """
+PLACED = f"""
 [packages]
 ondemand = ["socat"]
 [packages.place]
@@ -44,10 +44,10 @@ e2fsprogs = "builtin"
 [[entry]]
 name = "chosen"
 title = "Chosen by somebody at the keyboard"
-add = ["dataswap=16M"@]
+add = {json.dumps(["dataswap=16M", *(["waitusb=20"] if corelike.ROOT else [])])}
 [image]
 timeout = 120
-""".replace("@", "" if corelike.ROOT is None else ', "waitusb=20"')
+"""
 ALL_EDITS = ("cgroup2", "kernel-waits", "network", "serial-login", "services")
 
 

@@ -11,6 +11,7 @@ for command in containerd containerd-shim-runc-v2; do
         -o "$DEST/usr/local/bin/$command" "./cmd/$command"
 done
 
-mkdir -p "$DEST/usr/local/etc/init.d" "$DEST/usr/local/share/doc/containerd"
+mkdir -p "$DEST/usr/local/etc/init.d" "$DEST/usr/local/etc/containerd" "$DEST/usr/local/share/doc/containerd"
+cp "$RECIPE/files/config.toml" "$DEST/usr/local/etc/containerd/"
 install -m 755 "$RECIPE/files/init.d-containerd" "$DEST/usr/local/etc/init.d/containerd"
 cp LICENSE NOTICE "$DEST/usr/local/share/doc/containerd/"

@@ -219,7 +219,7 @@ def open_blocks(path: Path) -> Blocks:
             return Raw(path, size)
         try:
             return Qcow2(path, size, _shape(file.fileno(), head, path))
-        except struct.error as error:
+        except (struct.error, OverflowError) as error:
             raise VerifyError("a qcow2 image that is cut off", where=str(path)) from error
 
 

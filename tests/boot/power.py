@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 import shutil
 import socket
@@ -163,6 +164,41 @@ def keep_moment(machine: Machine) -> None:
     assert not said, said
 
 
+def plug_pulled(machine: Machine, disk: str, path: Path) -> Path:
+    """Return a disk of a running machine as if its plug was pulled now, with its journal replayed.
+
+    All that QEMU was given is in it, and nothing of what the machine has in memory.
+    """
+    (size,) = [
+        drive["inserted"]["image"]["virtual-size"]
+        for drive in machine.execute("query-block")
+        if drive["device"] == disk
+    ]
+    with path.open("wb") as file:
+        file.truncate(size)
+    # QEMU deletes what it makes itself behind a disk of which nothing is kept.
+    target = {"driver": "file", "filename": str(path), "discard": "unmap", "detect-zeroes": "unmap"}
+    machine.execute("blockdev-add", driver="raw", node_name="pulled", file=target)
+    machine.execute("blockdev-backup", device=disk, target="pulled", sync="full")
+    while machine.execute("query-block-jobs"):
+        time.sleep(0.1)
+    machine.execute("blockdev-del", node_name="pulled")
+    done = subprocess.run(["/sbin/e2fsck", "-p", path], check=False, capture_output=True, text=True)
+    assert done.returncode < UNREPAIRED, done.stdout
+    return path
+
+
+def content_on(disk: Path, path: str) -> bytes:
+    """Return what a file has on a disk that no machine uses; nothing where there is none."""
+    words = ["/sbin/debugfs", "-R", f'cat "{path}"', disk]
+    return subprocess.run(words, check=True, capture_output=True).stdout
+
+
+def sha256_on(disk: Path, path: str) -> str:
+    """Return the hash of a file on a disk that no machine uses."""
+    return hashlib.sha256(content_on(disk, path)).hexdigest()
+
+
 def _message(kind: bytes, body: bytes) -> bytes:
     return kind + struct.pack("!I", len(body) + 4) + body
 
@@ -207,6 +243,8 @@ def _exactly(server: socket.socket, size: int) -> bytes:
     return data
 
 
+#: Of e2fsck: nothing is left that somebody would have to decide.
+UNREPAIRED = 4
 #: Ways to have the machine go down.
 WAYS = ("poweroff", "acpi", "ctrl-alt-del", "reboot")
 OFF_SECONDS = 600

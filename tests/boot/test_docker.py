@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.boot import clients, configured
+from tests.boot import clients, configured, power
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT, free_port, media
 from tests.unit.test_data_disk import userdata
 
@@ -182,6 +182,23 @@ def test_an_image_saved_to_a_file_is_loaded_again(host: Host, image: str) -> Non
     host.sh(f"docker save -o /tmp/saved.tar {image} && docker rmi {image}")
     host.sh("docker load -i /tmp/saved.tar && rm /tmp/saved.tar")
     assert image in host.sh("docker images --format '{{.Repository}}'")
+
+
+@once
+def test_what_was_just_made_outlives_a_power_cut(host: Host, empty_disk: Path, tmp_path: Path) -> None:
+    """The files of an image imported this moment, the server's keys, the userdata of the first boot."""
+    host.sh("mkdir /tmp/cut && head -c 300000 /dev/urandom >/tmp/cut/pulled")
+    host.sh("tar -C /tmp/cut -cf - pulled | docker import - cut")
+    files = "-path '*/fs/pulled' -o -name 'dropbear_*_host_key'"
+    found = host.sh(f"cd /mnt/data && sudo find . {files} | xargs sudo sha256sum")
+    disk = power.plug_pulled(host.machine, "disk1", tmp_path / "disk.img")
+    sums = {place.removeprefix("."): own for own, place in map(str.split, found.splitlines())}
+    assert len([path for path in sums if path.endswith("_host_key")]) == len(("ed25519", "ecdsa"))
+    assert any(path.endswith("/fs/pulled") for path in sums)
+    assert sums == {path: power.sha256_on(disk, path) for path in sums}
+    kept = power.content_on(disk, "/var/lib/boot2docker/userdata.tar")
+    assert empty_disk.read_bytes().startswith(kept.rstrip(b"\0"))
+    assert len(kept) > 1024
 
 
 @once

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.boot import clients, configured
+from tests.boot import clients, configured, power
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT, free_port, media, remaster
 from tests.unit.test_data_disk import userdata
 
@@ -181,6 +181,20 @@ def test_root_runs_a_container_on_a_bridge(host: Host, host_server: HostServer) 
     said = host.sh(f"sudo podman run --rm tiny wget -qO- {host_server.url}/root")
     assert "hello from the host" in said
     assert host_server.asked_for("/root")
+
+
+def test_what_was_just_made_outlives_a_power_cut(host: Host, tmp_path: Path) -> None:
+    """A container, root's and the user's: an image's files, and what the engine needs to mount its layers."""
+    for sudo in ("sudo ", ""):
+        host.sh(f"{sudo}podman create --name cut tiny sh")
+    files = "-path '*/overlay/*/diff/bin/busybox' -o -path '*/overlay/*/lower' -o -path '*/overlay/*/link'"
+    found = host.sh(f"cd /mnt/data && sudo find . {files} | xargs sudo sha256sum")
+    disk = power.plug_pulled(host.machine, "disk1", tmp_path / "disk.img")
+    sums = {place.removeprefix("."): own for own, place in map(str.split, found.splitlines())}
+    assert {path.rpartition("/")[2] for path in sums} == {"busybox", "lower", "link"}
+    assert sums == {path: power.sha256_on(disk, path) for path in sums}
+    for sudo in ("sudo ", ""):
+        host.sh(f"{sudo}podman rm cut")
 
 
 def test_a_user_runs_a_container_without_privileges(host: Host, host_server: HostServer) -> None:

@@ -43,8 +43,6 @@ POWER_CUTS = int(os.environ.get("TCZ_POWER_CUTS", "1"))
 #: Seconds of load, at most, before the machine is switched off.
 MOMENTS = 6.0
 SHUT_DOWN = "shut down"
-#: Of e2fsck: nothing is left that somebody would have to decide.
-UNREPAIRED = 4
 DEAF = "trap '' INT TERM; while :; do sleep 1; done"
 
 
@@ -175,7 +173,7 @@ def test_power_cuts(host: power.Host, programs: database.Programs, tmp_path: Pat
         acknowledged = cut(host, disk, 3 + random.Random(number).uniform(0, MOMENTS))
         raw = power.raw(disk, tmp_path / "disk.raw")
         checked = subprocess.run(["/sbin/e2fsck", "-p", raw], check=False, capture_output=True, text=True)
-        assert checked.returncode < UNREPAIRED, checked.stdout
+        assert checked.returncode < power.UNREPAIRED, checked.stdout
         subprocess.run(["/sbin/e2fsck", "-f", "-n", raw], check=True, capture_output=True)
         for engine, count in acknowledged.items():
             data = database.take_out(raw, f"/{power.PLACE}/{engine}", tmp_path / f"out-{number}-{engine}")

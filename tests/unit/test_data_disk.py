@@ -72,6 +72,9 @@ class Box:
                 "DATA_SYS": str(self.root / "sys"),
                 "DATA_DEV": str(self.root / "dev"),
                 "DATA_SIGNS": f"{FILES}/lib/container-host/disk-signs",
+                "DATA_CUT": f"{FILES}/lib/container-host/power-cut",
+                "DATA_MOUNT": str(self.root / "mnt"),
+                "DATA_TABLES": f"{FILES}/etc/data-disk.d",
                 "BOOT_CMDLINE": str(self.root / "cmdline"),
                 "DATA_LABEL_FILE": str(self.root / "data-label"),
                 "DATA_PAUSE": "1",
@@ -374,9 +377,9 @@ def test_other_partitions_stay_as_they_are(box: Box, attributes: int, grown: int
 def test_the_table_of_what_is_kept_is_well_formed() -> None:
     table = FILES / "etc/data-disk.d/10-container-host.conf"
     rows = [line.split() for line in table.read_text().splitlines() if line and not line.startswith("#")]
-    assert {row[0] for row in rows} <= {"bind", "engine", "layer", "link", "home", "empty"}
+    assert {row[0] for row in rows} <= {"bind", "engine", "layer", "link", "home", "empty", "lines"}
     for how, path, *program in rows:
-        assert how == "engine" or path.startswith("/") is (how != "home")
+        assert how in {"engine", "lines"} or path.startswith("/") is (how != "home")
         assert len(program) <= 1
     paths = [row[1] for row in rows]
     assert len(paths) == len(set(paths))
@@ -403,6 +406,50 @@ def test_who_keeps_it_from_being_unmounted_is_told(box: Box, tmp_path: Path) -> 
     assert f" ({one}: {tmp_path}/kept/a log)" in told
     assert f" ({two}: {tmp_path}/kept/deep)" in told
     assert told.count(tmp_path.name) == 3
+
+
+# -- power cuts ------------------------------------------------------------------------------------
+
+LINE = b'{"log":"one"}\n'
+
+
+@pytest.mark.parametrize(
+    ("left", "kept"),
+    [
+        (LINE * 3, LINE * 3),
+        (LINE + bytes(666), LINE),
+        (LINE + b'{"log":"tw', LINE),
+        (LINE + b'{"log":"tw' + bytes(9), LINE),
+        (LINE * 9000 + bytes(4000), LINE * 9000),
+        (LINE + b"\0\n", LINE + b"\0\n"),
+        (b"\n" + bytes(3), b"\n"),
+        (bytes(100), b""),
+        (b"half a line", b""),
+        (b"x" * 100_000, b"x" * 100_000),
+        (b"", b""),
+    ],
+)
+def test_files_of_lines_end_with_a_whole_one_behind_a_power_cut(box: Box, left: bytes, kept: bytes) -> None:
+    log = box.root / "mnt/var/lib/containers/storage/overlay-containers/ab cd/userdata/ctr.log"
+    log.parent.mkdir(parents=True)
+    log.write_bytes(left)
+    box.run("mend_lines '/var/lib/containers/storage/overlay-containers/*/userdata/*.log'")
+    assert log.read_bytes() == kept
+
+
+def test_only_a_disk_that_was_not_unmounted_is_mended_and_links_lead_nowhere(box: Box) -> None:
+    logs = box.root / "mnt/var/log"
+    logs.mkdir(parents=True)
+    for name in ("mnt/var/log/one.log", "secret", "mnt/var/log/notes"):
+        (box.root / name).write_text("a line\nhalf")
+    (logs / "link.log").symlink_to(box.root / "secret")
+    at_boot = "home=/home/tc; ! was_cut || after_power_cut; in_use_from_now"
+    assert box.run(f"{at_boot}; not_in_use") == ""
+    assert box.run(at_boot) == ""
+    assert (logs / "one.log").read_text() == "a line\nhalf"
+    assert box.run(at_boot) == "it was not unmounted when it was used last\n"
+    assert (logs / "one.log").read_text() == "a line\n"
+    assert (box.root / "secret").read_text() == (logs / "notes").read_text() == "a line\nhalf"
 
 
 # -- values and full disks -------------------------------------------------------------------------

@@ -192,6 +192,13 @@ def test_qcow2_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "cut.qcow2").write_bytes((tmp_path / "over.qcow2").read_bytes()[:60])
     with pytest.raises(VerifyError, match="cut off"):
         open_blocks(tmp_path / "cut.qcow2")
+    tool("qemu-img", "create", "-q", "-f", "qcow2", tmp_path / "good.qcow2", "1M")
+    good = (tmp_path / "good.qcow2").read_bytes()
+    # Where its first table lies: beyond the end, and beyond what an offset can say.
+    for at in (1 << 40, 1 << 63):
+        (tmp_path / "far.qcow2").write_bytes(good[:40] + at.to_bytes(8, "big") + good[48:])
+        with pytest.raises(VerifyError, match="cut off"):
+            open_blocks(tmp_path / "far.qcow2")
 
 
 @needs("sgdisk")

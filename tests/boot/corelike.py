@@ -51,6 +51,8 @@ if [ -z "$BC_nortc" ]; then
 	while [ ! -e /dev/rtc0 ]; do usleep 50000; done
 fi
 """
+#: There for an edit to take hold of; floe's own script waits for drives itself.
+_SETTLE: Final = standins.TCE_SETUP.partition(b"\n")[2].replace(b"$CDE", b"")
 #: What stands for programs of Tiny Core's that its scripts call and that are not scripts of that repository.
 _PROGRAMS: Final = {
     "sbin/udevd": "#!/bin/sh\nmount -t devtmpfs devtmpfs /dev\nmkdir -p /dev/pts /dev/shm\n"
@@ -124,6 +126,7 @@ def _with_floes_scripts(root: Tree) -> Tree:
         {
             "etc/init.d/tc-config": config.encode(),
             "etc/init.d/rc.shutdown": shutdown.encode(),
+            "usr/bin/tce-setup": _text(root["usr/bin/tce-setup"]).encode() + _SETTLE,
             # A function that a command of the host is not to be taken for.
             "etc/init.d/tc-functions": root["etc/init.d/tc-functions"].read() + b"\nstatus() { :; }\n",
             "etc/skel/.ashrc": standins.ASHRC,

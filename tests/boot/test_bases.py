@@ -33,9 +33,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.boot, standins.needs_tools]
 MEMORY_MIB = 1536
 DISK_MIB = 512
-#: Added to the variants: packages in every place, an entry of the menu, time to choose it. Tiny Core's own
-#: scripts wait five seconds for udev to find the CD drive; an emulated machine has no driver for it by then.
-PLACED = f"""
+#: Added to the variants: packages in every place, an entry of the menu, time to choose it.
+PLACED = """
 [packages]
 ondemand = ["socat"]
 [packages.place]
@@ -44,7 +43,7 @@ e2fsprogs = "builtin"
 [[entry]]
 name = "chosen"
 title = "Chosen by somebody at the keyboard"
-add = {json.dumps(["dataswap=16M", *(["waitusb=20"] if corelike.ROOT else [])])}
+add = ["dataswap=16M"]
 [image]
 timeout = 120
 """

@@ -110,6 +110,11 @@ sync; sync
 killall5 $K5_SKIP && sleep 2
 killall5 -9 $K5_SKIP
 """
+TCE_SETUP = b"""#!/bin/busybox ash
+if [ "$CDE" ]; then
+	[ ! -s /etc/sysconfig/cdroms ] && udevadm settle --timeout 5
+fi
+"""
 ASHRC = b"""# ~/.ashrc
 . /etc/init.d/tc-functions
 alias ll='ls -l'
@@ -152,6 +157,7 @@ def contents(release: Release) -> dict[str, bytes]:
         "etc/inittab": INITTAB,
         "etc/init.d/tc-config": TC_CONFIG,
         "etc/init.d/rc.shutdown": RC_SHUTDOWN,
+        "usr/bin/tce-setup": TCE_SETUP,
         "etc/skel/.ashrc": ASHRC,
         "etc/securetty": SECURETTY,
         "usr/local/etc/init.d/foo": b"#!/bin/sh\n",

@@ -34,9 +34,7 @@ _VERSION = re.compile(rb"^VERSION_ID=(.+)$", re.MULTILINE)
 RELEASE: Final = "16.1" if ROOT is None else _VERSION.findall(ROOT["etc/os-release"].read())[0].decode()
 #: What the audit tells of Tiny Core's own root, whose tce-load writes a log that all may write.
 FINDINGS: Final = frozenset(
-    f"everybody may write: {path}"
-    for path in ("/etc/pcmcia/config.opts", "/mnt/data/var/tmp/aberr", "/tmp/aberr")
-    if ROOT is not None
+    f"everybody may write: {path}" for path in ("/etc/pcmcia/config.opts", "/tmp/aberr") if ROOT is not None
 )
 _PROGRAM = re.compile(r"(?:usr/)?s?bin/[^/]+")
 #: What floe's own scripts need besides, under names that no package asks for.
@@ -95,6 +93,13 @@ def _limited(root: Tree, more: tuple[str, ...] = ()) -> dict[str, Node]:
     return {path: node for path, node in root.items() if path not in gone}
 
 
+def _link_var_tmp(nodes: dict[str, Node]) -> None:
+    """Make /var/tmp what it is on Tiny Core."""
+    for path in [path for path in nodes if f"{path}/".startswith("var/tmp/")]:
+        del nodes[path]
+    nodes["var/tmp"] = symlink("/tmp", mtime=standins.EPOCH)
+
+
 def _text(node: Node) -> str:
     return node.read().decode()
 
@@ -136,6 +141,7 @@ def _with_floes_scripts(root: Tree) -> Tree:
     )
     for name in ("services", "service-functions", "service-supervisor"):
         del nodes[f"etc/init.d/{name}"]
+    _link_var_tmp(nodes)
     return Tree(nodes)
 
 
@@ -187,6 +193,7 @@ def _with_their_scripts(root: Tree) -> Tree:
         nodes[f"bin/{name}"] = symlink("busybox.suid", mtime=standins.EPOCH)
     for name, device in {"console": (5, 1), "null": (1, 3), "tty": (5, 0), "tty1": (4, 1)}.items():
         nodes[f"dev/{name}"] = Node(mode=stat.S_IFCHR | 0o666, rdev=device, mtime=standins.EPOCH)
+    _link_var_tmp(nodes)
     return Tree(nodes)
 
 

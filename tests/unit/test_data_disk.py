@@ -556,3 +556,18 @@ def test_what_engines_left_mounted_is_unmounted_before_the_disk(box: Box) -> Non
     assert said[0] == "0"
     assert "disk is still in use by sleep (" in said[1]
     assert said[1].endswith("/disk/kept")
+
+
+def test_a_link_to_the_folder_of_all_temporary_files_gives_way_to_a_folder(box: Box) -> None:
+    """Tiny Core has extensions mounted below /tmp, where its /var/tmp leads to."""
+    said = full(
+        box,
+        """
+    umount $DATA_MOUNT; mkdir -p "$HOMES/tmp/tcloop" "$HOMES/var" "$DATA_MOUNT$HOMES/var/tmp/old"
+    ln -s "$HOMES/tmp" "$HOMES/var/tmp"; echo 7 >"$HOMES/tmp/k5_skip"
+    keep_empty "$HOMES/var/tmp" && is_mounted "$HOMES/var/tmp" && ! is_mounted "$HOMES/tmp" && echo apart
+    ls "$HOMES/tmp" "$HOMES/var/tmp" | grep -v :
+    umount "$HOMES/var/tmp"; cat "$HOMES/var/tmp/k5_skip"
+    """,
+    )
+    assert [one for one in said if one] == ["apart", "k5_skip", "tcloop", "k5_skip", "7"]

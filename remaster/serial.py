@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _TAIL: Final = 40
 _CHUNK: Final = 65536
-_CONNECT_PAUSE: Final = 0.05
 #: How long a search of the text is put off for more to come: to read comes first.
 _SEARCH_PAUSE: Final = 0.02
 #: What a pipe holds where the machine's limits allow it.
@@ -137,24 +136,6 @@ class Console:
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._read, name="serial console", daemon=True)
         self._thread.start()
-
-    @classmethod
-    def connect(
-        cls, path: Path, *, timeout: float = 10, listener: Callable[[str], None] | None = None
-    ) -> Console:
-        """Connect to a unix socket as soon as someone listens there; ``ConsoleError`` if nobody does."""
-        deadline = time.monotonic() + timeout
-        while True:
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                connection.connect(str(path))
-            except OSError as error:
-                connection.close()
-                if time.monotonic() > deadline:
-                    raise ConsoleError("nobody listens", where=str(path), why=str(error)) from error
-                time.sleep(_CONNECT_PAUSE)
-            else:
-                return cls(connection, listener)
 
     def __enter__(self) -> Self:
         """Return itself."""

@@ -190,7 +190,7 @@ def test_what_was_just_made_outlives_a_power_cut(host: Host, empty_disk: Path, t
     host.sh("mkdir /tmp/cut && head -c 300000 /dev/urandom >/tmp/cut/pulled")
     host.sh("tar -C /tmp/cut -cf - pulled | docker import - cut")
     files = "-path '*/fs/pulled' -o -name 'dropbear_*_host_key'"
-    found = host.sh(f"cd /mnt/data && sudo find . {files} | xargs sudo sha256sum")
+    found = host.sh(f"(cd /mnt/data && sudo find . {files} | xargs sudo sha256sum)")
     disk = power.plug_pulled(host.machine, "disk1", tmp_path / "disk.img")
     sums = {place.removeprefix("."): own for own, place in map(str.split, found.splitlines())}
     assert len([path for path in sums if path.endswith("_host_key")]) == len(("ed25519", "ecdsa"))

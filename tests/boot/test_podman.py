@@ -188,7 +188,7 @@ def test_what_was_just_made_outlives_a_power_cut(host: Host, tmp_path: Path) -> 
     for sudo in ("sudo ", ""):
         host.sh(f"{sudo}podman create --name cut tiny sh")
     files = "-path '*/overlay/*/diff/bin/busybox' -o -path '*/overlay/*/lower' -o -path '*/overlay/*/link'"
-    found = host.sh(f"cd /mnt/data && sudo find . {files} | xargs sudo sha256sum")
+    found = host.sh(f"(cd /mnt/data && sudo find . {files} | xargs sudo sha256sum)")
     disk = power.plug_pulled(host.machine, "disk1", tmp_path / "disk.img")
     sums = {place.removeprefix("."): own for own, place in map(str.split, found.splitlines())}
     assert {path.rpartition("/")[2] for path in sums} == {"busybox", "lower", "link"}

@@ -59,9 +59,10 @@ def shell(request: pytest.FixtureRequest) -> Iterator[tuple[Console, socket.sock
             with Console(ours) as console:
                 yield console, theirs
         finally:
-            process.kill()
+            # A terminal whose last process has ended cannot be read.
             os.write(wake, b"x")
             thread.join()
+            process.kill()
             for number in (leader, stop, wake):
                 os.close(number)
             theirs.close()

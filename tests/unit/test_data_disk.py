@@ -385,6 +385,16 @@ def test_the_table_of_what_is_kept_is_well_formed() -> None:
     assert len(paths) == len(set(paths))
 
 
+def test_what_is_no_way_to_keep_is_told_and_the_rest_is_kept(box: Box) -> None:
+    (box.root / "tables").mkdir()
+    (box.root / "tables/10-own.conf").write_text(
+        "bind /one # a remark\n\nbnid /two no-such-program\nbind /three no-such-program\nlines /four\n"
+    )
+    quiet = "move_old() { :; }; keep_logs() { :; }; chmod() { :; }; keep_bind() { echo kept $1; }"
+    said = box.run(f"{quiet}; DATA_TABLES={box.root}/tables; keep_all")
+    assert said == "kept /one\nbnid is no way to keep /two\n"
+
+
 # -- the end ---------------------------------------------------------------------------------------
 
 

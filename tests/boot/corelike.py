@@ -131,7 +131,7 @@ def _with_floes_scripts(root: Tree) -> Tree:
         {
             "etc/init.d/tc-config": config.encode(),
             "etc/init.d/rc.shutdown": shutdown.encode(),
-            "usr/bin/tce-setup": _text(root["usr/bin/tce-setup"]).encode() + _SETTLE,
+            "usr/bin/tce-setup": root["usr/bin/tce-setup"].read() + _SETTLE,
             # A function that a command of the host is not to be taken for.
             "etc/init.d/tc-functions": root["etc/init.d/tc-functions"].read() + b"\nstatus() { :; }\n",
             "etc/skel/.ashrc": standins.ASHRC,

@@ -177,9 +177,3 @@ def take_out(disk: Path, path: str, folder: Path) -> Path:
     for one in (folder, *folder.rglob("*")):
         os.chown(one, os.geteuid(), os.getegid(), follow_symlinks=False)
     return folder / Path(path).name
-
-
-def take_out_file(disk: Path, path: str, to: Path) -> None:
-    """Copy one file out of an ext4 file system that is not mounted."""
-    tools = {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
-    subprocess.run(["debugfs", "-R", f"dump {path} {to}", disk], env=tools, check=True, capture_output=True)

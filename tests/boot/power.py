@@ -17,7 +17,7 @@ from remaster.vm import Machine, MachineSpec
 from tests.boot import database, serial_logs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 MEMORY_MIB = 1024
@@ -183,9 +183,14 @@ def plug_pulled(machine: Machine, disk: str, path: Path) -> Path:
     while machine.execute("query-block-jobs"):
         time.sleep(0.1)
     machine.execute("blockdev-del", node_name="pulled")
-    done = subprocess.run(["/sbin/e2fsck", "-p", path], check=False, capture_output=True, text=True)
-    assert done.returncode < UNREPAIRED, done.stdout
+    replay(path)
     return path
+
+
+def replay(disk: Path) -> None:
+    """Have the journal of a raw disk replayed, which is to need nothing more."""
+    done = subprocess.run(["/sbin/e2fsck", "-p", disk], check=False, capture_output=True, text=True)
+    assert done.returncode < UNREPAIRED, done.stdout
 
 
 def content_on(disk: Path, path: str) -> bytes:
@@ -194,9 +199,15 @@ def content_on(disk: Path, path: str) -> bytes:
     return subprocess.run(words, check=True, capture_output=True).stdout
 
 
-def sha256_on(disk: Path, path: str) -> str:
-    """Return the hash of a file on a disk that no machine uses."""
-    return hashlib.sha256(content_on(disk, path)).hexdigest()
+def sums_on(disk: Path, paths: Iterable[str]) -> dict[str, str]:
+    """Return the sha256 of files on a disk that no machine uses."""
+    return {path: hashlib.sha256(content_on(disk, path)).hexdigest() for path in paths}
+
+
+def sums(sh: Callable[[str], str], found_by: str) -> dict[str, str]:
+    """Return the sha256 of files on a running machine's data disk: what find(1) finds by these words."""
+    said = sh(f"(cd /mnt/data && sudo find . {found_by} | xargs sudo sha256sum)")
+    return {place.removeprefix("."): own for own, place in map(str.split, said.splitlines())}
 
 
 def _message(kind: bytes, body: bytes) -> bytes:
@@ -289,7 +300,7 @@ def look(programs: database.Programs, disk: Path, folder: Path) -> Verdict:
         # Only what pg_controldata reads.
         data = folder / engine / "data/global"
         data.mkdir(parents=True)
-        database.take_out_file(disk, f"/{PLACE}/{engine}/data/global/pg_control", data / "pg_control")
+        (data / "pg_control").write_bytes(content_on(disk, f"/{PLACE}/{engine}/data/global/pg_control"))
         states[engine] = programs.state(folder / engine)
     return Verdict(
         clean=re.search(r"^Filesystem state: +clean$", said, re.MULTILINE) is not None,

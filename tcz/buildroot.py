@@ -11,7 +11,7 @@ import hashlib
 import re
 import shutil
 import tempfile
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from tcz.apt import Apt, GoneError
 from tcz.deb import DebFile, member, resolved
 from tcz.paths import mark_used, need_space
+from tcz.threads import Threads
 from tcz.unpack import make_folder, tar_member, unpack
 
 if TYPE_CHECKING:
@@ -124,15 +125,12 @@ class BuildRoots:
         scripts: list[str] = []
         with self._reporter.step("unpacking a build root", total=len(order)) as step:
             scripts.append(_install(files[order[0]], new))
-            pool = ThreadPoolExecutor(_WORKERS)
-            try:
+            with Threads(_WORKERS) as pool:
                 jobs = [pool.submit(_install, files[deb], new) for deb in order[1:]]
                 for count, job in enumerate(as_completed(jobs), 2):
                     job.result()
                     step.progress(count, len(order))
                 scripts += [job.result() for job in jobs]
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
         _finish(new, scripts)
 
 

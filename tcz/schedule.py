@@ -6,10 +6,11 @@ are free: their ``jobs`` never add up to more than there are, and one that runs 
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
+
+from tcz.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -157,7 +158,7 @@ def _beside(
         else:
             over.put((start.name, None))
 
-    with ThreadPoolExecutor(queue.at_once, thread_name_prefix="build") as pool:
+    with Threads(queue.at_once) as pool:
         try:
             while True:
                 for start in queue.take():
@@ -170,7 +171,7 @@ def _beside(
                     failed[name] = _ordinary(problem)
         except BaseException:
             with halting():
-                pool.shutdown(cancel_futures=True)
+                pool.shutdown()
             raise
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import TYPE_CHECKING, Final
@@ -21,6 +21,7 @@ from tcz.mirror.repository import INCOMING
 from tcz.mirror.several import whose
 from tcz.mirror.vouch import refuse_other
 from tcz.names import file_name
+from tcz.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -148,7 +149,7 @@ class Bringer:
         errors: list[ToolkitError] = []
         with (
             self._reporter.step("copying packages", total=len(left)) as step,
-            ThreadPoolExecutor(self._jobs) as pool,
+            Threads(self._jobs) as pool,
         ):
             one = _One(step)
             tasks = {pool.submit(self._one, want, one): want for want in left}
@@ -164,7 +165,6 @@ class Bringer:
                     step.progress(count, len(left))
             finally:
                 one.stopped.set()
-                pool.shutdown(cancel_futures=True)
         if errors:
             raise _all_of(errors, self._upstream.where)
 

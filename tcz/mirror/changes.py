@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -20,10 +18,11 @@ from tcz.mirror.publish import planned, publish, unsigned
 from tcz.mirror.repository import CONFIG, Mirror
 from tcz.mirror.verify import Measuring
 from tcz.names import KERNEL, file_name, follows_kernel, package_name
+from tcz.threads import Threads
 from tcz.toml import guess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from tcz.mirror.config import Config
     from tcz.mirror.examine import Examined
@@ -123,8 +122,10 @@ def _examined(files: Sequence[Path], objects: Objects, reporter: Reporter) -> tu
     """Examine packages; raises one error for all that cannot be published."""
     found: dict[str, Examined] = {}
     errors: list[ToolkitError] = []
-    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
-    with reporter.step("examine packages", total=len(files)) as step, _ended(pool):
+    with (
+        reporter.step("examine packages", total=len(files)) as step,
+        Threads(len(os.sched_getaffinity(0))) as pool,
+    ):
         for count, (path, one) in enumerate(zip(files, pool.map(_tried(objects), files), strict=True)):
             step.progress(count, len(files))
             step.detail(path.name)
@@ -155,15 +156,6 @@ def _tried(objects: Objects) -> Callable[[Path], Examined | ToolkitError]:
             return error
 
     return tried
-
-
-@contextmanager
-def _ended(pool: ThreadPoolExecutor) -> Iterator[None]:
-    """End with what is under way; what waits is dropped when something goes wrong."""
-    try:
-        yield
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _refuse_others(found: Sequence[Examined], before: Mapping[str, Entry]) -> None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Final
+
+from tcz.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ def hashed(
     wrong = []
     with (
         reporter.step("hash objects", total=total) as step,
-        ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
+        Threads(len(os.sched_getaffinity(0))) as pool,
     ):
         found = iter(both)
         while batch := list(islice(found, _BATCH)):

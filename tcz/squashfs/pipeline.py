@@ -22,10 +22,10 @@ class Pipeline(Generic[Made]):
 
     def __init__(self, threads: int | None) -> None:
         """``threads``: how many; ``None`` for one on each processor that this process may use."""
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - loads a lot
+        from tcz.threads import Threads  # noqa: PLC0415 - loads a lot
 
         count = threads or len(os.sched_getaffinity(0))
-        self._pool = ThreadPoolExecutor(count)
+        self._pool = Threads(count)
         self._most = _AHEAD * count
         self._waiting: deque[tuple[Future[Made], Callable[[Made], None]]] = deque()
 
@@ -37,7 +37,7 @@ class Pipeline(Generic[Made]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Drop what has not begun and wait for the rest."""
-        self._pool.shutdown(cancel_futures=True)
+        self._pool.shutdown()
 
     def put(self, make: Callable[[], Made], take: Callable[[Made], None]) -> None:
         """Have ``make`` called by a thread; waits where enough is under way."""

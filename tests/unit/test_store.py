@@ -3,42 +3,16 @@
 from __future__ import annotations
 
 import gc
-import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from tcz import store
+from tests.unit.interrupted import FEWEST, interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-    from types import FrameType
 
     import pytest
-
-FEWEST = 50
-
-
-def interrupted(work: Callable[[], object], number: int) -> bool:
-    """Run ``work``; raise where a signal could be told of: the ``number``th call, or return from C, in it."""
-    left = number
-
-    def tell(_frame: FrameType, event: str, _argument: object) -> None:
-        nonlocal left
-        if event in ("call", "c_return"):
-            left -= 1
-            if left == 0:
-                sys.setprofile(None)
-                raise KeyboardInterrupt
-
-    try:
-        sys.setprofile(tell)
-        work()
-    except KeyboardInterrupt:
-        return True
-    finally:
-        sys.setprofile(None)
-    return False
 
 
 def test_a_signal_at_any_time_leaves_no_temporary_file(tmp_path: Path) -> None:

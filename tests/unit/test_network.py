@@ -192,7 +192,13 @@ class Lab:
     """A machine with the card eth0, whose cable leads to srv0 in another name space."""
 
     def __init__(
-        self, folder: Path, codes: str = "", conf: str = "", resolv: str = "", busybox: str | None = BUSYBOX
+        self,
+        folder: Path,
+        codes: str = "",
+        conf: str = "",
+        resolv: str = "",
+        answer: str = "30",
+        busybox: str | None = BUSYBOX,
     ) -> None:
         self.folder = folder
         for name in ("tools", "etc", "run"):
@@ -216,7 +222,7 @@ class Lab:
             "NETWORK_ETC": str(folder / "etc"),
             "NETWORK_CMDLINE": str(folder / "cmdline"), "NETWORK_LOG": str(folder / "log"),
             "NETWORK_CONSOLE": str(folder / "console"), "NETWORK_SCRIPT": str(script),
-            "NETWORK_PATIENCE": "3", "NETWORK_ANSWER": "2",
+            "NETWORK_PATIENCE": "3", "NETWORK_ANSWER": answer,
         }  # fmt: skip
         self.process = subprocess.Popen(
             [shutil.which("unshare") or "", *UNSHARE[1:], "--net", "--mount", str(busybox), "sh", "-c", LAB],
@@ -487,3 +493,17 @@ def test_name_servers_of_a_network_that_has_only_ipv6(lab: Callable[..., Lab], r
     machine.sh("sh $NETWORK_SELF reload")
     machine.until("[ \"$(cat $NETWORK_ETC/resolv.conf)\" = 'nameserver 10.9.0.1' ]")
     assert machine.sh("ls $FLOE_RUN/net/eth0").count("routers") == 0
+
+
+@needs_lab
+@pytest.mark.skipif(DNSMASQ is None, reason="needs dnsmasq (package dnsmasq-base)")
+def test_routers_that_name_no_servers_are_not_waited_for_long(
+    lab: Callable[..., Lab], router_servers: Path
+) -> None:
+    machine = lab(conf="eth0 dhcp=no\n", answer="2")
+    (machine.folder / "tools/router-servers").symlink_to(router_servers)
+    machine.router("--dhcp-range=fd09::,ra-only", "--dhcp-option=option6:dns-server")
+    machine.start()
+    machine.until("[ -s $FLOE_RUN/net/eth0/routers.pid ]")
+    machine.until("grep -qx 'nameserver 1.1.1.1' $NETWORK_ETC/resolv.conf")
+    machine.until("grep -q 'nobody names a DNS server' $NETWORK_CONSOLE")

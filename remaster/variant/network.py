@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 from remaster.variant.fields import Flag, Many, MaybeNumber, Pairs, Rule, Shape, Text, Texts
 from remaster.variant.parts import Effects, FileSpec, Ground
-from tcz.errors import Problem
 
 if TYPE_CHECKING:
     from tcz import toml
@@ -252,19 +251,15 @@ def lines(network: Network) -> tuple[str, ...]:
     return (*named, *((f"fallback {servers}",) if servers else ()))
 
 
-def effects(network: Network, ground: Ground) -> tuple[Effects, tuple[Problem, ...]]:
-    """Return the file, and what another base than ours has no program for."""
-    problems = tuple(
-        Problem(
-            where=one.where,
-            message=f"dhcp6 needs BusyBox's udhcpc6, which the base {ground.base} does not have",
-            hint="give addresses, or let routers announce them",
-        )
-        for one in network.interfaces
-        if one.dhcp6 and not ground.own
-    )
+def effects(network: Network, ground: Ground) -> Effects:
+    """Return the file, and the program that another base than ours lacks."""
+    # It is an applet of our own BusyBox.
+    client = any(one.dhcp6 for one in network.interfaces) and not ground.own
     text = "".join(f"{line}\n" for line in lines(network))
     if not text:
-        return Effects(), problems
+        return Effects()
     where = network.interfaces[0].where if network.interfaces else network.where
-    return Effects(files=(FileSpec(path=PATH, content=text.encode(), where=where),)), problems
+    return Effects(
+        files=(FileSpec(path=PATH, content=text.encode(), where=where),),
+        packages=("udhcpc6",) if client else (),
+    )

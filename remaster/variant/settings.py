@@ -119,11 +119,10 @@ def effects(settings: Settings, ground: Ground) -> tuple[Effects, tuple[Problem,
     believed, unread = policy.effects(settings.policy, ground)
     loaded, unloadable = preload.effects(settings.preload, ground)
     run, unrunnable = containers.effects(settings.containers, ground)
-    cards, unasked = network.effects(settings.network, ground)
     together = (
         machine.effects(settings.machine, ground)
         + clock.effects(settings.clock)
-        + cards
+        + network.effects(settings.network, ground)
         + certificates.effects(settings.certificates)
         + places
         + believed
@@ -134,7 +133,7 @@ def effects(settings: Settings, ground: Ground) -> tuple[Effects, tuple[Problem,
     )
     # What archives hold is looked at with them.
     absent = () if settings.preload else tuple(containers.unknown(settings.containers, ()))
-    return together, (*refused, *unasked, *unread, *unloadable, *unrunnable, *absent)
+    return together, (*refused, *unread, *unloadable, *unrunnable, *absent)
 
 
 def told(settings: Settings) -> tuple[tuple[str, str], ...]:

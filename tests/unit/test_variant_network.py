@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from remaster.variant import network
 from tcz import toml
-from tcz.errors import ConfigError
 from tests.unit.test_network import BUSYBOX
 from tests.unit.test_network import read as read_on_machine
 from tests.unit.test_variant_settings import file, load, refused
@@ -106,12 +105,24 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, said: st
     assert said in refused(tmp_path, f"[[network]]\n{text}\n")
 
 
-def test_none_is_alone_and_another_base_has_no_client_for_ipv6(tmp_path: Path) -> None:
+def test_none_is_alone(tmp_path: Path) -> None:
     told = refused(tmp_path, 'fallback-name-servers = ["none", "1.1.1.1"]\n')
     assert ":5: fallback-name-servers: none goes with no other" in told
-    with pytest.raises(ConfigError) as caught:
-        load(tmp_path, '[[network]]\ninterface = "eth0"\ndhcp6 = true\n', "linux", base="corepure64")
-    assert "udhcpc6, which the base corepure64 does not have" in "\n".join(caught.value.lines())
+
+
+@pytest.mark.parametrize(
+    ("base", "asked", "brought"),
+    [
+        ("corepure64", "dhcp6 = true", True),
+        ("corepure64", "mtu = 1400", False),
+        ("floe", "dhcp6 = true", False),
+    ],
+)
+def test_another_base_gets_the_client_for_ipv6(
+    tmp_path: Path, base: str, asked: str, *, brought: bool
+) -> None:
+    variant = load(tmp_path, f'[[network]]\ninterface = "eth0"\n{asked}\n', "linux", base)
+    assert ("udhcpc6" in variant.packages()) is brought
 
 
 def _is_address(one: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

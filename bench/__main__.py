@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import signal
 import sys
 import tempfile
 from dataclasses import asdict
@@ -64,6 +65,8 @@ def _counts(text: str) -> tuple[int, ...]:
 
 def main() -> None:
     """Measure and print."""
+    # As at Ctrl-C, machines are ended and temporary folders go.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(NAMES)}; none: all")
     parser.add_argument("--rounds", type=int, default=5, help="rounds to take medians of (default: 5)")

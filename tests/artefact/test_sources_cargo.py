@@ -6,14 +6,14 @@ import hashlib
 import io
 import json
 import tarfile
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tcz.errors import ConfigError, FetchError, VerifyError
 from tcz.sandbox import Bind
+from tests import loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,16 +43,9 @@ class Registry:
         self.folder = folder
         (folder / "crates").mkdir(parents=True)
 
-        class Handler(SimpleHTTPRequestHandler):
-            def __init__(self, *args: Any) -> None:
-                super().__init__(*args, directory=str(folder))
-
-            def log_message(self, *_args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.served = ExitStack()
+        port = self.served.enter_context(loopback.serving(loopback.folder(folder)))
+        self.address = f"http://127.0.0.1:{port}"
         config = {"dl": f"{self.address}/crates/{{crate}}-{{version}}.crate"}
         (folder / "config.json").write_text(json.dumps(config))
 
@@ -87,9 +80,8 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Regist
     monkeypatch.setenv("CARGO_HOME", str(home))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     made.add("dep", crate("dep", {"Cargo.toml": TOML.format(name="dep"), "src/lib.rs": DEP_LIB}))
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+    with made.served:
+        yield made
 
 
 def program(bench: Any, tmp_path: Path) -> dict[str, str]:
@@ -164,8 +156,7 @@ def test_from_the_registry_to_a_program(
     write_recipe("prog", HEAD + by_crate(digest), scripts)
     here = bench("two", tmp_path / "recipes")
     here.workshop.fetch(["prog"])
-    registry.server.shutdown()
-    registry.server.server_close()
+    registry.served.close()
     (built,) = here.workshop.build(["prog"])
     assert [(s.kind, s.name, s.version, s.hash) for s in built.sources] == [
         ("crate", "prog", "1.0.0", f"sha256:{digest}")

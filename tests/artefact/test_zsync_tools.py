@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import os
 import random
 import subprocess
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tcz import zsync
+from tests import loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +34,7 @@ def test_the_same_as_zsyncmake(tmp_path: Path, size: int) -> None:
     assert zsync.control(file, epoch=EPOCH) == (tmp_path / "theirs").read_bytes()
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
+class _Ranges(loopback.Files):
     """Serves files, and parts of them: zsync asks for ranges, which the standard library does not know."""
 
     protocol_version = "HTTP/1.1"
@@ -69,24 +67,15 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
-
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Path, str, list[int]]]:
     folder = tmp_path / "served"
     folder.mkdir()
     sent: list[int] = []
-    handler = type("Handler", (_Quiet,), {"sent": sent})
-    with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(handler, directory=str(folder))
-    ) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield folder, f"http://127.0.0.1:{server.server_port}", sent
-        server.shutdown()
-        thread.join()
+    handler = type("Handler", (_Ranges,), {"sent": sent})
+    with loopback.serving(loopback.folder(folder, handler)) as port:
+        yield folder, f"http://127.0.0.1:{port}", sent
 
 
 def test_a_client_fetches_only_what_changed(tmp_path: Path, served: tuple[Path, str, list[int]]) -> None:

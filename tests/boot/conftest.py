@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from remaster.vm import Machine, MachineSpec, free_port
+from tests import loopback
 from tests.boot import configured, serial_logs
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ class HostServer:
 def host_server() -> Iterator[HostServer]:
     log: list[tuple[float, str]] = []
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(loopback.Quiet):
         def do_GET(self) -> None:
             log.append((time.monotonic(), self.path))
             body = b"hello from the host\n"
@@ -89,15 +88,8 @@ def host_server() -> Iterator[HostServer]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield HostServer(port=server.server_address[1], seen=log)
-    server.shutdown()
-    server.server_close()
+    with loopback.serving(Handler) as port:
+        yield HostServer(port=port, seen=log)
 
 
 def media(mode: str, iso: Path) -> dict[str, object]:

@@ -5,14 +5,11 @@ The image's own kernel and initrd are started with the boot codes of each test.
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import http.server
 import random
 import subprocess
 import sys
 import tempfile
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +17,7 @@ from typing import TYPE_CHECKING
 import pycdlib
 import pytest
 
+from tests import loopback
 from tests.boot.conftest import BOOT_TIMEOUT, PROMPT
 from tests.boot.served import Asked, Served, publishing
 from tests.unit.debs import control_text, make_deb
@@ -159,12 +157,8 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     import_debian(root, tcz)
     damaged = extension(tcz, "damaged", told("damaged"))
     Path(f"{damaged}.md5.txt").write_text(f"{'0' * 32}  damaged.tcz\n")
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(root))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://10.0.2.2:{server.server_address[1]}/"
-    server.shutdown()
-    server.server_close()
+    with loopback.serving(loopback.folder(root)) as port:
+        yield f"http://10.0.2.2:{port}/"
 
 
 @pytest.fixture

@@ -6,11 +6,9 @@ the next entry. That each boots to a prompt is tried where whole machines are (`
 
 from __future__ import annotations
 
-import http.server
 import json
 import subprocess
 import sys
-import threading
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from remaster.vm import Machine, MachineSpec
+from tests import loopback
 from tests.boot import keys, serial_logs
 from tests.boot.conftest import BOOT_TIMEOUT, remaster
 
@@ -113,7 +112,7 @@ def test_grub_by_uefi(menus: Menus) -> None:
             check(machine, label, words[label])
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
+class Noting(loopback.Files):
     def __init__(self, asked: list[str], *parts: Any, **options: Any) -> None:
         self.asked = asked
         super().__init__(*parts, **options)
@@ -121,21 +120,13 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_request(self, *_: object) -> None:
         self.asked.append(self.path)
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 @pytest.fixture
 def served(menus: Menus) -> Iterator[tuple[int, list[str]]]:
     """Serve the netboot folder on the loopback; give the port, and what was asked for."""
     asked: list[str] = []
-    handler = partial(Quiet, asked, directory=str(menus.netboot))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_address[1], asked
-        server.shutdown()
-        thread.join()
+    with loopback.serving(partial(Noting, asked, directory=str(menus.netboot))) as port:
+        yield port, asked
 
 
 def test_ipxe_over_http(menus: Menus, served: tuple[int, list[str]], tmp_path: Path) -> None:

@@ -10,11 +10,9 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +24,11 @@ from tcz.paths import Dirs
 from tcz.reporting import SilentReporter
 from tcz.run import HostRunner
 from tcz.store import Store
+from tests import loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from http.server import BaseHTTPRequestHandler
 
 TOP = Path(__file__).parents[2]
 PATIENCE = 120
@@ -162,10 +162,7 @@ def serving() -> Iterator[Upstream]:
     """Run a server while the context lasts. Ranges are honoured."""
     upstream = Upstream()
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_args: object) -> None:
-            pass
-
+    class Handler(loopback.Quiet):
         def do_GET(self) -> None:
             wanted = self.headers.get("Range")
             upstream.asked.append((self.path[1:], wanted))
@@ -183,16 +180,9 @@ def serving() -> Iterator[Upstream]:
                 self.end_headers()
                 self.wfile.write(answer[start:])
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    upstream.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with loopback.serving(Handler) as port:
+        upstream.address = f"http://127.0.0.1:{port}"
         yield upstream
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def interrupt_when(process: Any, there: Callable[[], bool], *signals: int) -> tuple[str, str]:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcz.squashfs.options import SquashOptions
 from tcz.squashfs.writer import write
 from tcz.tree import Tree, directory, regular
+from tests import loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from http.server import BaseHTTPRequestHandler
 
     Fault = Callable[[BaseHTTPRequestHandler, bytes], None]
 
@@ -104,10 +104,7 @@ class Server:
 
 
 def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_args: object) -> None:
-            pass
-
+    class Handler(loopback.Quiet):
         def send_response(self, code: int, message: str | None = None) -> None:
             server.asked.append((self.path, code))
             super().send_response(code, message)
@@ -123,7 +120,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             else:
                 whole(self, data)
 
-        do_HEAD = do_GET  # noqa: N815 - what its base class calls
+        do_HEAD = do_GET
 
     return Handler
 
@@ -231,13 +228,6 @@ def slow(handler: BaseHTTPRequestHandler, data: bytes) -> None:
 def serving(folder: Path) -> Iterator[Server]:
     """Serve a folder on the loopback while the context lasts."""
     server = Server(folder)
-    http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
-    http.daemon_threads = True
-    server.address = f"http://127.0.0.1:{http.server_port}"
-    thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with loopback.serving(_handler(server)) as port:
+        server.address = f"http://127.0.0.1:{port}"
         yield server
-    finally:
-        http.shutdown()
-        http.server_close()

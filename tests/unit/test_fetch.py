@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import socket
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,6 +19,7 @@ from tcz.reporting import SilentReporter
 from tcz.run import HostRunner
 from tcz.sources.archive import Archives
 from tcz.store import Store
+from tests import loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,15 +29,14 @@ DATA = bytes(range(256)) * 2000
 SHA = hashlib.sha256(DATA).hexdigest()
 
 
-class Handler(BaseHTTPRequestHandler):
+class Faulty(loopback.Quiet):
     """The path says what goes wrong."""
 
-    def log_message(self, *args: Any) -> None:
-        pass
+    asked: list[tuple[str, str | None]]
 
     def do_GET(self) -> None:
-        self.server.asked.append((self.path, self.headers.get("Range")))  # type: ignore[attr-defined]
-        times = sum(1 for path, _ in self.server.asked if path == self.path)  # type: ignore[attr-defined]
+        self.asked.append((self.path, self.headers.get("Range")))
+        times = sum(1 for path, _ in self.asked if path == self.path)
         kind = self.path.strip("/").split("/")[0]
         start = 0
         if kind == "gone":
@@ -64,15 +63,17 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+@dataclass(frozen=True)
+class Server:
+    server_port: int
+    asked: list[tuple[str, str | None]]
+
+
 @pytest.fixture
-def server() -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.asked = []  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
+def server() -> Iterator[Server]:
+    asked: list[tuple[str, str | None]] = []
+    with loopback.serving(type("Handler", (Faulty,), {"asked": asked})) as port:
+        yield Server(port, asked)
 
 
 @pytest.fixture
@@ -85,12 +86,12 @@ def fetcher(store: Store) -> Fetcher:
     return Fetcher(store, SilentReporter(), pause=0.01)
 
 
-def url(server: ThreadingHTTPServer, kind: str) -> str:
+def url(server: Server, kind: str) -> str:
     return f"http://127.0.0.1:{server.server_port}/{kind}/file.tar"
 
 
 @pytest.mark.parametrize("kind", ["good", "busy", "cut", "no-range", "refuse-range"])
-def test_comes_through(server: Any, store: Store, fetcher: Fetcher, kind: str) -> None:
+def test_comes_through(server: Server, store: Store, fetcher: Fetcher, kind: str) -> None:
     assert fetcher.fetch(url(server, kind), SHA, what="file").read_bytes() == DATA
     assert not list((store.root / "partial").iterdir())
     asked = len(server.asked)
@@ -98,33 +99,33 @@ def test_comes_through(server: Any, store: Store, fetcher: Fetcher, kind: str) -
     assert len(server.asked) == asked
 
 
-def test_resumes_where_it_stopped(server: Any, fetcher: Fetcher) -> None:
+def test_resumes_where_it_stopped(server: Server, fetcher: Fetcher) -> None:
     fetcher.fetch(url(server, "cut"), SHA, what="file")
     assert [asked for _, asked in server.asked] == [None, f"bytes={len(DATA) // 3}-"]
 
 
-def test_resumes_what_an_earlier_run_left(server: Any, store: Store, fetcher: Fetcher) -> None:
+def test_resumes_what_an_earlier_run_left(server: Server, store: Store, fetcher: Fetcher) -> None:
     (store.root / "partial").mkdir(parents=True)
     (store.root / "partial" / f"{SHA}.part").write_bytes(DATA[:1000])
     assert fetcher.fetch(url(server, "good"), SHA, what="file").read_bytes() == DATA
     assert server.asked[0][1] == "bytes=1000-"
 
 
-def test_a_wrong_beginning_is_thrown_away(server: Any, store: Store, fetcher: Fetcher) -> None:
+def test_a_wrong_beginning_is_thrown_away(server: Server, store: Store, fetcher: Fetcher) -> None:
     (store.root / "partial").mkdir(parents=True)
     (store.root / "partial" / f"{SHA}.part").write_bytes(b"rubbish")
     assert fetcher.fetch(url(server, "good"), SHA, what="file").read_bytes() == DATA
 
 
 @pytest.mark.parametrize(("kind", "why"), [("gone", "404"), ("too-long", ""), ("always-cut", "")])
-def test_fails(server: Any, store: Store, fetcher: Fetcher, kind: str, why: str) -> None:
+def test_fails(server: Server, store: Store, fetcher: Fetcher, kind: str, why: str) -> None:
     with pytest.raises(FetchError) as caught:
         fetcher.fetch(url(server, kind), SHA, what="file")
     assert why in str(caught.value.why)
     assert not store.has(SHA)
 
 
-def test_wrong_bytes(server: Any, store: Store, fetcher: Fetcher) -> None:
+def test_wrong_bytes(server: Server, store: Store, fetcher: Fetcher) -> None:
     with pytest.raises(VerifyError) as caught:
         fetcher.fetch(url(server, "wrong"), SHA, what="file.tar")
     found = hashlib.sha256(b"wrong" + DATA).hexdigest()
@@ -154,7 +155,7 @@ def archives(tmp_path: Path, store: Store, fetcher: Fetcher, *mirrors: str) -> A
     return Archives(store, fetcher, debian, SilentReporter(), mirrors)
 
 
-def test_mirrors_go_first(server: Any, tmp_path: Path, store: Store, fetcher: Fetcher) -> None:
+def test_mirrors_go_first(server: Server, tmp_path: Path, store: Store, fetcher: Fetcher) -> None:
     base = f"http://127.0.0.1:{server.server_port}/"
     got = archives(tmp_path, store, fetcher, base + "gone", base + "good/")
     part = got.fetch(Archive(url="http://upstream.invalid/p/file.tar", sha256=SHA), "1")
@@ -162,7 +163,7 @@ def test_mirrors_go_first(server: Any, tmp_path: Path, store: Store, fetcher: Fe
     assert [path for path, _ in server.asked] == [f"/gone/{SHA}", "/gone/file.tar", f"/good/{SHA}"]
 
 
-def test_every_place_is_told(server: Any, tmp_path: Path, store: Store, fetcher: Fetcher) -> None:
+def test_every_place_is_told(server: Server, tmp_path: Path, store: Store, fetcher: Fetcher) -> None:
     mirror = f"http://127.0.0.1:{server.server_port}/gone"
     with pytest.raises(FetchError) as caught:
         archives(tmp_path, store, fetcher, mirror).fetch(
@@ -176,7 +177,7 @@ def test_every_place_is_told(server: Any, tmp_path: Path, store: Store, fetcher:
     assert SHA in str(caught.value.hint)
 
 
-def test_a_wrong_file_is_told_as_such(server: Any, tmp_path: Path, store: Store, fetcher: Fetcher) -> None:
+def test_a_wrong_file_is_told_as_such(server: Server, tmp_path: Path, store: Store, fetcher: Fetcher) -> None:
     source = Archive(url=url(server, "wrong"), sha256=SHA)
     with pytest.raises(VerifyError) as caught:
         archives(tmp_path, store, fetcher).fetch(source, "1")
@@ -185,7 +186,7 @@ def test_a_wrong_file_is_told_as_such(server: Any, tmp_path: Path, store: Store,
 
 
 def test_another_place_makes_up_for_a_wrong_file(
-    server: Any, tmp_path: Path, store: Store, fetcher: Fetcher
+    server: Server, tmp_path: Path, store: Store, fetcher: Fetcher
 ) -> None:
     mirror = f"http://127.0.0.1:{server.server_port}/wrong"
     part = archives(tmp_path, store, fetcher, mirror).fetch(Archive(url=url(server, "good"), sha256=SHA), "1")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import http.server
 import os
 import shutil
 import socket
 import subprocess
-import threading
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +22,7 @@ from tcz.run import HostRunner
 from tcz.sources import gitexport
 from tcz.sources.gitsource import GitSources
 from tcz.store import Store
+from tests import loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,7 +63,7 @@ def commit(work: Path, files: dict[str, str]) -> str:
     return git("rev-parse", "HEAD", cwd=work)
 
 
-class _Smart(http.server.BaseHTTPRequestHandler):
+class _Smart(loopback.Quiet):
     """Hands requests to git http-backend, as a web server's CGI does."""
 
     root: Path
@@ -96,17 +96,7 @@ class _Smart(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(rest)
 
-    do_GET = do_POST = _serve  # noqa: N815 - the names that the class wants
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
-
-
-class _Dumb(http.server.SimpleHTTPRequestHandler):
-    """Serves files, as any web server does."""
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
+    do_GET = do_POST = _serve
 
 
 @pytest.fixture
@@ -114,7 +104,7 @@ def served(tmp_path: Path) -> Iterator[Callable[[str], str]]:
     """Serve bare repositories below ``tmp_path``/served; give the base address of a way to serve them."""
     root = tmp_path / "served"
     root.mkdir()
-    started: list[http.server.HTTPServer | subprocess.Popen[bytes]] = []
+    started = ExitStack()
 
     def start(way: str) -> str:
         if way == "daemon":
@@ -122,37 +112,20 @@ def served(tmp_path: Path) -> Iterator[Callable[[str], str]]:
                 free.bind(("127.0.0.1", 0))
                 port = free.getsockname()[1]
             argv = ["git", "daemon", "--export-all", "--listen=127.0.0.1", f"--port={port}"]
-            started.append(subprocess.Popen([*argv, f"--base-path={root}", str(root)]))
+            daemon = started.enter_context(subprocess.Popen([*argv, f"--base-path={root}", str(root)]))
+            started.callback(daemon.terminate)
             for _ in range(100):
                 with socket.socket() as probe:
                     if probe.connect_ex(("127.0.0.1", port)) == 0:
                         break
                 time.sleep(0.1)
             return f"git://127.0.0.1:{port}"
-        if way == "smart":
-            handler: type = type("Smart", (_Smart,), {"root": root})
-        else:
-            handler = type("Dumb", (_Dumb,), {"__init__": _at(root)})
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        started.append(server)
-        return f"http://127.0.0.1:{server.server_port}"
+        smart: type[_Smart] = type("Smart", (_Smart,), {"root": root})
+        handler = smart if way == "smart" else loopback.folder(root)
+        return f"http://127.0.0.1:{started.enter_context(loopback.serving(handler))}"
 
-    yield start
-    for one in started:
-        if isinstance(one, subprocess.Popen):
-            one.terminate()
-            one.wait()
-        else:
-            one.shutdown()
-            one.server_close()
-
-
-def _at(root: Path) -> Callable[..., None]:
-    def start(self: _Dumb, *args: object) -> None:
-        http.server.SimpleHTTPRequestHandler.__init__(self, *args, directory=str(root))  # type: ignore[arg-type]
-
-    return start
+    with started:
+        yield start
 
 
 def publish(work: Path, tmp_path: Path, name: str) -> Path:

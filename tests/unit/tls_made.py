@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ssl
-import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests import loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,13 +77,7 @@ def serving_tls(folder: Path, certificate: Path | None, leads_to: str = "") -> I
     Without a certificate plain HTTP is spoken. With ``leads_to``, every request is led below that address.
     """
 
-    class Handler(SimpleHTTPRequestHandler):
-        def __init__(self, *args: object) -> None:
-            super().__init__(*args, directory=str(folder))  # type: ignore[arg-type]
-
-        def log_message(self, *_args: object) -> None:
-            pass
-
+    class Handler(loopback.Files):
         def do_GET(self) -> None:
             if not leads_to:
                 super().do_GET()
@@ -92,16 +87,10 @@ def serving_tls(folder: Path, certificate: Path | None, leads_to: str = "") -> I
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.handle_error = lambda *_: None  # type: ignore[method-assign] - clients hang up where they refuse
+    wrap = None
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
-        yield f"http{'s' if certificate is not None else ''}://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+        wrap = partial(context.wrap_socket, server_side=True, do_handshake_on_connect=False)
+    with loopback.serving(loopback.folder(folder, Handler), wrap) as port:
+        yield f"http{'' if certificate is None else 's'}://127.0.0.1:{port}"

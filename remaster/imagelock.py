@@ -80,7 +80,7 @@ def tools(compressor: Compression, written: Iterable[Format], runner: Runner) ->
 
     Raises ``MissingToolError`` without a program that a format is written with.
     """
-    found = dict(_libraries(compressor))
+    found = dict(libraries(compressor))
     for one in written:
         for name, version in one.tools:
             if name not in found:
@@ -89,7 +89,8 @@ def tools(compressor: Compression, written: Iterable[Format], runner: Runner) ->
 
 
 @functools.cache
-def _libraries(compressor: Compression) -> tuple[tuple[str, str], ...]:
+def libraries(compressor: Compression) -> tuple[tuple[str, str], ...]:
+    """Return the libraries whose version decides bytes that are packed so, each with its version."""
     from importlib import metadata  # noqa: PLC0415 - slow to import, and only a new image needs it
 
     names = (*_DECIDING_LIBRARIES, *(["lz4"] if compressor == "lz4" else []))

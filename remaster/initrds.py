@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from remaster import base as bases
-from remaster import early, folders, plan
+from remaster import early, folders, imagelock, plan
 from remaster.program import own_code
 from remaster.survey import kernels
 from remaster.variant import DATA_LABEL
-from tcz import cpio
+from tcz import compress, cpio
 from tcz.paths import need_space
 from tcz.squashfs.pipeline import Pipeline
 from tcz.store import copy_by_kernel, passing, replacing, sha256_file, sweep
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from tcz.compress import Compression
     from tcz.paths import Dirs
     from tcz.tree import Tree
+
+_PACKED = re.compile(r"packed-[0-9a-f]{64}")
 
 
 def _content(job: Job) -> plan.Content:
@@ -120,17 +123,43 @@ def _sum(initrd: Path, *_: int) -> str:
 
 
 def _packed(place: Path, tree: Tree, request: Request, known: Sums) -> Path:
-    """Return a tree as a packed archive at ``place``, written unless it is there already."""
-    sums = place.with_name(f"{place.name}.sha256")
-    if not _is_as_written(place, sums, known):
-        need_space(place.parent, plan.unpacked_size(tree), "the initrd")
-        buffer = io.BytesIO()
-        cpio.write(tree, file=buffer)
-        with replacing(place) as temporary:
+    """Return a tree as a packed archive, made unless it is there already.
+
+    ``place`` stands for what it is made of, and holds the file's name, which stands for its content: packing
+    takes most of the time, and the same content comes of other things, too, as of another version of us.
+    """
+    packed = _named_in(place)
+    if packed is not None and _is_as_written(packed, known):
+        return packed
+    need_space(place.parent, plan.unpacked_size(tree), "the initrd")
+    buffer = io.BytesIO()
+    cpio.write(tree, file=buffer)
+    packed = place.with_name(f"packed-{_content_key(buffer, request)}")
+    if not _is_as_written(packed, known):
+        with replacing(packed) as temporary:
             temporary.write_bytes(cpio.compress(buffer.getvalue(), request.compressor, request.level))
-        with replacing(sums) as temporary:
-            temporary.write_text(sum_of(place))
-    return place
+        with replacing(_sums(packed)) as temporary:
+            temporary.write_text(sum_of(packed))
+    with replacing(place) as temporary:
+        temporary.write_text(packed.name)
+    return packed
+
+
+def _named_in(place: Path) -> Path | None:
+    try:
+        name = place.read_bytes().decode("ascii", "replace")
+    except FileNotFoundError:
+        return None
+    return place.with_name(name) if _PACKED.fullmatch(name) else None
+
+
+def _content_key(archive: io.BytesIO, request: Request) -> str:
+    """Return the hash of an archive and of all that decides how it is packed."""
+    code = sha256_file(Path(compress.__file__))
+    how = (request.compressor, request.level, imagelock.libraries(request.compressor), code)
+    digest = hashlib.sha256(repr(how).encode())
+    digest.update(archive.getbuffer())
+    return digest.hexdigest()
 
 
 def _layered(job: Job, machine: Laid, place: Path, known: Sums) -> None:
@@ -214,8 +243,12 @@ def _member(folder: Path, tree: Tree, request: Request, sources: tuple[str, ...]
     return _packed(folder / f"member-{digest.hexdigest()}", tree, request, known)
 
 
-def _is_as_written(file: Path, sums: Path, known: Sums) -> bool:
+def _sums(file: Path) -> Path:
+    return file.with_name(f"{file.name}.sha256")
+
+
+def _is_as_written(file: Path, known: Sums) -> bool:
     try:
-        return sums.read_bytes() == known.of(file).encode()
+        return _sums(file).read_bytes() == known.of(file).encode()
     except OSError:
         return False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from remaster import compressors, extract, foreign, hooks, image, initrds, wish
+from remaster import compressors, extract, foreign, hooks, image, imagelock, initrds, wish
 from remaster.survey import look
 from remaster.variant import FileSpec
 from tcz import compress, cpio
@@ -137,10 +137,41 @@ def test_what_is_kept_and_damaged_is_packed_again(tmp_path: Path, packed: Packin
     shelf = stocked(tmp_path / "shelf", CORE)
     first = made(tmp_path, shelf, "layers")
     packed.taken()
-    kept = [path for path in (tmp_path / "cache/initrds").glob("member-*") if path.suffix != ".sha256"]
+    kept = [path for path in (tmp_path / "cache/initrds").glob("packed-*") if path.suffix != ".sha256"]
     assert len(kept) == 4
     for path in kept:
         path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert made(tmp_path, shelf, "layers") == first
+    assert len(packed_by_us(packed)) == 5
+
+
+def test_what_says_where_it_is_kept_may_be_damaged(tmp_path: Path, packed: Packing) -> None:
+    shelf = stocked(tmp_path / "shelf", CORE)
+    first = made(tmp_path, shelf, "layers")
+    packed.taken()
+    kept = sorted((tmp_path / "cache/initrds").glob("member-*"))
+    assert len(kept) == 4
+    names = [path.read_bytes() for path in kept]
+    wrong = (names[0][:-1], b"\xff" * 9, b"../" + names[2], names[3][:-1] + b"x")
+    for path, data in zip(kept, wrong, strict=True):
+        path.write_bytes(data)
+    assert made(tmp_path, shelf, "layers") == first
+    assert len(packed_by_us(packed)) == 1, "the image's own only"
+    assert [path.read_bytes() for path in kept] == names
+
+
+def test_another_version_of_this_program_packs_only_what_is_different(
+    tmp_path: Path, packed: Packing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = stocked(tmp_path / "shelf", CORE)
+    first = made(tmp_path, shelf, "layers")
+    packed.taken()
+    monkeypatch.setattr(initrds, "own_code", lambda: "another")
+    assert made(tmp_path, shelf, "layers") == first
+    assert len(packed_by_us(packed)) == 1, "the image's own only"
+    # What packs is another one.
+    monkeypatch.setattr(imagelock, "libraries", lambda _: (("zstandard", "9"),))
+    monkeypatch.setattr(initrds, "own_code", lambda: "a third")
     assert made(tmp_path, shelf, "layers") == first
     assert len(packed_by_us(packed)) == 5
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 INIT = Path(__file__).parents[2] / "recipes/floe-base/files/etc/init.d"
 BUSYBOX = shutil.which("busybox")
@@ -89,13 +90,22 @@ class Machine:
         return {one["name"]: one for one in json.loads(self.services("status", "--json"))}
 
     def until(self, what: str, where: str) -> str:
-        """Wait for a text in a file of the machine's run folder."""
+        """Wait for a text in a file of the machine's run folder, which may go meanwhile."""
+        return self.wait(where, lambda text: what in text)
+
+    def wait(self, where: str, wanted: Callable[[str], bool]) -> str:
+        """Wait until a file of the machine's run folder is as wanted."""
         file = self.root / "run" / where
         end = time.monotonic() + PATIENCE
-        while not (file.is_file() and what in file.read_text()):
-            assert time.monotonic() < end, file.read_text() if file.is_file() else f"no {file}"
+        while True:
+            try:
+                text = file.read_text()
+            except FileNotFoundError:
+                text = ""
+            if wanted(text):
+                return text
+            assert time.monotonic() < end, text or f"nothing in {file}"
             time.sleep(0.05)
-        return file.read_text()
 
     def gone(self, where: str) -> None:
         """Wait for a file of the machine's run folder to go."""
@@ -272,9 +282,10 @@ def kill(pid: int) -> None:
     os.kill(pid, 9)
     end = time.monotonic() + PATIENCE
     # Whoever its parent is now may not ask for it.
-    while (stat := Path(f"/proc/{pid}/stat")).exists() and ") Z" not in stat.read_text():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    with suppress(FileNotFoundError, ProcessLookupError):
+        while ") Z" not in Path(f"/proc/{pid}/stat").read_text():
+            assert time.monotonic() < end
+            time.sleep(0.01)
 
 
 def test_a_command_is_split_at_blanks_and_nothing_else(machine: Machine) -> None:
@@ -547,9 +558,9 @@ def test_logs_are_put_away_while_the_daemon_writes(machine: Machine) -> None:
     )
     (machine.root / "list").write_text("chatty\n")
     machine.services("start", LOG_PAUSE="0.1", LOG_LIMIT="500")
-    machine.until("line", "chatty.log.3")
-    for number in (1, 2, 3):
-        assert (machine.root / f"run/chatty.log.{number}").stat().st_size > 500
+    # They take one another's places all the time.
+    for number in (3, 2, 1):
+        machine.wait(f"chatty.log.{number}", lambda text: len(text) > 500)
     assert not (machine.root / "run/chatty.log.4").exists()
     # No holes: the daemon goes on at the beginning of the file that was emptied.
     machine.until("line", "chatty.log")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tcz import tar
+from tests.boot import clients
 from tests.unit.test_network import DNSMASQ, Lab, needs_lab
 
 pytestmark = [
@@ -21,25 +22,22 @@ pytestmark = [
 ]
 
 
-def built(recipe: str, path: str, place: Path) -> Path:
-    """Put a program of a recipe's package at ``place``."""
-    words = [sys.executable, "-m", "tcz", "build", recipe]
-    package = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()[0]
-    if package.endswith(".tcz"):
-        place.write_bytes(
-            subprocess.run(["unsquashfs", "-cat", package, path], check=True, capture_output=True).stdout
-        )
-    else:
-        place.write_bytes(tar.read(Path(package))[path].read())
-    place.chmod(0o755)
-    return place
+@pytest.fixture
+def busybox(tmp_path: Path) -> Path:
+    words = [sys.executable, "-m", "tcz", "build", "busybox"]
+    built = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
+    program = tmp_path / "busybox"
+    program.write_bytes(tar.read(Path(built[0]))["bin/busybox"].read())
+    program.chmod(0o755)
+    return program
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_a_server_for_ipv6_gives_an_address_and_names_servers(tmp_path: Path, *, own: bool) -> None:
+def test_a_server_for_ipv6_gives_an_address_and_names_servers(
+    tmp_path: Path, busybox: Path, *, own: bool
+) -> None:
     folder = tmp_path / "lab"
     folder.mkdir()
-    busybox = built("busybox", "bin/busybox", tmp_path / "busybox")
     machine = Lab(folder, conf="eth0 dhcp=no dhcp6=yes\n", busybox=str(busybox))
     try:
         machine.router(
@@ -53,7 +51,7 @@ def test_a_server_for_ipv6_gives_an_address_and_names_servers(tmp_path: Path, *,
         machine.start()
         if not own:
             machine.until("grep -q 'eth0: dhcp6=yes, and no udhcpc6 is here' $FLOE_RUN/problems")
-            built("udhcpc6", "usr/local/sbin/udhcpc6", client)
+            client.symlink_to(clients.unpacked("udhcpc6", tmp_path / "package").parent / "sbin/udhcpc6")
         machine.until("ifconfig eth0 | grep -q 'fd09::1[0-9a-f][0-9a-f]/128 Scope:Global'")
         machine.until("grep -q ^nameserver $NETWORK_ETC/resolv.conf")
         assert machine.resolv().splitlines() == ["search lab.example", "nameserver fd09::1"]

@@ -41,6 +41,11 @@ def test_every_go_recipe_is_built_with_the_same_toolchain() -> None:
     assert len(toolchains) == 1
 
 
+def test_the_client_for_ipv6_of_other_bases_is_that_of_ours() -> None:
+    ours, others = RECIPES.get("busybox"), RECIPES.get("udhcpc6")
+    assert (ours.version, ours.sources) == (others.version, others.sources)
+
+
 @pytest.mark.parametrize("recipe", RECIPES.all(), ids=lambda recipe: recipe.name)
 def test_go_modules_say_what_is_built_of_them(recipe: Recipe) -> None:
     script = (recipe.folder / "build.sh").read_text()
